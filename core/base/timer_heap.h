@@ -1,0 +1,33 @@
+/* Binary heap of armed timers: what executors keep them in. One thread. */
+#ifndef BASE_TIMER_HEAP_H
+#define BASE_TIMER_HEAP_H
+
+#include <stdint.h>
+
+#include "core/base/executor.h"
+
+struct base_timer_heap {
+    struct base_timer **timers; /* owned array of borrowed timers; [0] unused */
+    uint32_t count;
+    uint32_t capacity;
+};
+
+void base_timer_heap_init(struct base_timer_heap *heap);
+
+/* Forgets all timers. */
+void base_timer_heap_fini(struct base_timer_heap *heap);
+
+/* Inserts timer, or moves it if it is already in. Aborts when memory for the
+ * array is out: a lost timer would be a silent hang. */
+void base_timer_heap_arm(struct base_timer_heap *heap, struct base_timer *timer);
+
+void base_timer_heap_stop(struct base_timer_heap *heap, struct base_timer *timer);
+
+/* Earliest deadline, or -1 when empty. */
+int64_t base_timer_heap_next_us(const struct base_timer_heap *heap);
+
+/* Fires what is due at now_us, in deadline order, until none is left or
+ * count_max have fired. Returns how many. */
+uint32_t base_timer_heap_run(struct base_timer_heap *heap, int64_t now_us, uint32_t count_max);
+
+#endif
