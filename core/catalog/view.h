@@ -1,0 +1,45 @@
+/* What exists, at one moment: an immutable snapshot that requests read without a lock.
+ *
+ * A view is counted. Changing one topic copies the few buckets it is in and shares
+ * the rest, so a change costs the same with ten topics and with ten thousand. */
+#ifndef CATALOG_VIEW_H
+#define CATALOG_VIEW_H
+
+#include <stddef.h>
+
+#include "core/base/slice.h"
+#include "core/base/uuid.h"
+#include "core/catalog/topic.h"
+
+struct catalog_view;
+
+struct catalog_view *catalog_view_hold(struct catalog_view *view);
+void catalog_view_release(struct catalog_view **view);
+
+/* Borrowed: valid as long as the view is held. NULL when absent. */
+const struct catalog_topic *catalog_view_topic(const struct catalog_view *view,
+                                               struct base_slice name);
+const struct catalog_topic *catalog_view_topic_by_id(const struct catalog_view *view,
+                                                     struct base_uuid id);
+
+/* The topic whose name differs from name only by '.' and '_' (Kafka forbids both). */
+const struct catalog_topic *catalog_view_topic_collision(const struct catalog_view *view,
+                                                         struct base_slice name);
+
+/* By DMS queue name within a project. */
+const struct catalog_topic *catalog_view_queue(const struct catalog_view *view,
+                                               struct base_slice project_id,
+                                               struct base_slice queue_name);
+
+/* The topic a DMS consumer group ("g-...") belongs to. */
+const struct catalog_topic *catalog_view_topic_of_group(const struct catalog_view *view,
+                                                        struct base_slice group_id);
+
+size_t catalog_view_topics_count(const struct catalog_view *view);
+int64_t catalog_view_partitions_count(const struct catalog_view *view);
+
+/* Calls visit for every topic, in no order, until it returns false. */
+typedef bool catalog_view_visit(void *context, const struct catalog_topic *topic);
+void catalog_view_each(const struct catalog_view *view, catalog_view_visit *visit, void *context);
+
+#endif
