@@ -31,6 +31,9 @@ void base_writer_reset(struct base_writer *writer)
 static bool grow(struct base_writer *writer, size_t needed_bytes)
 {
     size_t capacity = writer->buffer == NULL ? CAPACITY_MIN : writer->buffer->capacity * 2;
+    if (capacity > writer->limit_bytes) {
+        capacity = writer->limit_bytes; /* the limit bounds memory, not only what is written */
+    }
     if (capacity < needed_bytes) {
         capacity = needed_bytes;
     }
@@ -64,6 +67,20 @@ uint8_t *base_writer_extend(struct base_writer *writer, size_t count)
     uint8_t *room = writer->buffer->data + writer->length;
     writer->length = needed_bytes;
     return room;
+}
+
+void base_writer_fail(struct base_writer *writer, enum base_err err)
+{
+    BASE_ASSERT(err != BASE_ERR_OK);
+    if (writer->err == BASE_ERR_OK) {
+        writer->err = err;
+    }
+}
+
+void base_writer_truncate(struct base_writer *writer, size_t length)
+{
+    BASE_ASSERT(length <= writer->length);
+    writer->length = length;
 }
 
 void base_writer_int8(struct base_writer *writer, int8_t value)

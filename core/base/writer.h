@@ -34,6 +34,12 @@ void base_writer_reset(struct base_writer *writer);
  * Valid until the next write. */
 uint8_t *base_writer_extend(struct base_writer *writer, size_t count);
 
+/* Marks the writer failed: for a value that cannot be written. err: not OK. */
+void base_writer_fail(struct base_writer *writer, enum base_err err);
+
+/* Drops what was written behind the first `length` bytes. */
+void base_writer_truncate(struct base_writer *writer, size_t length);
+
 void base_writer_int8(struct base_writer *writer, int8_t value);
 void base_writer_int16(struct base_writer *writer, int16_t value);
 void base_writer_int32(struct base_writer *writer, int32_t value);
