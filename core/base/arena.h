@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "core/base/err.h"
 #include "core/base/slice.h"
 
 struct base_arena_block;
@@ -38,6 +39,13 @@ void *base_arena_alloc(struct base_arena *arena, size_t size_bytes);
 void *base_arena_array(struct base_arena *arena, size_t count, size_t element_size_bytes);
 
 #define base_arena_object(arena, type) ((type *)base_arena_array((arena), 1, sizeof(type)))
+
+/* Why an allocation of size_bytes gave NULL: TOO_LARGE for the limit, else NOMEM. */
+static inline enum base_err base_arena_err(const struct base_arena *arena, size_t size_bytes)
+{
+    return size_bytes > arena->limit_bytes - arena->used_bytes ? BASE_ERR_TOO_LARGE
+                                                               : BASE_ERR_NOMEM;
+}
 
 /* NUL-terminated copy; NULL as above. */
 char *base_arena_strndup(struct base_arena *arena, const char *bytes, size_t length);
