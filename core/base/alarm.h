@@ -22,8 +22,7 @@ struct base_alarm {
     struct base_timer timer;
     struct base_task *closed_task; /* borrowed; posted once close is done */
     atomic_int_fast64_t wanted_us; /* INT64_MAX when nothing is wanted */
-    atomic_bool posted;            /* task is on its way to home */
-    atomic_bool closing;
+    atomic_uint flags;             /* see alarm.c */
 };
 
 void base_alarm_init(struct base_alarm *alarm, struct base_executor *home, base_alarm_ring *ring);

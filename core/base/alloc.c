@@ -37,7 +37,11 @@ void *base_alloc(size_t size_bytes)
 void *base_alloc_array(size_t count, size_t element_size_bytes)
 {
     BASE_ASSERT(element_size_bytes > 0);
-    return fault_hits() ? NULL : calloc(count == 0 ? 1 : count, element_size_bytes);
+    size_t size_bytes = 0;
+    if (__builtin_mul_overflow(count, element_size_bytes, &size_bytes) || fault_hits()) {
+        return NULL;
+    }
+    return calloc(size_bytes == 0 ? 1 : size_bytes, 1);
 }
 
 void *base_realloc_array(void *memory, size_t count, size_t element_size_bytes)

@@ -81,7 +81,7 @@ static struct base_arena_block *add_block(struct base_arena *arena, size_t size_
 
 void *base_arena_alloc(struct base_arena *arena, size_t size_bytes)
 {
-    if (size_bytes > SIZE_MAX - ALIGNMENT) {
+    if (size_bytes > SIZE_MAX / 2) { /* room to round it up and to add a block's head */
         return NULL;
     }
     size_t rounded_bytes = (size_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;

@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,20 +36,49 @@ static void format_stamp(char stamp[STAMP_SIZE])
     (void)snprintf(stamp, STAMP_SIZE, "%.19s.%03dZ", date, (int)(now_ms % 1000));
 }
 
-/* Escapes for a JSON string; always terminates, cuts when full. */
+/* Bytes of the UTF-8 character at text; 0 if it is none, or a control character. */
+static size_t utf8_size(const unsigned char *text, size_t length)
+{
+    unsigned lead = text[0];
+    size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (size == 0 || lead > 0xf4 || size > length || lead < 0x20 || lead == 0x7f) {
+        return 0;
+    }
+    for (size_t i = 1; i < size; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    unsigned next = size > 1 ? text[1] : 0;
+    bool is_bad = (lead == 0xc2 && next < 0xa0)      /* C1 controls: terminals obey them */
+                  || (lead == 0xe0 && next < 0xa0)   /* longer than needed */
+                  || (lead == 0xed && next >= 0xa0)  /* halves of UTF-16 pairs */
+                  || (lead == 0xf0 && next < 0x90)   /* longer than needed */
+                  || (lead == 0xf4 && next >= 0x90); /* beyond Unicode */
+    return is_bad ? 0 : size;
+}
+
+/* Escapes for a JSON string; always terminates, cuts between characters when full.
+ * Bytes that are no UTF-8 come out as if they were Latin-1. */
 static void escape(char *out, size_t size, const char *text, size_t length)
 {
+    enum { ESCAPE_SIZE = 6 };
     size_t used = 0;
-    for (size_t i = 0; i < length && used + 7 < size; i++) {
-        unsigned char c = (unsigned char)text[i];
+    size_t at = 0;
+    while (at < length && used + ESCAPE_SIZE < size) {
+        unsigned char c = (unsigned char)text[at];
+        size_t taken = utf8_size((const unsigned char *)text + at, length - at);
+        if (taken == 0) {
+            used += (size_t)snprintf(out + used, ESCAPE_SIZE + 1, "\\u%04x", c);
+            at++;
+            continue;
+        }
         if (c == '"' || c == '\\') {
             out[used++] = '\\';
-            out[used++] = (char)c;
-        } else if (c < 0x20 || c == 0x7f) {
-            used += (size_t)snprintf(out + used, 7, "\\u%04x", c);
-        } else {
-            out[used++] = (char)c;
         }
+        memcpy(out + used, text + at, taken);
+        used += taken;
+        at += taken;
     }
     out[used] = '\0';
 }

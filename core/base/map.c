@@ -45,6 +45,9 @@ void base_map_close(struct base_map **map)
 static struct entry *find(const struct base_map *map, struct base_slice key)
 {
     struct entry *entry = NULL;
+    if (key.data == NULL) { /* the null key is the empty one; memcmp wants no NULL */
+        key.data = (const uint8_t *)"";
+    }
     if (map->entries != NULL) {
         HASH_FIND(hh, map->entries, key.data, key.length, entry);
     }

@@ -1,6 +1,7 @@
 /* Identifiers and their two texts. */
 #include "core/base/uuid.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -36,8 +37,8 @@ void base_random_bytes(void *data, size_t length)
             memcpy(bytes, &value, taken);
         } else {
             ssize_t got = getrandom(bytes, length, 0);
-            BASE_ASSERT(got > 0);
-            taken = (size_t)got;
+            BASE_ASSERT(got > 0 || errno == EINTR); /* a signal cuts long requests short */
+            taken = got > 0 ? (size_t)got : 0;
         }
         bytes += taken;
         length -= taken;
