@@ -1,0 +1,148 @@
+/* What one group has done with one partition: which offsets are done, leased, or to be
+ * delivered (again). Pure bookkeeping: no I/O, no clock, no lock of its own.
+ *
+ * Below `floor` everything is done; at and above `next` nothing was looked at; between them
+ * a ring holds one slot an offset. An offset is not always a message: gaps (compaction,
+ * control batches) become done without being counted. */
+#ifndef QUEUE_CURSOR_H
+#define QUEUE_CURSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/timer_heap.h"
+#include "core/queue/queue.h"
+
+struct queue_cursor;
+
+/* Of an offset between floor and next. The three that settle wait for the journal: what
+ * happens when it has the ack on disk is decided, and nobody else may touch the lease. */
+enum queue_slot_state {
+    QUEUE_SLOT_READY,     /* deliverable, in order of offsets */
+    QUEUE_SLOT_LEASED,    /* delivered */
+    QUEUE_SLOT_ACKING,    /* settles: will be done */
+    QUEUE_SLOT_FAILING,   /* settles: will be ready with one more failure */
+    QUEUE_SLOT_RETURNING, /* settles: will be ready */
+    QUEUE_SLOT_DONE,
+    QUEUE_SLOT_STATE_COUNT
+};
+
+/* What one consume got: up to QUEUE_MESSAGES_MAX offsets with one deadline. Owned by its
+ * cursor until all of them are over. */
+struct queue_lease {
+    struct base_timer timer; /* armed in the deadlines heap while an offset is LEASED */
+    struct queue_cursor *cursor;
+    uint64_t number;
+    int64_t deadline_us;
+    int64_t offsets[QUEUE_MESSAGES_MAX];
+    uint32_t count;
+    uint32_t open_count;   /* offsets not over: leased or settling */
+    uint32_t leased_count; /* of those: LEASED */
+};
+
+struct queue_slot {
+    struct queue_lease *lease; /* borrowed; NULL unless leased or settling */
+    uint8_t state;             /* enum queue_slot_state */
+    uint8_t failures;          /* stays at 255 */
+};
+
+/* Fields are read freely, written only by cursor.c. */
+struct queue_cursor {
+    struct base_timer_heap *deadlines; /* borrowed; the group's */
+    int64_t floor;
+    int64_t next;
+    int64_t trimmed_to;       /* what was ready below it has been dropped */
+    int64_t consumed;         /* messages done */
+    int64_t skipped;          /* messages dropped: expired before they were done */
+    struct queue_slot *slots; /* owned ring; offset o is at o & (capacity - 1) */
+    int64_t *ready; /* owned binary heap of ready offsets, [0] unused; may hold stale ones */
+    uint32_t slots_capacity;
+    uint32_t ready_capacity;
+    uint32_t ready_count;
+    uint32_t done_count;   /* DONE slots between floor and next */
+    uint32_t open_count;   /* leased or settling slots */
+    uint32_t acking_count; /* of those: ACKING */
+};
+
+void queue_cursor_init(struct queue_cursor *cursor, struct base_timer_heap *deadlines,
+                       int64_t floor);
+
+/* Drops all leases. */
+void queue_cursor_fini(struct queue_cursor *cursor);
+
+/* Slot of an offset between floor and next; NULL elsewhere. */
+struct queue_slot *queue_cursor_slot(const struct queue_cursor *cursor, int64_t offset);
+
+/* Smallest offset to deliver, below end; -1 when there is none or the span is used up. */
+int64_t queue_cursor_candidate(struct queue_cursor *cursor, int64_t end);
+
+/* The candidate turned out not to exist, nor anything up to `to` (exclusive). Marks as much of
+ * it done as the span allows; at least the candidate. */
+BASE_MUST_USE enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate,
+                                                  int64_t to);
+
+/* The candidate is a message that may not be delivered any more: done, counted as skipped. */
+BASE_MUST_USE enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate);
+
+/* Puts the candidate under lease, which has room. */
+BASE_MUST_USE enum base_err queue_cursor_take(struct queue_cursor *cursor,
+                                              struct queue_lease *lease, int64_t candidate);
+
+/* An empty lease, owned by the caller until queue_lease_start; NULL when memory is out. */
+struct queue_lease *queue_lease_create(struct queue_cursor *cursor, uint64_t number);
+
+/* Starts the lease's time, or frees it if it holds nothing. */
+void queue_lease_start(struct queue_lease *lease, int64_t deadline_us);
+
+/* Time is over: what is still leased failed, and is ready again. Calls failed (may be NULL)
+ * for each such offset that can be delivered again. Frees the lease if that was all of it. */
+typedef void queue_lease_failed(void *context, int64_t offset, uint32_t failures);
+void queue_lease_expire(struct queue_lease *lease, queue_lease_failed *failed, void *context);
+
+/* Whether offset is leased under this number right now. */
+bool queue_cursor_is_leased(const struct queue_cursor *cursor, int64_t offset,
+                            uint64_t lease_number);
+
+/* The leased offset starts to settle: state is ACKING, FAILING or RETURNING. */
+void queue_cursor_hold(struct queue_cursor *cursor, int64_t offset, enum queue_slot_state state);
+
+/* All offsets under the same lease as `offset` and behind it, which are LEASED, start
+ * RETURNING: FIFO goes on at the failed one. */
+void queue_cursor_hold_behind(struct queue_cursor *cursor, int64_t offset);
+
+/* The settling offset is settled. */
+void queue_cursor_settle(struct queue_cursor *cursor, int64_t offset);
+
+/* The settling offset is leased as before; a deadline that passed meanwhile rings at once. */
+void queue_cursor_unhold(struct queue_cursor *cursor, int64_t offset);
+
+/* The same for what hold_behind held. */
+void queue_cursor_settle_behind(struct queue_cursor *cursor, int64_t offset);
+void queue_cursor_unhold_behind(struct queue_cursor *cursor, int64_t offset);
+
+/* The leased offset goes back without a failure and without the journal. */
+void queue_cursor_return(struct queue_cursor *cursor, int64_t offset);
+
+/* The log starts at `start` now: what was ready below it is skipped. What is leased there
+ * stays leased; if it fails it is skipped then. */
+BASE_MUST_USE enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start);
+
+/* Everything below offset was consumed by other means (committed over Kafka); only on a
+ * cursor that has delivered nothing. */
+void queue_cursor_adopt(struct queue_cursor *cursor, int64_t offset);
+
+/* Offsets in a log of [start, end) that are not done: the messages available. */
+int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start, int64_t end);
+
+/* For recovery: forget everything; everything below floor is done; [first, last] is done;
+ * offset has failed so often. CORRUPT for what no cursor can have written. */
+void queue_cursor_load_clear(struct queue_cursor *cursor);
+BASE_MUST_USE enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor,
+                                                    int64_t consumed, int64_t skipped);
+BASE_MUST_USE enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first,
+                                                   int64_t last);
+BASE_MUST_USE enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t offset,
+                                                       uint32_t failures);
+
+#endif
