@@ -1,0 +1,436 @@
+/* The catalog as a monitor over one log: judging and committing changes.
+ *
+ * Two views matter: the published one, which requests read, and the newest, which also
+ * holds changes that are not durable yet and against which new changes are judged. */
+#include "core/catalog/catalog.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/writer.h"
+#include "core/catalog/catalog_priv.h"
+#include "core/catalog/topic_json.h"
+#include "core/catalog/view_priv.h"
+
+enum { RECORD_BYTES_MAX = 1 << 20 };
+
+static void post_change(struct catalog_change *change)
+{
+    base_executor_post(change->executor, &change->task);
+}
+
+/* Ends a change without effect. */
+static void refuse(struct catalog_change *change, enum catalog_verdict verdict, enum base_err err)
+{
+    change->verdict = verdict;
+    change->err = err;
+    catalog_topic_release(&change->topic);
+    catalog_view_release(&change->view);
+    post_change(change);
+}
+
+static void publish(struct catalog *catalog, struct catalog_change *change)
+{
+    if (change->view != NULL) {
+        catalog_view_release(&catalog->published);
+        catalog->published = change->view;
+        change->view = NULL;
+        atomic_fetch_add(&catalog->version, 1);
+    }
+    change->verdict = CATALOG_DONE;
+    change->err = BASE_ERR_OK;
+    post_change(change);
+}
+
+static void fail_pending(struct catalog *catalog)
+{
+    struct base_list *node = NULL;
+    while ((node = base_list_pop_front(&catalog->pending)) != NULL) {
+        refuse(BASE_CONTAINER_OF(node, struct catalog_change, link), CATALOG_STORAGE_FAILED,
+               BASE_ERR_OFFLINE);
+    }
+    catalog_view_release(&catalog->newest);
+    catalog->newest = catalog_view_hold(catalog->published);
+}
+
+void catalog__on_progress(void *owner)
+{
+    struct catalog *catalog = owner;
+
+    if (catalog->log == NULL) {
+        return; /* still opening */
+    }
+    if (logstore_log_offline_reason(catalog->log) != NULL) {
+        fail_pending(catalog);
+        return;
+    }
+    int64_t durable = logstore_log_durable_offset(catalog->log);
+    while (!base_list_is_empty(&catalog->pending)) {
+        struct catalog_change *change =
+            BASE_CONTAINER_OF(catalog->pending.next, struct catalog_change, link);
+        if (change->end_offset > durable) {
+            break;
+        }
+        base_list_remove(&change->link);
+        publish(catalog, change);
+    }
+    if (catalog->snapshot_end >= 0 && catalog->snapshot_end <= durable && !catalog->trimming) {
+        catalog__trim_to_snapshot(catalog);
+    }
+}
+
+/* Appends one record and queues the change. view (moved) is what is visible afterwards.
+ * Locked. */
+static void commit(struct catalog *catalog, const char *key, const char *value,
+                   struct catalog_view *view, struct catalog_change *change)
+{
+    struct base_writer writer;
+    struct logstore_records_builder builder;
+    struct logstore_appended appended;
+
+    base_writer_init(&writer, RECORD_BYTES_MAX);
+    logstore_records_builder_begin(&builder, &writer);
+    catalog__add_record(&builder, catalog__now_ms(catalog), key, value);
+    enum base_err err = catalog__append_batch(catalog, &builder, change->executor, &appended);
+    base_writer_fini(&writer);
+    if (err != BASE_ERR_OK) {
+        catalog_view_release(&view);
+        refuse(change, CATALOG_STORAGE_FAILED, err);
+        return;
+    }
+    catalog->updates_count++;
+    change->end_offset = appended.end_offset;
+    change->view = view;
+    if (view != NULL) {
+        catalog_view_release(&catalog->newest);
+        catalog->newest = catalog_view_hold(view);
+    }
+    base_list_push_back(&catalog->pending, &change->link);
+    catalog__on_progress(catalog); /* a storage that is durable at once has reported already */
+}
+
+/* Makes `after` (moved; NULL = deleted) take the place of before (NULL = new). Locked. */
+static void replace_topic(struct catalog *catalog, const struct catalog_topic *before,
+                          struct catalog_topic *after, struct catalog_change *change)
+{
+    char key[CATALOG__KEY_SIZE];
+    char *json = NULL;
+
+    change->topic = after;
+    catalog__format_topic_key(key, after != NULL ? after : before);
+    struct catalog_view *view = catalog__view_replace(catalog->newest, before, after);
+    if (after != NULL) {
+        json = catalog_topic_to_json(after);
+    }
+    if (view == NULL || (after != NULL && json == NULL)) {
+        catalog_view_release(&view);
+        refuse(change, CATALOG_STORAGE_FAILED, BASE_ERR_NOMEM);
+    } else {
+        commit(catalog, key, json, view, change);
+    }
+    base_free(json);
+}
+
+/* Every public change: lock, judge and commit, snapshot if it is time, unlock. */
+static void begin_change(struct catalog *catalog, struct catalog_change *change)
+{
+    BASE_ASSERT(change->executor != NULL);
+    change->topic = NULL;
+    change->view = NULL;
+    change->link = (struct base_list){0};
+    base_mutex_lock(&catalog->lock);
+}
+
+static void end_change(struct catalog *catalog, struct base_executor *executor)
+{
+    catalog__snapshot_if_due(catalog, executor);
+    base_mutex_unlock(&catalog->lock);
+}
+
+struct catalog_topic *catalog_topic_draft(struct base_slice name, struct base_slice queue_name,
+                                          enum catalog_kind kind)
+{
+    struct catalog_topic *topic = base_alloc_object(struct catalog_topic);
+    if (topic == NULL) {
+        return NULL;
+    }
+    atomic_init(&topic->references, 1);
+    if (queue_name.data == NULL) {
+        queue_name = name;
+    }
+    topic->kind = kind;
+    topic->name = base_strndup((const char *)name.data, name.length);
+    topic->queue_name = base_strndup((const char *)queue_name.data, queue_name.length);
+    topic->description = base_strdup("");
+    topic->partitions_count = 1;
+    catalog_config_default(&topic->config);
+    if (topic->name == NULL || topic->queue_name == NULL || topic->description == NULL) {
+        catalog_topic_release(&topic);
+    }
+    return topic;
+}
+
+struct project_count {
+    const char *project_id;
+    int32_t queues_count;
+};
+
+static bool count_queue(void *context, const struct catalog_topic *topic)
+{
+    struct project_count *count = context;
+    if (topic->made_by_rest && strcmp(topic->project_id, count->project_id) == 0) {
+        count->queues_count++;
+    }
+    return true;
+}
+
+static enum catalog_verdict judge_new_topic(struct catalog *catalog,
+                                            const struct catalog_topic *draft)
+{
+    const struct catalog_view *view = catalog->newest;
+    struct base_slice name = base_slice_text(draft->name);
+
+    if (catalog_view_topic(view, name) != NULL ||
+        catalog_view_queue(view, base_slice_text(draft->project_id),
+                           base_slice_text(draft->queue_name)) != NULL) {
+        return CATALOG_EXISTS;
+    }
+    if (catalog_view_topic_collision(view, name) != NULL) {
+        return CATALOG_COLLIDES;
+    }
+    if (catalog_view_partitions_count(view) + draft->partitions_count >
+        catalog->options.partitions_max) {
+        return CATALOG_QUOTA_EXCEEDED;
+    }
+    if (draft->made_by_rest) {
+        struct project_count count = {.project_id = draft->project_id};
+        catalog_view_each(view, count_queue, &count);
+        if (count.queues_count >= catalog->options.queues_per_project_max) {
+            return CATALOG_QUOTA_EXCEEDED;
+        }
+    }
+    return CATALOG_DONE;
+}
+
+void catalog_create_topic(struct catalog *catalog, struct catalog_topic *draft,
+                          struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+
+    BASE_ASSERT(draft->partitions_count > 0);
+    begin_change(catalog, change);
+    if (base_uuid_is_zero(draft->id)) {
+        draft->id = base_uuid_random();
+    }
+    base_uuid_format(draft->id, draft->id_text);
+    draft->created_ms = catalog__now_ms(catalog);
+    enum catalog_verdict verdict = judge_new_topic(catalog, draft);
+    if (verdict == CATALOG_DONE) {
+        replace_topic(catalog, NULL, draft, change);
+    } else {
+        catalog_topic_release(&draft);
+        refuse(change, verdict, BASE_ERR_OK);
+    }
+    end_change(catalog, executor);
+}
+
+void catalog_delete_topic(struct catalog *catalog, struct base_uuid id,
+                          struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+    begin_change(catalog, change);
+    const struct catalog_topic *topic = catalog_view_topic_by_id(catalog->newest, id);
+    if (topic == NULL) {
+        refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
+    } else {
+        replace_topic(catalog, topic, NULL, change);
+    }
+    end_change(catalog, executor);
+}
+
+/* Copies the topic for a change; refuses the change and gives NULL if it cannot be. */
+static struct catalog_topic *copy_for_change(struct catalog *catalog, struct base_uuid id,
+                                             const struct catalog_topic **before,
+                                             struct catalog_change *change)
+{
+    *before = catalog_view_topic_by_id(catalog->newest, id);
+    if (*before == NULL) {
+        refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
+        return NULL;
+    }
+    struct catalog_topic *copy = catalog_topic_copy(*before);
+    if (copy == NULL) {
+        refuse(change, CATALOG_STORAGE_FAILED, BASE_ERR_NOMEM);
+    }
+    return copy;
+}
+
+void catalog_grow_topic(struct catalog *catalog, struct base_uuid id, int32_t partitions_count,
+                        struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+    const struct catalog_topic *before = NULL;
+
+    begin_change(catalog, change);
+    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
+    if (after != NULL) {
+        int64_t added = (int64_t)partitions_count - before->partitions_count;
+        enum catalog_verdict verdict = CATALOG_DONE;
+        if (added <= 0) {
+            verdict = CATALOG_EXISTS;
+        } else if (catalog_view_partitions_count(catalog->newest) + added >
+                   catalog->options.partitions_max) {
+            verdict = CATALOG_QUOTA_EXCEEDED;
+        }
+        after->partitions_count = partitions_count;
+        if (verdict == CATALOG_DONE) {
+            replace_topic(catalog, before, after, change);
+        } else {
+            catalog_topic_release(&after);
+            refuse(change, verdict, BASE_ERR_OK);
+        }
+    }
+    end_change(catalog, executor);
+}
+
+void catalog_configure_topic(struct catalog *catalog, struct base_uuid id,
+                             const struct catalog_topic_config *config,
+                             struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+    const struct catalog_topic *before = NULL;
+
+    begin_change(catalog, change);
+    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
+    if (after != NULL) {
+        after->config = *config;
+        if (catalog_kind_is_kafka(after->kind)) {
+            after->kind = config->values[CATALOG_CONFIG_QUEUE_MODE] == 0 ? CATALOG_KAFKA_HA
+                                                                         : CATALOG_KAFKA_HT;
+        }
+        replace_topic(catalog, before, after, change);
+    }
+    end_change(catalog, executor);
+}
+
+/* Appends the groups to `after`. EXISTS for a name that is there, or twice in names. */
+static enum catalog_verdict add_groups(struct catalog_topic *after, const struct base_slice *names,
+                                       uint32_t names_count, int64_t created_ms)
+{
+    struct catalog_group *groups = base_realloc_array(
+        after->groups, (size_t)after->groups_count + names_count, sizeof groups[0]);
+    if (groups == NULL) {
+        return CATALOG_STORAGE_FAILED;
+    }
+    after->groups = groups;
+    for (uint32_t n = 0; n < names_count; n++) {
+        for (uint32_t i = 0; i < after->groups_count; i++) {
+            if (base_slice_is(names[n], groups[i].name)) {
+                return CATALOG_EXISTS;
+            }
+        }
+        struct catalog_group *group = &groups[after->groups_count];
+        char uuid[BASE_UUID_TEXT_SIZE];
+        base_uuid_format(base_uuid_random(), uuid);
+        (void)snprintf(group->id, sizeof group->id, "g-%s", uuid);
+        group->created_ms = created_ms;
+        group->name = base_strndup((const char *)names[n].data, names[n].length);
+        if (group->name == NULL) {
+            return CATALOG_STORAGE_FAILED;
+        }
+        after->groups_count++;
+    }
+    return CATALOG_DONE;
+}
+
+void catalog_create_groups(struct catalog *catalog, struct base_uuid id,
+                           const struct base_slice *names, uint32_t names_count,
+                           struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+    const struct catalog_topic *before = NULL;
+
+    begin_change(catalog, change);
+    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
+    if (after != NULL) {
+        enum catalog_verdict verdict = CATALOG_QUOTA_EXCEEDED;
+        if ((int64_t)before->groups_count + names_count <= catalog->options.groups_per_queue_max) {
+            verdict = add_groups(after, names, names_count, catalog__now_ms(catalog));
+        }
+        if (verdict == CATALOG_DONE) {
+            replace_topic(catalog, before, after, change);
+        } else {
+            catalog_topic_release(&after);
+            refuse(change, verdict, BASE_ERR_NOMEM);
+        }
+    }
+    end_change(catalog, executor);
+}
+
+void catalog_delete_group(struct catalog *catalog, struct base_uuid id, struct base_slice group_id,
+                          struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+    const struct catalog_topic *before = NULL;
+
+    begin_change(catalog, change);
+    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
+    if (after != NULL) {
+        uint32_t i = 0;
+        while (i < after->groups_count && !base_slice_is(group_id, after->groups[i].id)) {
+            i++;
+        }
+        if (i == after->groups_count) {
+            catalog_topic_release(&after);
+            refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
+        } else {
+            base_free(after->groups[i].name);
+            after->groups_count--;
+            memmove(&after->groups[i], &after->groups[i + 1],
+                    (after->groups_count - i) * sizeof after->groups[0]);
+            replace_topic(catalog, before, after, change);
+        }
+    }
+    end_change(catalog, executor);
+}
+
+void catalog_take_producer_ids(struct catalog *catalog, int32_t count, int64_t *first,
+                               struct catalog_change *change)
+{
+    struct base_executor *executor = change->executor;
+    char text[128];
+
+    BASE_ASSERT(count > 0);
+    begin_change(catalog, change);
+    /* Taken even if the append fails: a gap in the numbers is no harm, a repeat is. */
+    *first = catalog->producer_id_next;
+    catalog->producer_id_next += count;
+    commit(catalog, CATALOG__PRODUCER_IDS_KEY,
+           catalog__producer_ids_json(catalog->producer_id_next, text, sizeof text), NULL, change);
+    end_change(catalog, executor);
+}
+
+struct catalog_view *catalog_view(struct catalog *catalog)
+{
+    base_mutex_lock(&catalog->lock);
+    struct catalog_view *view = catalog_view_hold(catalog->published);
+    base_mutex_unlock(&catalog->lock);
+    return view;
+}
+
+uint64_t catalog_version(struct catalog *catalog)
+{
+    return atomic_load_explicit(&catalog->version, memory_order_acquire);
+}
+
+const char *catalog_cluster_id(struct catalog *catalog)
+{
+    return catalog->cluster_id;
+}
+
+struct logstore_log *catalog_log(struct catalog *catalog)
+{
+    return catalog->log;
+}
