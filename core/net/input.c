@@ -1,0 +1,276 @@
+/* Input of a connection.
+ *
+ * Reading happens into the loop's one read buffer, which goes back when all of
+ * it was consumed. A short rest of a frame is parked in a buffer of its own size
+ * meanwhile, so that ten thousand half-sent frames cost kilobytes each, not 64.
+ * A long frame gets a buffer that doubles with the bytes that have come. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/base/assert.h"
+#include "core/net/conn_priv.h"
+#include "core/net/loop_priv.h"
+
+enum {
+    READ_BYTES_PER_TURN = 1024 * 1024, /* so that one busy peer does not starve the others */
+    PARKED_SIZE_MAX = 4096,
+    PARKED_SIZE_STEP = 256,
+};
+
+static_assert(PARKED_SIZE_MAX + NET__INPUT_ROOM_MIN <= NET__INPUT_SIZE,
+              "a parked rest must fit the read buffer with room to read");
+
+static size_t unread(const struct net_conn *conn)
+{
+    return conn->end - conn->start;
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes the buffer should hold from the first unread one on: the whole frame where
+ * its length is known, else enough to make a read worth while. */
+static size_t wanted_size(const struct net_conn *conn)
+{
+    size_t have = unread(conn);
+    size_t want =
+        conn->expected > have ? conn->expected : have + max_size(have, NET__INPUT_ROOM_MIN);
+
+    return min_size(want, conn->options->input_bytes_max);
+}
+
+/* Moves the unread bytes to a buffer of at least size bytes. */
+static enum base_err relocate(struct net_conn *conn, size_t size)
+{
+    struct base_buffer *buffer = NULL;
+    size_t have = unread(conn);
+    size_t used = 0;
+
+    if (size <= NET__INPUT_SIZE) {
+        buffer = net__loop_take_input(conn->loop, max_size(size, NET__INPUT_ROOM_MIN), &used);
+    } else {
+        buffer = base_buffer_create(size);
+    }
+    if (buffer == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    if (have > 0) {
+        memcpy(buffer->data + used, conn->input->data + conn->start, have);
+    }
+    if (conn->input != NULL) {
+        net__loop_give_input(conn->loop, conn->input, conn->end);
+    }
+    conn->input = buffer;
+    conn->start = used;
+    conn->end = used + have;
+    return BASE_ERR_OK;
+}
+
+/* Makes room behind `end`. Bytes before it may be in use by others and are never
+ * written again; the unread ones move instead. */
+static enum base_err make_room(struct net_conn *conn)
+{
+    size_t have = unread(conn);
+    size_t want = wanted_size(conn);
+
+    BASE_ASSERT(want > have);
+    if (conn->input != NULL && conn->input->capacity >= NET__INPUT_SIZE &&
+        want <= conn->input->capacity - conn->start) {
+        return BASE_ERR_OK;
+    }
+    /* CVE-2022-34917: never more than twice what has really come. */
+    return relocate(conn, min_size(want, max_size(2 * have, NET__INPUT_SIZE)));
+}
+
+/* One read. *has_more: the kernel may have further bytes. */
+static enum base_err fill(struct net_conn *conn, size_t *budget, bool *has_more)
+{
+    *has_more = false;
+    enum base_err err = make_room(conn);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    size_t room =
+        min_size(conn->input->capacity - conn->end, conn->options->input_bytes_max - unread(conn));
+    room = min_size(room, *budget);
+    BASE_ASSERT(room > 0);
+
+    ssize_t received = 0;
+    do {
+        received = recv(conn->fd, conn->input->data + conn->end, room, 0);
+    } while (received < 0 && errno == EINTR);
+    if (received < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK ? BASE_ERR_OK : net__conn_err(conn, errno);
+    }
+    if (received == 0) {
+        conn->ended = true;
+        return BASE_ERR_OK;
+    }
+    BASE_ASSERT((size_t)received <= room);
+    conn->end += (size_t)received;
+    conn->active_us = net_loop_now_us(conn->loop);
+    *budget -= (size_t)received;
+    *has_more = (size_t)received == room;
+    return BASE_ERR_OK;
+}
+
+/* After the protocol has looked: keeps no more memory than the rest needs. */
+static void settle(struct net_conn *conn)
+{
+    size_t have = unread(conn);
+
+    if (conn->input == NULL || conn->state == CONN_CLOSED) {
+        return;
+    }
+    if (have == 0 || conn->state != CONN_OPEN) {
+        net__conn_drop_input(conn);
+        return;
+    }
+    if (have > PARKED_SIZE_MAX || conn->input->capacity <= PARKED_SIZE_MAX) {
+        return;
+    }
+    size_t size = (have + PARKED_SIZE_STEP - 1) / PARKED_SIZE_STEP * PARKED_SIZE_STEP;
+    struct base_buffer *parked = base_buffer_create(size);
+    if (parked == NULL) {
+        return; /* then it stays where it is */
+    }
+    memcpy(parked->data, conn->input->data + conn->start, have);
+    net__loop_give_input(conn->loop, conn->input, conn->end);
+    conn->input = parked;
+    conn->start = 0;
+    conn->end = have;
+}
+
+void net__conn_drop_input(struct net_conn *conn)
+{
+    if (conn->input != NULL) {
+        net__loop_give_input(conn->loop, conn->input, conn->end);
+        conn->input = NULL;
+    }
+    conn->start = 0;
+    conn->end = 0;
+}
+
+void net__conn_dispatch(struct net_conn *conn, bool has_input)
+{
+    const struct net_conn_ops *ops = conn->options->ops;
+
+    BASE_ASSERT(conn->state == CONN_OPEN);
+    if (has_input) {
+        conn->expected = 0;
+        ops->on_input(conn);
+    }
+    bool waits = conn->paused > 0 || conn->again;
+    if (conn->state == CONN_OPEN && !waits && unread(conn) >= conn->options->input_bytes_max) {
+        net_conn_close(conn, BASE_ERR_TOO_LARGE);
+    }
+    if (conn->state == CONN_OPEN && !waits && conn->ended && !conn->end_told) {
+        conn->end_told = true;
+        if (ops->on_end != NULL) {
+            ops->on_end(conn);
+        } else {
+            net_conn_close(conn, BASE_ERR_CLOSED);
+        }
+    }
+    settle(conn);
+}
+
+void net__conn_read(struct net_conn *conn)
+{
+    size_t budget = READ_BYTES_PER_TURN;
+    bool has_more = true;
+
+    while (has_more && budget > 0) {
+        if (conn->paused > 0 || conn->ended) {
+            /* Stopped only now, not in net_conn_pause: a peer that waits for its answer
+             * before it sends more, as most do, costs no change of the kernel's list. */
+            ev_io_stop(net__loop_ev(conn->loop), &conn->read_watcher);
+            return;
+        }
+        if (conn->again) {
+            return; /* the protocol has not yet taken what is here */
+        }
+        size_t before = unread(conn);
+        enum base_err err = fill(conn, &budget, &has_more);
+        if (err != BASE_ERR_OK) {
+            net_conn_close(conn, err);
+            return;
+        }
+        bool has_new = unread(conn) > before;
+        net__conn_dispatch(conn, has_new && unread(conn) >= conn->expected);
+        if (conn->state != CONN_OPEN) {
+            return;
+        }
+    }
+    if (conn->ended) {
+        ev_io_stop(net__loop_ev(conn->loop), &conn->read_watcher);
+    }
+}
+
+struct base_slice net_conn_input(const struct net_conn *conn)
+{
+    if (conn->input == NULL) {
+        return base_slice_of(NULL, 0);
+    }
+    return base_slice_of(conn->input->data + conn->start, unread(conn));
+}
+
+struct base_buffer *net_conn_input_buffer(const struct net_conn *conn)
+{
+    return conn->input;
+}
+
+void net_conn_consume(struct net_conn *conn, size_t length)
+{
+    BASE_ASSERT(length <= unread(conn));
+    conn->start += length;
+}
+
+void net_conn_expect(struct net_conn *conn, size_t length)
+{
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    if (length > conn->options->input_bytes_max) {
+        net_conn_close(conn, BASE_ERR_TOO_LARGE);
+        return;
+    }
+    conn->expected = length;
+}
+
+void net_conn_again(struct net_conn *conn)
+{
+    if (conn->state == CONN_OPEN) {
+        conn->again = true;
+        net__conn_wake(conn);
+    }
+}
+
+void net_conn_pause(struct net_conn *conn)
+{
+    conn->paused++;
+    BASE_ASSERT(conn->paused > 0);
+}
+
+void net_conn_resume(struct net_conn *conn)
+{
+    BASE_ASSERT(conn->paused > 0);
+    conn->paused--;
+    if (conn->paused > 0 || conn->state != CONN_OPEN) {
+        return;
+    }
+    if (conn->again || unread(conn) > 0 || (conn->ended && !conn->end_told)) {
+        net__conn_wake(conn);
+    }
+    if (!conn->ended) {
+        ev_io_start(net__loop_ev(conn->loop), &conn->read_watcher);
+    }
+}
