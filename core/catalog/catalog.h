@@ -111,6 +111,10 @@ void catalog_delete_group(struct catalog *catalog, struct base_uuid id, struct b
 void catalog_take_producer_ids(struct catalog *catalog, int32_t count, int64_t *first,
                                struct catalog_change *change);
 
+/* True when the log, as it was replayed at open, says that the topic was deleted: what is
+ * left of its data may go. That a topic is unknown is no reason to remove anything. */
+bool catalog_knows_deleted(struct catalog *catalog, struct base_uuid id);
+
 /* The catalog's own log, for reading it as a topic. Borrowed. */
 struct logstore_log *catalog_log(struct catalog *catalog);
 

@@ -58,9 +58,11 @@ static enum base_err apply_topic(struct catalog *catalog, struct base_slice id_t
     }
     if (json.data != NULL) {
         err = catalog_topic_from_json(json, &topic);
-        if (err != BASE_ERR_OK) {
-            return err;
-        }
+    } else {
+        err = base_map_put(catalog->deleted_ids, base_slice_of(id.bytes, sizeof id.bytes), catalog);
+    }
+    if (err != BASE_ERR_OK) {
+        return err;
     }
     const struct catalog_topic *before = catalog_view_topic_by_id(catalog->published, id);
     struct catalog_view *view = catalog__view_replace(catalog->published, before, topic);
@@ -121,6 +123,7 @@ static void free_catalog(struct catalog *catalog)
 {
     catalog_view_release(&catalog->published);
     catalog_view_release(&catalog->newest);
+    base_map_close(&catalog->deleted_ids);
     base_mutex_fini(&catalog->lock);
     base_free(catalog);
 }
@@ -168,7 +171,7 @@ enum base_err catalog_open(const struct catalog_options *options, struct catalog
     base_mutex_init(&catalog->lock);
     base_list_init(&catalog->pending);
     catalog->published = catalog__view_create();
-    if (catalog->published == NULL) {
+    if (catalog->published == NULL || base_map_create(&catalog->deleted_ids) != BASE_ERR_OK) {
         goto fail;
     }
     struct logstore_log_options log_options = {.store = options->store,
@@ -206,6 +209,11 @@ enum base_err catalog_open(const struct catalog_options *options, struct catalog
 fail:
     free_catalog(catalog);
     return err;
+}
+
+bool catalog_knows_deleted(struct catalog *catalog, struct base_uuid id)
+{
+    return base_map_get(catalog->deleted_ids, base_slice_of(id.bytes, sizeof id.bytes)) != NULL;
 }
 
 static void log_closed(struct base_task *task)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/map.h"
 #include "core/base/mutex.h"
 #include "core/base/uuid.h"
 #include "core/catalog/catalog.h"
@@ -28,8 +29,9 @@ struct catalog {
     atomic_uint_fast64_t version;   /* of published */
     int64_t producer_id_next;
     char cluster_id[BASE_UUID_BASE64_SIZE];
-    uint64_t updates_count; /* since the last snapshot */
-    int64_t snapshot_end;   /* the log start moves to snapshot_start once this is durable; or -1 */
+    struct base_map *deleted_ids; /* owned; topics whose deletion was replayed */
+    uint64_t updates_count;       /* since the last snapshot */
+    int64_t snapshot_end; /* the log start moves to snapshot_start once this is durable; or -1 */
     int64_t snapshot_start;
     struct logstore_trim trim;
     bool trimming;

@@ -23,10 +23,11 @@ BASE_MUST_USE enum base_err partition_table_create(const struct partition_table_
                                                    struct partition_table **out);
 
 /* Opens the partitions of all topics of the catalog on the worker and posts `opened` to
- * executor when every one is online or offline; removes logs no topic knows of any more
- * that were being deleted. */
-void partition_table_open_all(struct partition_table *table, struct base_executor *executor,
-                              struct base_task *opened);
+ * executor when every one is online or offline. Logs left over from deleted topics are
+ * removed. NOMEM: opened does not come. */
+BASE_MUST_USE enum base_err partition_table_open_all(struct partition_table *table,
+                                                     struct base_executor *executor,
+                                                     struct base_task *opened);
 
 /* Closes all partitions with a checkpoint, frees the table, posts `closed`. No handles
  * may be held. */

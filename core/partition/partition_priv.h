@@ -1,0 +1,47 @@
+/* The inside of a partition, for this folder. */
+#ifndef PARTITION_PARTITION_PRIV_H
+#define PARTITION_PARTITION_PRIV_H
+
+#include "core/base/mutex.h"
+#include "core/catalog/topic.h"
+#include "core/partition/partition.h"
+#include "core/partition/table.h"
+
+struct partition {
+    atomic_uint references;
+    struct base_uuid topic_id;
+    int32_t index;
+    struct base_mutex lock;
+    struct logstore_log *log;  /* owned; NULL while it could not be opened */
+    bool high_is_durable;      /* HA: the high watermark is the durable end; HT: the written */
+    bool closed;               /* the topic was deleted, or the broker stops */
+    bool remove_when_released; /* the log goes with the last handle */
+    int64_t high_watermark;
+    struct base_list high_waiters;    /* by end offset, ascending */
+    struct base_list written_waiters; /* by end offset, ascending */
+    struct base_list watches;
+    struct partition_table *table; /* borrowed; outlives all partitions */
+    struct base_task log_closed;
+    struct base_task remove_task;
+};
+
+/* A partition without a log, one reference. NULL when memory is out. */
+struct partition *partition__create(struct partition_table *table,
+                                    const struct catalog_topic *topic, int32_t index);
+
+/* Opens the log. An error leaves the partition offline. Worker only. */
+enum base_err partition__open(struct partition *partition, const struct catalog_topic *topic);
+
+/* Applies a changed topic configuration. */
+void partition__configure(struct partition *partition, const struct catalog_topic *topic);
+
+/* Ends every wait with CLOSED and refuses what comes. */
+void partition__shut(struct partition *partition, bool remove);
+
+struct logstore_store *partition__table_store(const struct partition_table *table);
+const struct partition_table_options *partition__table_options(const struct partition_table *table);
+
+/* Tells the table that a partition is gone, with its log closed (and removed). */
+void partition__table_forget(struct partition_table *table);
+
+#endif
