@@ -148,7 +148,7 @@ static void put_array(struct printer *printer, const struct kproto_field *field,
 {
     const uint8_t *items = kproto__pointer_load(object + field->offset);
     uint32_t count = *(const uint32_t *)(const void *)(object + field->count_offset);
-    if (items == NULL) {
+    if (items == NULL && kproto__field_nullable(field, printer->version)) {
         put_text(printer, "null");
         return;
     }
