@@ -391,6 +391,25 @@ static void fetch_request_v4_and_v12(void **state)
     assert_null(request.replica_state);
 }
 
+/* Tag 1 of the request means something from version 15 on only. */
+static void a_tag_of_a_later_version_is_skipped(void **state)
+{
+    struct kproto_fetch_request request;
+    struct base_slice wire = WIRE("\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+                                  "\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+                                  "\x01\x01\x01"
+                                  "\x01\x01\x0d\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x03"
+                                  "\x00");
+    assert_int_equal(decode(*state, &kproto_message_fetch_request, 12, wire, &request),
+                     BASE_ERR_OK);
+    assert_null(request.replica_state);
+    /* Version 15 lost the plain replica id. */
+    wire = base_slice_of(wire.data + 4, wire.length - 4);
+    assert_int_equal(decode(*state, &kproto_message_fetch_request, 15, wire, &request),
+                     BASE_ERR_OK);
+    assert_int_equal(request.replica_state->replica_epoch, 3);
+}
+
 static void fetch_response_v4_and_v12(void **state)
 {
     struct kproto_fetch_response response;
@@ -559,6 +578,7 @@ static void hostile_bodies_are_malformed(void **state)
         {api_versions, 3, WIRE("\x01\x01\x02\x06\x00\x05\x00")}, /* tags fall */
         {api_versions, 3, WIRE("\x01\x01\xff\xff\xff\xff\x0f")}, /* 4294967295 tags */
         {api_versions, 3, WIRE("\xff\xff\xff\xff\x0f\x01\x00")}, /* 4 GiB string */
+        {api_versions, 3, WIRE("\x80\x80\x80\x80\x08\x01\x00")}, /* INT32_MIN if narrowed */
         {api_versions, 3, WIRE("\xff\xff\xff\xff\x1f\x01\x00")}, /* 33 bits */
         /* Tag 1 is an INT64 of 8 bytes, not 9 or 7. */
         {response, 3,
@@ -730,6 +750,7 @@ int main(void)
         TEST(produce_request_v3_and_v9),
         TEST(produce_response_v10_names_a_leader_only_when_set),
         TEST(fetch_request_v4_and_v12),
+        TEST(a_tag_of_a_later_version_is_skipped),
         TEST(fetch_response_v4_and_v12),
         TEST(join_group_v5_both_directions),
         TEST(offset_commit_v1_has_a_timestamp_per_partition),
