@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -60,6 +61,14 @@ static inline void gate_raise(struct gate *gate)
     gate->count++;
     pthread_cond_broadcast(&gate->raised);
     pthread_mutex_unlock(&gate->lock);
+}
+
+static inline unsigned gate_count(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    unsigned count = gate->count;
+    pthread_mutex_unlock(&gate->lock);
+    return count;
 }
 
 /* Waits until the count is at least `count`. */
@@ -122,7 +131,9 @@ static inline enum base_err server_on_accept(void *context, struct net_conn *con
 {
     struct server *server = context;
     net_conn_set_context(conn, server);
+    pthread_mutex_lock(&server->accepted.lock); /* loops accept side by side */
     server->conn = conn;
+    pthread_mutex_unlock(&server->accepted.lock);
     gate_raise(&server->accepted);
     return BASE_ERR_OK;
 }
@@ -130,7 +141,9 @@ static inline enum base_err server_on_accept(void *context, struct net_conn *con
 static inline void server_on_close(struct net_conn *conn, enum base_err reason)
 {
     struct server *server = net_conn_context(conn);
+    pthread_mutex_lock(&server->closed.lock);
     server->reason = reason;
+    pthread_mutex_unlock(&server->closed.lock);
     gate_raise(&server->closed);
 }
 
