@@ -229,7 +229,8 @@ static bool is_default_value(const struct kproto_field *field, const void *value
     case KPROTO_TYPE_COUNT:
         break;
     }
-    return is_default_object(field->inner, kproto__pointer_load(value));
+    const uint8_t *inner = kproto__pointer_load(value);
+    return null_is_default ? inner == NULL : is_default_object(field->inner, inner);
 }
 
 static bool is_default(const struct kproto_field *field, const uint8_t *object)

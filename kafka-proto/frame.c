@@ -19,10 +19,13 @@ static void skip_tags(struct base_reader *reader)
 static struct base_slice take_client_id(struct base_reader *reader)
 {
     int16_t length = base_reader_int16(reader);
+    if (length >= 0) {
+        return base_reader_bytes(reader, (size_t)length);
+    }
     if (length < -1) {
         base_reader_fail(reader);
     }
-    return length < 0 ? (struct base_slice){0} : base_reader_bytes(reader, (size_t)length);
+    return (struct base_slice){0};
 }
 
 enum base_err kproto_request_header_decode(struct base_reader *reader,
