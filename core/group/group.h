@@ -89,11 +89,11 @@ struct group_join {
 
     /* the group's own */
     struct group_wait wait;
-    struct group *group; /* held while parked */
-    void *memory;        /* owned; what the outputs point into */
+    struct group *group;      /* held from parking to release or cancel */
+    struct base_arena memory; /* owned; what the outputs point into */
 };
 
-/* Frees the outputs. Idempotent. */
+/* Frees the outputs; to be called after every answer. Idempotent. */
 void group_join_release(struct group_join *join);
 
 struct group_assignment {
@@ -123,11 +123,11 @@ struct group_sync {
 
     /* the group's own */
     struct group_wait wait;
-    struct group *group; /* held while parked */
-    void *memory;        /* owned; what the outputs point into */
+    struct group *group;      /* held from parking to release or cancel */
+    struct base_arena memory; /* owned; what the outputs point into */
 };
 
-/* Frees the outputs. Idempotent. */
+/* Frees the outputs; to be called after every answer. Idempotent. */
 void group_sync_release(struct group_sync *sync);
 
 /* Never parked. */

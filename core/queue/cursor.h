@@ -63,6 +63,7 @@ struct queue_cursor {
     uint32_t done_count;   /* DONE slots between floor and next */
     uint32_t open_count;   /* leased or settling slots */
     uint32_t acking_count; /* of those: ACKING */
+    bool used;             /* has delivered something */
 };
 
 void queue_cursor_init(struct queue_cursor *cursor, struct base_timer_heap *deadlines,
@@ -107,19 +108,15 @@ bool queue_cursor_is_leased(const struct queue_cursor *cursor, int64_t offset,
 /* The leased offset starts to settle: state is ACKING, FAILING or RETURNING. */
 void queue_cursor_hold(struct queue_cursor *cursor, int64_t offset, enum queue_slot_state state);
 
-/* All offsets under the same lease as `offset` and behind it, which are LEASED, start
- * RETURNING: FIFO goes on at the failed one. */
-void queue_cursor_hold_behind(struct queue_cursor *cursor, int64_t offset);
+/* The LEASED offsets of the same lease behind the leased `offset`; how many. */
+uint32_t queue_cursor_leased_behind(const struct queue_cursor *cursor, int64_t offset,
+                                    int64_t out[QUEUE_MESSAGES_MAX]);
 
 /* The settling offset is settled. */
 void queue_cursor_settle(struct queue_cursor *cursor, int64_t offset);
 
 /* The settling offset is leased as before; a deadline that passed meanwhile rings at once. */
 void queue_cursor_unhold(struct queue_cursor *cursor, int64_t offset);
-
-/* The same for what hold_behind held. */
-void queue_cursor_settle_behind(struct queue_cursor *cursor, int64_t offset);
-void queue_cursor_unhold_behind(struct queue_cursor *cursor, int64_t offset);
 
 /* The leased offset goes back without a failure and without the journal. */
 void queue_cursor_return(struct queue_cursor *cursor, int64_t offset);
@@ -135,11 +132,15 @@ void queue_cursor_adopt(struct queue_cursor *cursor, int64_t offset);
 /* Offsets in a log of [start, end) that are not done: the messages available. */
 int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start, int64_t end);
 
+/* The log ends at `end`: an HT queue lost what was not on disk yet when the power failed. Forgets
+ * what it knew from there on; true if that was anything. Only while nothing is leased. */
+bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end);
+
 /* For recovery: forget everything; everything below floor is done; [first, last] is done;
  * offset has failed so often. CORRUPT for what no cursor can have written. */
 void queue_cursor_load_clear(struct queue_cursor *cursor);
 BASE_MUST_USE enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor,
-                                                    int64_t consumed, int64_t skipped);
+                                                    int64_t consumed, int64_t skipped, bool used);
 BASE_MUST_USE enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first,
                                                    int64_t last);
 BASE_MUST_USE enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t offset,

@@ -45,8 +45,14 @@ struct khandler_request {
 /* The newest view; borrowed until this call of the handler returns to the loop. */
 struct catalog_view *khandler_view(struct khandler_request *request);
 
-/* Ends the request with a response struct of its API (in any memory; encoded before return). */
+/* Ends the request with a response struct of its API, in any memory. The request and its
+ * arena may be gone afterwards. */
 void khandler_answer(struct khandler_request *request, const void *response);
+
+/* The two halves of khandler_answer, for a handler that has to release what the response
+ * pointed to in between: after encode nothing of it is needed any more. */
+void khandler_encode(struct khandler_request *request, const void *response);
+void khandler_end(struct khandler_request *request);
 
 /* Ends the request without a response: Produce with acks=0. */
 void khandler_answer_nothing(struct khandler_request *request);

@@ -1,0 +1,256 @@
+#include "core/queue/record_priv.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "core/base/assert.h"
+
+enum {
+    RECORD_VERSION = 1,
+    RECORD_RANGES_MAX = 1024, /* a record stays below some 50 KB */
+    DECIMAL_SIZE = 20,
+};
+
+void queue__record_init(struct queue_record *record, const struct queue_cursor *cursor)
+{
+    *record = (struct queue_record){
+        .used = cursor->used,
+        .floor = cursor->floor,
+        .consumed = cursor->consumed + cursor->acking_count,
+        .skipped = cursor->skipped,
+    };
+}
+
+static void put_text(struct base_writer *writer, const char *text)
+{
+    base_writer_bytes(writer, text, strlen(text));
+}
+
+/* Written by hand: this runs for every ack. */
+static void put_number(struct base_writer *writer, int64_t number)
+{
+    char digits[DECIMAL_SIZE];
+    size_t at = sizeof digits;
+    uint64_t rest = (uint64_t)number;
+
+    BASE_ASSERT(number >= 0);
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    base_writer_bytes(writer, digits + at, sizeof digits - at);
+}
+
+static void put_pair(struct base_writer *writer, bool is_first, int64_t a, int64_t b)
+{
+    put_text(writer, is_first ? "[" : ",[");
+    put_number(writer, a);
+    put_text(writer, ",");
+    put_number(writer, b);
+    put_text(writer, "]");
+}
+
+void queue__record_encode(const struct queue_record *record, struct base_writer *writer)
+{
+    put_text(writer, "{\"v\":1");
+    if (record->all) {
+        put_text(writer, ",\"all\":true");
+    }
+    if (record->used) {
+        put_text(writer, ",\"used\":true");
+    }
+    put_text(writer, ",\"floor\":");
+    put_number(writer, record->floor);
+    put_text(writer, ",\"consumed\":");
+    put_number(writer, record->consumed);
+    put_text(writer, ",\"skipped\":");
+    put_number(writer, record->skipped);
+    put_text(writer, ",\"done\":[");
+    for (uint32_t i = 0; i < record->done_count; i++) {
+        put_pair(writer, i == 0, record->done[i].first, record->done[i].last);
+    }
+    put_text(writer, "],\"fail\":[");
+    for (uint32_t i = 0; i < record->failures_count; i++) {
+        put_pair(writer, i == 0, record->failures[i].offset, record->failures[i].failures);
+    }
+    put_text(writer, "]}");
+}
+
+/* Reads the fixed grammar above; the first mismatch marks it failed. */
+struct parser {
+    const uint8_t *cursor;
+    size_t remaining;
+    bool failed;
+};
+
+static bool accept(struct parser *parser, const char *text)
+{
+    size_t length = strlen(text);
+    if (parser->failed || length > parser->remaining || memcmp(parser->cursor, text, length) != 0) {
+        return false;
+    }
+    parser->cursor += length;
+    parser->remaining -= length;
+    return true;
+}
+
+static void expect(struct parser *parser, const char *text)
+{
+    if (!accept(parser, text)) {
+        parser->failed = true;
+    }
+}
+
+static int64_t number(struct parser *parser)
+{
+    int64_t value = 0;
+    size_t digits = 0;
+
+    while (!parser->failed && digits < parser->remaining && parser->cursor[digits] >= '0' &&
+           parser->cursor[digits] <= '9') {
+        int64_t digit = parser->cursor[digits] - '0';
+        if (value > (INT64_MAX - digit) / 10) {
+            parser->failed = true;
+            return 0;
+        }
+        value = value * 10 + digit;
+        digits++;
+    }
+    if (digits == 0) {
+        parser->failed = true;
+        return 0;
+    }
+    parser->cursor += digits;
+    parser->remaining -= digits;
+    return value;
+}
+
+/* The next [a,b] of a list whose '[' was read; false behind its ']'. */
+static bool pair(struct parser *parser, bool is_first, int64_t *a, int64_t *b)
+{
+    if (accept(parser, "]")) {
+        return false;
+    }
+    expect(parser, is_first ? "[" : ",[");
+    *a = number(parser);
+    expect(parser, ",");
+    *b = number(parser);
+    expect(parser, "]");
+    return !parser->failed;
+}
+
+static enum base_err apply_lists(struct parser *parser, struct queue_cursor *cursor)
+{
+    enum base_err err = BASE_ERR_OK;
+    int64_t a = 0;
+    int64_t b = 0;
+
+    expect(parser, ",\"done\":[");
+    for (bool is_first = true; err == BASE_ERR_OK && pair(parser, is_first, &a, &b);
+         is_first = false) {
+        err = queue_cursor_load_done(cursor, a, b);
+    }
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    expect(parser, ",\"fail\":[");
+    for (bool is_first = true; err == BASE_ERR_OK && pair(parser, is_first, &a, &b);
+         is_first = false) {
+        err = queue_cursor_load_failures(cursor, a, b > UINT8_MAX ? UINT8_MAX : (uint32_t)b);
+    }
+    return err;
+}
+
+enum base_err queue__record_apply(struct base_slice text, struct queue_cursor *cursor)
+{
+    struct parser parser = {.cursor = text.data, .remaining = text.length};
+
+    expect(&parser, "{\"v\":");
+    int64_t version = number(&parser);
+    if (!parser.failed && version > RECORD_VERSION) {
+        return BASE_ERR_UNSUPPORTED;
+    }
+    bool all = accept(&parser, ",\"all\":true");
+    bool used = accept(&parser, ",\"used\":true");
+    expect(&parser, ",\"floor\":");
+    int64_t floor = number(&parser);
+    expect(&parser, ",\"consumed\":");
+    int64_t consumed = number(&parser);
+    expect(&parser, ",\"skipped\":");
+    int64_t skipped = number(&parser);
+    if (parser.failed) {
+        return BASE_ERR_CORRUPT;
+    }
+    if (all) {
+        queue_cursor_load_clear(cursor);
+    }
+    enum base_err err = queue_cursor_load_floor(cursor, floor, consumed, skipped, used);
+    if (err == BASE_ERR_OK) {
+        err = apply_lists(&parser, cursor);
+    }
+    if (err == BASE_ERR_OK) {
+        expect(&parser, "}");
+        err = parser.failed || parser.remaining > 0 ? BASE_ERR_CORRUPT : BASE_ERR_OK;
+    }
+    return err;
+}
+
+struct collector {
+    struct queue_record record;
+    struct queue_record_range done[RECORD_RANGES_MAX];
+    struct queue_record_failure failures[RECORD_RANGES_MAX];
+    queue_record_emit *emit;
+    void *context;
+};
+
+static void flush(struct collector *collector)
+{
+    collector->emit(collector->context, &collector->record);
+    collector->record.all = false;
+    collector->record.done_count = 0;
+    collector->record.failures_count = 0;
+}
+
+static void collect_done(struct collector *collector, int64_t offset)
+{
+    uint32_t count = collector->record.done_count;
+    if (count > 0 && collector->done[count - 1].last == offset - 1) {
+        collector->done[count - 1].last = offset;
+        return;
+    }
+    if (count == RECORD_RANGES_MAX) {
+        flush(collector);
+        count = 0;
+    }
+    collector->done[count] = (struct queue_record_range){.first = offset, .last = offset};
+    collector->record.done_count = count + 1;
+}
+
+static void collect_failure(struct collector *collector, int64_t offset, uint32_t failures)
+{
+    if (collector->record.failures_count == RECORD_RANGES_MAX) {
+        flush(collector);
+    }
+    collector->failures[collector->record.failures_count++] =
+        (struct queue_record_failure){.offset = offset, .failures = failures};
+}
+
+void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emit, void *context)
+{
+    struct collector collector = {.emit = emit, .context = context};
+
+    queue__record_init(&collector.record, cursor);
+    collector.record.all = true;
+    collector.record.done = collector.done;
+    collector.record.failures = collector.failures;
+    for (int64_t offset = cursor->floor; offset < cursor->next; offset++) {
+        const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
+        uint32_t failures = slot->failures + (slot->state == QUEUE_SLOT_FAILING ? 1u : 0u);
+        if (slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_ACKING) {
+            collect_done(&collector, offset);
+        } else if (failures > 0) {
+            collect_failure(&collector, offset, failures > UINT8_MAX ? UINT8_MAX : failures);
+        }
+    }
+    flush(&collector);
+}

@@ -1,0 +1,63 @@
+/* One record of the journal: JSON, so that a human can read __dms_cursors.
+ *
+ *     key    <group id>/<partition>
+ *     value  {"v":1,"all":true,"used":true,"floor":10,"consumed":9,"skipped":1,
+ *             "done":[[12,14]],"fail":[[11,2]]}
+ *     or null: the cursor is gone
+ *
+ * floor, consumed and skipped are what they are after this record; done (ranges, both ends
+ * included) and fail (offset, failures so far) are added to what earlier records said, or
+ * replace it when "all" is there. "all" and "used" are left out when false. Always in this
+ * order and without spaces. */
+#ifndef QUEUE_RECORD_PRIV_H
+#define QUEUE_RECORD_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/slice.h"
+#include "core/base/writer.h"
+#include "core/queue/cursor.h"
+
+struct queue_record_range {
+    int64_t first;
+    int64_t last;
+};
+
+struct queue_record_failure {
+    int64_t offset;
+    uint32_t failures;
+};
+
+/* Arrays are borrowed. */
+struct queue_record {
+    bool all;
+    bool used;
+    int64_t floor;
+    int64_t consumed;
+    int64_t skipped;
+    const struct queue_record_range *done;
+    uint32_t done_count;
+    const struct queue_record_failure *failures;
+    uint32_t failures_count;
+};
+
+/* Takes floor and counters of a cursor as they will be when everything that settles now is
+ * settled. */
+void queue__record_init(struct queue_record *record, const struct queue_cursor *cursor);
+
+/* Appends the text; failures stick in the writer. */
+void queue__record_encode(const struct queue_record *record, struct base_writer *writer);
+
+/* Applies a record's text to the cursor. UNSUPPORTED: written by a later version; CORRUPT;
+ * NOMEM. On an error the cursor is in an unspecified but sound state. */
+BASE_MUST_USE enum base_err queue__record_apply(struct base_slice text,
+                                                struct queue_cursor *cursor);
+
+/* The whole cursor as one or more records, given to emit one after the other; the first has
+ * `all`. What settles counts as settled. */
+typedef void queue_record_emit(void *context, const struct queue_record *record);
+void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emit, void *context);
+
+#endif

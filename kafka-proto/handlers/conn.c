@@ -1,0 +1,323 @@
+/* Kafka connections: frames in, answers out in the order of the requests. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/endian.h"
+#include "core/base/log.h"
+#include "core/telemetry/counters.h"
+#include "kafka-proto/decode.h"
+#include "kafka-proto/handlers/conn_priv.h"
+#include "kafka-proto/writer.h"
+
+enum {
+    FRAME_PREFIX_SIZE = 4,
+    FRAMES_PER_TURN_MAX = 64,       /* then other connections have their turn */
+    REQUESTS_IN_FLIGHT_MAX = 64,    /* then reading stops until answers have left */
+    RESPONSE_BYTES_MAX = 256 << 20, /* in memory, record batches not counted */
+    ARENA_BYTES_MIN = 1 << 20,
+    ARENA_BYTES_PER_FRAME_BYTE = 32, /* structs are larger than what they are decoded from */
+};
+
+static struct khandler_request_own *own_of(struct khandler_request *request)
+{
+    return BASE_CONTAINER_OF(request, struct khandler_request_own, request);
+}
+
+struct khandler_loop *khandler__loop(struct khandler_request *request)
+{
+    return request->conn->loop;
+}
+
+struct catalog_view *khandler_view(struct khandler_request *request)
+{
+    return catalog_reader_view(&request->conn->loop->reader);
+}
+
+struct base_slice khandler_client_host(struct khandler_request *request)
+{
+    return base_slice_of(request->conn->host, request->conn->host_length);
+}
+
+bool khandler_is_cancelled(const struct khandler_request *request)
+{
+    return request->conn->net == NULL;
+}
+
+static void free_conn_if_done(struct khandler_conn *conn)
+{
+    if (conn->net == NULL && base_list_is_empty(&conn->requests)) {
+        base_free(conn);
+    }
+}
+
+static void free_request(struct khandler_request_own *own)
+{
+    struct khandler_conn *conn = own->request.conn;
+    for (size_t i = 0; i < own->chunks_count; i++) {
+        base_chunk_release(&own->chunks[i]);
+    }
+    base_list_remove(&own->link);
+    conn->requests_count--;
+    base_buffer_release(&own->request.frame);
+    base_arena_fini(&own->request.arena);
+    base_free(own);
+}
+
+/* Sends what is answered at the head of the line. */
+static void send_answers(struct khandler_conn *conn)
+{
+    if (conn->cancelling) {
+        return; /* on_close walks the list and comes back */
+    }
+    while (!base_list_is_empty(&conn->requests)) {
+        struct khandler_request_own *own =
+            BASE_CONTAINER_OF(conn->requests.next, struct khandler_request_own, link);
+        if (own->state != KHANDLER_ANSWERED) {
+            break;
+        }
+        if (conn->net != NULL && own->chunks_count > 0) {
+            net_conn_send(conn->net, own->chunks, own->chunks_count);
+            own->chunks_count = 0; /* the references moved */
+        }
+        free_request(own);
+    }
+    if (conn->paused && conn->net != NULL && conn->requests_count < REQUESTS_IN_FLIGHT_MAX / 2) {
+        conn->paused = false;
+        net_conn_resume(conn->net);
+    }
+    free_conn_if_done(conn);
+}
+
+void khandler_end(struct khandler_request *request)
+{
+    struct khandler_request_own *own = own_of(request);
+    BASE_ASSERT(own->state == KHANDLER_RUNNING);
+    own->state = KHANDLER_ANSWERED;
+    send_answers(request->conn);
+}
+
+static void reject(struct khandler_conn *conn, const char *why)
+{
+    if (conn->refused) {
+        return;
+    }
+    conn->refused = true;
+    telemetry_add(TELEMETRY_KAFKA_REJECTED, 1);
+    base_log(BASE_LOG_INFO, "KAFKA_CONNECTION_REFUSED", "peer=%s cause=\"%s\"", conn->host, why);
+    net_conn_close(conn->net, BASE_ERR_MALFORMED);
+}
+
+void khandler_encode(struct khandler_request *request, const void *response)
+{
+    struct khandler_request_own *own = own_of(request);
+    struct kproto_writer writer;
+
+    BASE_ASSERT(response != NULL);
+    BASE_ASSERT(own->chunks_count == 0);
+    if (khandler_is_cancelled(request)) {
+        return;
+    }
+    kproto_writer_init(&writer, RESPONSE_BYTES_MAX);
+    enum base_err err = kproto_response_encode(&writer, request->api, request->header.api_version,
+                                               request->header.correlation_id, response);
+    size_t length = kproto_writer_length(&writer);
+    if (err == BASE_ERR_OK) {
+        err = kproto_writer_finish(&writer, &request->arena, &own->chunks, &own->chunks_count);
+    }
+    kproto_writer_fini(&writer);
+    if (err != BASE_ERR_OK) {
+        own->chunks_count = 0;
+        reject(request->conn, base_err_text(err));
+        return;
+    }
+    telemetry_add(TELEMETRY_KAFKA_RESPONSE_BYTES, length);
+}
+
+void khandler_answer(struct khandler_request *request, const void *response)
+{
+    khandler_encode(request, response);
+    khandler_end(request);
+}
+
+void khandler_answer_nothing(struct khandler_request *request)
+{
+    khandler_end(request);
+}
+
+void khandler_refuse(struct khandler_request *request, const char *why)
+{
+    if (!khandler_is_cancelled(request)) {
+        reject(request->conn, why);
+    }
+    khandler_end(request);
+}
+
+/* ApiVersions of a version we do not know is answered as version 0, with error 35, and its
+ * body is not parsed (KIP-511). The handler sees message == NULL. */
+static bool is_unknown_api_versions(const struct kproto_request_header *header,
+                                    const struct khandler_row *row)
+{
+    return header->api_key == KPROTO_KEY_api_versions &&
+           (header->api_version < row->version_min || header->api_version > row->version_max);
+}
+
+/* Reads header and body. NULL: ready to be handled; otherwise why it cannot be. */
+static const char *decode_request(struct khandler_request *request, const uint8_t *frame,
+                                  size_t length, const struct khandler_row **out_row)
+{
+    struct base_reader reader;
+
+    base_reader_init(&reader, frame, length);
+    enum base_err err = kproto_request_header_decode(&reader, &request->header);
+    const struct khandler_row *row = khandler_find(request->header.api_key);
+    *out_row = row;
+    if (err == BASE_ERR_UNSUPPORTED || (err == BASE_ERR_OK && row == NULL)) {
+        return "API key is not offered";
+    }
+    if (row != NULL && is_unknown_api_versions(&request->header, row)) {
+        request->api = kproto_api_find(row->key);
+        request->header.api_version = -1;
+        return NULL;
+    }
+    if (err != BASE_ERR_OK) {
+        return "request header is malformed";
+    }
+    if (request->header.api_version < row->version_min ||
+        request->header.api_version > row->version_max) {
+        return "API version is not offered";
+    }
+    request->api = kproto_api_find(row->key);
+    void *message = base_arena_alloc(&request->arena, request->api->request->schema->size);
+    if (message == NULL) {
+        return "request needs too much memory";
+    }
+    err = kproto_decode(&reader, request->api->request, request->header.api_version,
+                        &request->arena, message);
+    if (err != BASE_ERR_OK) {
+        return err == BASE_ERR_MALFORMED ? "request body is malformed"
+                                         : "request needs too much memory";
+    }
+    request->message = message;
+    return NULL;
+}
+
+static void handle_frame(struct khandler_conn *conn, const uint8_t *frame, size_t length)
+{
+    struct khandler_request_own *own = base_alloc_object(struct khandler_request_own);
+    if (own == NULL) {
+        net_conn_close(conn->net, BASE_ERR_NOMEM);
+        return;
+    }
+    struct khandler_request *request = &own->request;
+    const struct khandler_row *row = NULL;
+
+    request->conn = conn;
+    request->frame = base_buffer_hold(net_conn_input_buffer(conn->net));
+    request->executor = net_loop_executor(conn->loop->loop);
+    request->broker = &conn->loop->server->options;
+    request->principal = security_anonymous();
+    base_arena_init(&request->arena, ARENA_BYTES_MIN + length * ARENA_BYTES_PER_FRAME_BYTE);
+    base_list_push_back(&conn->requests, &own->link);
+    conn->requests_count++;
+    telemetry_add(TELEMETRY_KAFKA_REQUESTS, 1);
+    telemetry_add(TELEMETRY_KAFKA_REQUEST_BYTES, length);
+
+    const char *why = decode_request(request, frame, length, &row);
+    if (why != NULL) {
+        base_log(BASE_LOG_DEBUG, "KAFKA_REQUEST_REFUSED", "peer=%s api_key=%d api_version=%d",
+                 conn->host, request->header.api_key, request->header.api_version);
+        khandler_refuse(request, why);
+        return;
+    }
+    row->handle(request);
+}
+
+/* Takes whole frames off the input. False: the connection is closing, or waits. */
+static bool take_frame(struct khandler_conn *conn)
+{
+    struct base_slice input = net_conn_input(conn->net);
+    if (input.length < FRAME_PREFIX_SIZE) {
+        return false;
+    }
+    int32_t length = base_get_i32(input.data);
+    if (length < 0 || length > conn->loop->server->options.request_bytes_max) {
+        reject(conn, "frame length is negative or over socket.request.max.bytes");
+        return false;
+    }
+    if (input.length - FRAME_PREFIX_SIZE < (size_t)length) {
+        net_conn_expect(conn->net, FRAME_PREFIX_SIZE + (size_t)length);
+        return false;
+    }
+    /* The frame's bytes stay where they are: the request holds the buffer. */
+    struct net_conn *net = conn->net;
+    handle_frame(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
+    net_conn_consume(net, FRAME_PREFIX_SIZE + (size_t)length);
+    return true;
+}
+
+static void on_input(struct net_conn *net)
+{
+    struct khandler_conn *conn = net_conn_context(net);
+
+    for (unsigned frames = 0; frames < FRAMES_PER_TURN_MAX; frames++) {
+        if (conn->requests_count >= REQUESTS_IN_FLIGHT_MAX) {
+            if (!conn->paused) {
+                conn->paused = true;
+                net_conn_pause(net);
+            }
+            return;
+        }
+        if (!take_frame(conn) || conn->refused) {
+            return;
+        }
+    }
+    net_conn_again(net);
+}
+
+static void on_close(struct net_conn *net, enum base_err reason)
+{
+    struct khandler_conn *conn = net_conn_context(net);
+
+    (void)reason;
+    conn->net = NULL;
+    conn->cancelling = true; /* a request that ends now stays in the list until the walk is over */
+    for (struct base_list *node = conn->requests.next; node != &conn->requests; node = node->next) {
+        struct khandler_request_own *own =
+            BASE_CONTAINER_OF(node, struct khandler_request_own, link);
+        if (own->state == KHANDLER_RUNNING && own->request.on_cancel != NULL) {
+            own->request.on_cancel(&own->request);
+        }
+    }
+    conn->cancelling = false;
+    send_answers(conn);
+}
+
+const struct net_conn_ops khandler__conn_ops = {.on_input = on_input, .on_close = on_close};
+
+enum base_err khandler__on_accept(void *context, struct net_conn *net)
+{
+    struct khandler_server *server = context;
+    struct khandler_conn *conn = base_alloc_object(struct khandler_conn);
+    if (conn == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    struct net_loop *loop = net_conn_loop(net);
+    for (unsigned i = 0; i < server->options.loops_count; i++) {
+        if (server->loops[i].loop == loop) {
+            conn->loop = &server->loops[i];
+        }
+    }
+    BASE_ASSERT(conn->loop != NULL);
+    conn->net = net;
+    base_list_init(&conn->requests);
+    const char *peer = net_conn_peer(net);
+    const char *colon = strrchr(peer, ':');
+    conn->host_length = colon == NULL ? strlen(peer) : (size_t)(colon - peer);
+    memcpy(conn->host, peer, conn->host_length);
+    conn->host[conn->host_length] = '\0';
+    net_conn_set_context(net, conn);
+    return BASE_ERR_OK;
+}

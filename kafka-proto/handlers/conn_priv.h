@@ -1,0 +1,58 @@
+/* The inside of connections, requests and the server, for this folder. */
+#ifndef KHANDLER_CONN_PRIV_H
+#define KHANDLER_CONN_PRIV_H
+
+#include "core/base/list.h"
+#include "core/catalog/reader.h"
+#include "core/net/conn.h"
+#include "kafka-proto/handlers/request.h"
+#include "kafka-proto/handlers/table.h"
+
+struct khandler_fetch_sessions;
+
+/* What one loop has for its connections: no locks needed. */
+struct khandler_loop {
+    struct khandler_server *server; /* borrowed */
+    struct net_loop *loop;          /* borrowed */
+    struct catalog_reader reader;
+    struct khandler_fetch_sessions *sessions; /* owned */
+};
+
+struct khandler_server {
+    struct khandler_options options;
+    struct khandler_loop *loops; /* owned array, one per net_loop */
+};
+
+struct khandler_conn {
+    struct khandler_loop *loop; /* borrowed */
+    struct net_conn *net;       /* borrowed; NULL once it is gone */
+    struct base_list requests;  /* in flight, in order of arrival */
+    uint32_t requests_count;
+    bool paused;     /* too many requests in flight: reading stopped */
+    bool refused;    /* a bad request: closing, nothing more is read */
+    bool cancelling; /* on_close is walking the requests */
+    char host[NET_ADDRESS_SIZE];
+    size_t host_length;
+};
+
+enum khandler_request_state {
+    KHANDLER_RUNNING,  /* the handler has it */
+    KHANDLER_ANSWERED, /* waits for the ones in front of it to be sent */
+};
+
+/* struct khandler_request with what the connection needs. */
+struct khandler_request_own {
+    struct khandler_request request;
+    struct base_list link;
+    enum khandler_request_state state;
+    struct base_chunk *chunks; /* the answer; in the request's arena, references owned */
+    size_t chunks_count;
+};
+
+struct khandler_loop *khandler__loop(struct khandler_request *request);
+
+/* Callbacks of the net layer. */
+extern const struct net_conn_ops khandler__conn_ops;
+enum base_err khandler__on_accept(void *context, struct net_conn *conn);
+
+#endif

@@ -1,0 +1,89 @@
+/* Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer
+ * fetches, so that requests and answers carry only what changed.
+ *
+ * Each loop has its own sessions; a session's number tells its loop, and a client that comes
+ * back on another loop is told that the session is unknown and makes a new one.
+ *
+ * Threads: the loop's only. */
+#ifndef KHANDLER_FETCH_SESSION_H
+#define KHANDLER_FETCH_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/list.h"
+#include "core/base/slice.h"
+#include "core/base/uuid.h"
+
+struct khandler_fetch_sessions;
+struct base_map;
+
+/* One partition a session fetches. */
+struct khandler_fetch_partition {
+    struct base_list link;     /* in the session, in the order of fetching */
+    struct base_uuid topic_id; /* versions with topic ids; else zero */
+    char *topic;               /* owned; versions with names; else "" */
+    int32_t index;
+    int64_t fetch_offset;
+    int32_t bytes_max;
+    int32_t leader_epoch;
+    int32_t last_fetched_epoch;
+    int64_t sent_high_watermark; /* -1: to be sent again */
+    int64_t sent_start_offset;
+};
+
+/* Fields are the fetch handler's to read; it changes the sent_ ones. */
+struct khandler_fetch_session {
+    int32_t id;
+    int32_t epoch; /* that the next request must have */
+    bool by_id;    /* topics are named by id: Fetch 13 and later */
+    bool busy;     /* a request is using it */
+    bool dropped;  /* goes when it is not busy any more */
+    struct base_list partitions;
+    struct base_map *index; /* owned; of partitions */
+    struct base_list link;  /* in order of last use */
+    int64_t used_us;
+};
+
+/* loop_index of loops_count tells the numbers of sessions apart. */
+BASE_MUST_USE enum base_err khandler_fetch_sessions_create(unsigned loop_index,
+                                                           unsigned loops_count,
+                                                           uint32_t sessions_max,
+                                                           struct khandler_fetch_sessions **out);
+
+/* No session may be busy. NULL-safe. */
+void khandler_fetch_sessions_close(struct khandler_fetch_sessions **sessions);
+
+/* A new, busy session with epoch 1 expected next; NULL when there is no room (all slots are
+ * in use and none is stale) or no memory: the fetch is answered without a session. */
+struct khandler_fetch_session *
+khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, bool by_id, int64_t now_us);
+
+/* NULL when unknown. */
+struct khandler_fetch_session *khandler_fetch_session_find(struct khandler_fetch_sessions *sessions,
+                                                           int32_t id);
+
+/* Marks busy and moves to the end of the line of stale ones; the epoch goes on. */
+void khandler_fetch_session_use(struct khandler_fetch_sessions *sessions,
+                                struct khandler_fetch_session *session, int64_t now_us);
+
+/* Not busy any more. */
+void khandler_fetch_session_done(struct khandler_fetch_sessions *sessions,
+                                 struct khandler_fetch_session *session);
+
+/* Forgets the session, at once or when it is done. */
+void khandler_fetch_session_drop(struct khandler_fetch_sessions *sessions,
+                                 struct khandler_fetch_session *session);
+
+/* Adds a partition at the end, or finds the one that is there. NULL: no memory, or too many. */
+struct khandler_fetch_partition *khandler_fetch_session_put(struct khandler_fetch_session *session,
+                                                            struct base_uuid topic_id,
+                                                            struct base_slice topic, int32_t index);
+
+/* No-op when it is not there. */
+void khandler_fetch_session_forget(struct khandler_fetch_session *session,
+                                   struct base_uuid topic_id, struct base_slice topic,
+                                   int32_t index);
+
+#endif
