@@ -1,0 +1,566 @@
+/* Connections of the REST gateway: from bytes to requests, from answers to bytes.
+ *
+ * Memory: an unfinished message stays in the connection's input, which grows with
+ * what has come. A finished one is copied to its request's arena when it is short;
+ * a long one is held where it is. All of it is counted against one budget. */
+#include "rest-gw/http_conn.h"
+
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/net/loop.h"
+#include "rest-gw/answer.h"
+#include "rest-gw/http_parser.h"
+#include "rest-gw/http_server_priv.h"
+#include "rest-gw/request_priv.h"
+
+enum {
+    COPY_SIZE_MAX = 8 * 1024,           /* messages up to it do not pin a read buffer */
+    INPUT_STEP_SIZE = 64 * 1024,        /* least input to wait for in a long body */
+    OUTPUT_LOW_SIZE = 1024 * 1024,      /* unsent answers below which requests go on */
+    OUTPUT_HIGH_SIZE = 4 * 1024 * 1024, /* and above which they stop */
+};
+
+enum conn_state {
+    CONN_OPEN,   /* requests are read */
+    CONN_ENDING, /* no more requests; closes after the answers to those in flight */
+    CONN_CLOSED, /* told to close; waits for on_close */
+    CONN_STATE_COUNT
+};
+
+#define MAY(state) (1u << CONN_##state)
+static const unsigned conn_moves[CONN_STATE_COUNT] = {
+    [CONN_OPEN] = MAY(ENDING) | MAY(CLOSED),
+    [CONN_ENDING] = MAY(CLOSED),
+    [CONN_CLOSED] = 0,
+};
+#undef MAY
+
+/* What the connection's deadline stands for. */
+enum conn_deadline { DEADLINE_NONE, DEADLINE_HEADER, DEADLINE_BODY };
+
+struct restgw_http_conn {
+    struct net_conn *net;              /* borrowed; lives until on_close */
+    struct restgw_http_server *server; /* borrowed */
+    enum conn_state state;
+    enum conn_deadline deadline;
+    struct base_list requests; /* in order of arrival, until their answer is sent */
+    unsigned requests_count;
+    bool is_paused;               /* reading stopped: too many requests, or answers nobody reads */
+    bool is_reading;              /* on_input is on the stack */
+    bool wants_continue;          /* "100 Continue" is owed once it is this request's turn */
+    size_t charged_size;          /* bytes of the unfinished message counted in server->bytes */
+    struct restgw_request *spare; /* owned; for the next request; may be NULL */
+    struct restgw_http_parser parser;
+};
+
+/* The only writer of conn->state. */
+static void conn_move(struct restgw_http_conn *conn, enum conn_state next)
+{
+    BASE_ASSERT((conn_moves[conn->state] & (1u << next)) != 0);
+    conn->state = next;
+}
+
+enum base_err restgw_http_server_create(const struct restgw_http_options *options,
+                                        struct restgw_http_server **out)
+{
+    BASE_ASSERT(options->router != NULL);
+    BASE_ASSERT(options->body_size_max <= RESTGW_HTTP_BODY_SIZE_MAX);
+
+    *out = NULL;
+    struct restgw_http_server *server = base_alloc_object(struct restgw_http_server);
+    if (server == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    server->options = *options;
+    if (options->body_size_max == 0) {
+        server->options.body_size_max = RESTGW_HTTP_BODY_SIZE_MAX;
+    }
+    if (options->in_flight_size_max == 0) {
+        server->options.in_flight_size_max = RESTGW_HTTP_IN_FLIGHT_SIZE_MAX;
+    }
+    if (options->header_timeout_ms == 0) {
+        server->options.header_timeout_ms = RESTGW_HTTP_HEADER_TIMEOUT_MS;
+    }
+    if (options->body_timeout_ms == 0) {
+        server->options.body_timeout_ms = RESTGW_HTTP_BODY_TIMEOUT_MS;
+    }
+    *out = server;
+    return BASE_ERR_OK;
+}
+
+void restgw_http_server_close(struct restgw_http_server **server)
+{
+    if (*server != NULL) {
+        BASE_ASSERT(atomic_load(&(*server)->requests) == 0);
+        BASE_ASSERT(atomic_load(&(*server)->bytes) == 0);
+    }
+    base_free(*server);
+    *server = NULL;
+}
+
+void restgw_http_server_drain(struct restgw_http_server *server)
+{
+    atomic_store(&server->is_draining, true);
+}
+
+size_t restgw_http_server_requests(const struct restgw_http_server *server)
+{
+    return atomic_load(&server->requests);
+}
+
+size_t restgw_http_server_bytes(const struct restgw_http_server *server)
+{
+    return atomic_load(&server->bytes);
+}
+
+/* Counts size bytes; false, and nothing counted, when the budget is spent. */
+static bool charge(struct restgw_http_server *server, size_t size)
+{
+    size_t before = atomic_fetch_add(&server->bytes, size);
+    if (before + size <= server->options.in_flight_size_max) {
+        return true;
+    }
+    (void)atomic_fetch_sub(&server->bytes, size);
+    return false;
+}
+
+static void refund(struct restgw_http_server *server, size_t size)
+{
+    size_t before = atomic_fetch_sub(&server->bytes, size);
+    BASE_ASSERT(before >= size);
+}
+
+/* Closes now, or as soon as what is queued has been sent. */
+static void conn_end(struct restgw_http_conn *conn, enum base_err reason)
+{
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    conn_move(conn, CONN_CLOSED);
+    net_conn_set_deadline(conn->net, 0);
+    if (reason == BASE_ERR_OK) {
+        net_conn_close_when_sent(conn->net);
+    } else {
+        net_conn_close(conn->net, reason);
+    }
+}
+
+/* Reads no further request; closes when those in flight are answered. */
+static void conn_stop_reading(struct restgw_http_conn *conn)
+{
+    if (conn->state == CONN_OPEN) {
+        conn_move(conn, CONN_ENDING);
+        conn->deadline = DEADLINE_NONE;
+        net_conn_set_deadline(conn->net, 0);
+    }
+    if (conn->state == CONN_ENDING && conn->requests_count == 0) {
+        conn_end(conn, BASE_ERR_OK);
+    }
+}
+
+static struct restgw_request *request_take(struct restgw_http_conn *conn)
+{
+    struct restgw_request *request = conn->spare;
+    conn->spare = NULL;
+    if (request == NULL) {
+        request = restgw__request_create();
+    }
+    if (request == NULL) {
+        return NULL;
+    }
+    request->conn = conn;
+    request->server = conn->server;
+    request->executor = net_loop_executor(net_conn_loop(conn->net));
+    request->received_us = net_loop_now_us(net_conn_loop(conn->net));
+    request->method = conn->parser.head.method;
+    request->is_1_0 = conn->parser.head.is_1_0;
+    request->keep_alive = conn->parser.head.keep_alive;
+    memcpy(request->peer, net_conn_peer(conn->net), strlen(net_conn_peer(conn->net)) + 1);
+    return request;
+}
+
+/* Puts a request in line for its answer. size is charged already. */
+static void request_enqueue(struct restgw_http_conn *conn, struct restgw_request *request,
+                            size_t size)
+{
+    request->message_size = size;
+    base_list_push_back(&conn->requests, &request->siblings);
+    conn->requests_count++;
+    (void)atomic_fetch_add(&conn->server->requests, 1);
+}
+
+/* The end of a request, answered or not worth answering. Not in a list. */
+static void request_end(struct restgw_request *request)
+{
+    struct restgw_http_conn *conn = request->conn;
+
+    refund(request->server, request->message_size);
+    (void)atomic_fetch_sub(&request->server->requests, 1);
+    if (conn != NULL && conn->spare == NULL) {
+        restgw__request_reset(request);
+        conn->spare = request;
+    } else {
+        restgw__request_destroy(request);
+    }
+}
+
+static void report(const struct restgw_request *request)
+{
+    const struct restgw_http_options *options = &request->server->options;
+    if (options->on_answered == NULL) {
+        return;
+    }
+    int64_t now_us = base_clock_monotonic_us(request->executor->clock);
+    struct restgw_http_report facts = {.route = request->route,
+                                       .status = request->status,
+                                       .request_size = request->message_size,
+                                       .answer_size = request->answer.length,
+                                       .duration_us = now_us - request->received_us};
+    options->on_answered(options->context, &facts);
+}
+
+/* First in line; NULL when there is none. */
+static struct restgw_request *first_request(const struct restgw_http_conn *conn)
+{
+    if (base_list_is_empty(&conn->requests)) {
+        return NULL;
+    }
+    return BASE_CONTAINER_OF(conn->requests.next, struct restgw_request, siblings);
+}
+
+/* Sends the answer of the first request in line and ends the request. */
+static void send_first(struct restgw_http_conn *conn, struct restgw_request *request)
+{
+    bool keep_alive = request->keep_alive;
+
+    BASE_ASSERT(request->state == REQUEST_ANSWERED);
+    base_list_remove(&request->siblings);
+    conn->requests_count--;
+    if (request->answer.length == 0) {
+        conn_end(conn, BASE_ERR_NOMEM); /* there was not even memory to say so */
+    } else if (conn->state != CONN_CLOSED) {
+        net_conn_send(conn->net, &request->answer, 1);
+        request->answer = (struct base_chunk){0};
+    }
+    request_end(request);
+    if (!keep_alive) {
+        conn_end(conn, BASE_ERR_OK); /* whatever is behind it was not to be asked for */
+    }
+}
+
+static bool has_room(const struct restgw_http_conn *conn, size_t output_size_max)
+{
+    return conn->requests_count < RESTGW_HTTP_PIPELINE_MAX &&
+           net_conn_output_bytes(conn->net) < output_size_max;
+}
+
+/* The interim answer for a client that waits before it sends its body. */
+static void send_continue(struct restgw_http_conn *conn)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    size_t length = sizeof text - 1;
+
+    conn->wants_continue = false;
+    struct base_buffer *buffer = base_buffer_create(length);
+    if (buffer == NULL) {
+        conn_end(conn, BASE_ERR_NOMEM);
+        return;
+    }
+    memcpy(buffer->data, text, length);
+    struct base_chunk chunk = {.buffer = buffer, .length = length};
+    net_conn_send(conn->net, &chunk, 1);
+}
+
+/* Sends all answers whose turn it is, then decides how to go on. */
+static void conn_flush(struct restgw_http_conn *conn)
+{
+    struct restgw_request *request = first_request(conn);
+    while (request != NULL && request->state == REQUEST_ANSWERED) {
+        send_first(conn, request);
+        request = first_request(conn);
+    }
+    if (conn->state == CONN_ENDING) {
+        conn_stop_reading(conn);
+    }
+    if (conn->state != CONN_OPEN || conn->is_reading) {
+        return;
+    }
+    if (conn->wants_continue && conn->requests_count == 0) {
+        send_continue(conn);
+    }
+    if (conn->is_paused && has_room(conn, OUTPUT_LOW_SIZE)) {
+        conn->is_paused = false;
+        net_conn_resume(conn->net);
+    }
+}
+
+void restgw__http_conn_flush(struct restgw_request *request)
+{
+    report(request);
+    if (request->conn == NULL) {
+        request_end(request);
+    } else {
+        conn_flush(request->conn);
+    }
+}
+
+/* Refuses the message that is being read, in its turn, and everything after it. */
+static void conn_refuse(struct restgw_http_conn *conn, enum restgw_error error, const char *detail)
+{
+    net_conn_consume(conn->net, net_conn_input(conn->net).length);
+    struct restgw_request *request = request_take(conn);
+    if (request == NULL) {
+        conn_end(conn, BASE_ERR_NOMEM);
+        return;
+    }
+    request->keep_alive = false;
+    request_enqueue(conn, request, 0);
+    conn_stop_reading(conn);
+    restgw__request_move(request, REQUEST_RUNNING);
+    restgw_answer_errorf(request, error, "%s", detail);
+}
+
+/* Gives the request the message's bytes, for as long as it lives. */
+static enum base_err take_message(struct restgw_http_conn *conn, struct restgw_request *request,
+                                  const uint8_t *message)
+{
+    size_t size = conn->parser.position;
+
+    if (size <= COPY_SIZE_MAX) {
+        uint8_t *copy = base_arena_alloc(&request->arena, size);
+        if (copy == NULL) {
+            return BASE_ERR_NOMEM;
+        }
+        memcpy(copy, message, size);
+        message = copy;
+    } else {
+        request->input = base_buffer_hold(net_conn_input_buffer(conn->net));
+    }
+    return restgw__request_fill(request, &conn->parser, message);
+}
+
+/* A whole message is there: makes it a request and lets it run. */
+static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
+{
+    size_t size = conn->parser.position;
+
+    refund(conn->server, conn->charged_size);
+    conn->charged_size = 0;
+    conn->wants_continue = false;
+    struct restgw_request *request = request_take(conn);
+    if (request == NULL) {
+        conn_end(conn, BASE_ERR_NOMEM);
+        return;
+    }
+    bool is_charged = charge(conn->server, size);
+    enum base_err err = is_charged ? take_message(conn, request, message) : BASE_ERR_OK;
+    bool keep_alive = conn->parser.head.keep_alive;
+
+    net_conn_consume(conn->net, size);
+    request_enqueue(conn, request, is_charged ? size : 0);
+    restgw_http_parser_init(&conn->parser, conn->server->options.body_size_max);
+    if (!keep_alive) {
+        conn_stop_reading(conn);
+    }
+    if (is_charged && err == BASE_ERR_OK) {
+        restgw__request_dispatch(request);
+        return;
+    }
+    restgw__request_move(request, REQUEST_RUNNING);
+    restgw_answer_error(request,
+                        is_charged ? RESTGW_ERROR_INTERNAL_MEMORY : RESTGW_ERROR_FLOW_CONTROL);
+}
+
+/* Sets the deadline for what the connection waits for now, if that is something else. */
+static void conn_watch(struct restgw_http_conn *conn, size_t input_size)
+{
+    const struct restgw_http_options *options = &conn->server->options;
+    enum conn_deadline wanted = DEADLINE_NONE;
+
+    if (conn->is_paused) {
+        wanted = DEADLINE_NONE; /* it is we who do not read */
+    } else if (restgw_http_has_head(&conn->parser)) {
+        wanted = DEADLINE_BODY;
+    } else if (input_size > 0) {
+        wanted = DEADLINE_HEADER;
+    }
+    if (wanted == conn->deadline) {
+        return;
+    }
+    conn->deadline = wanted;
+    int64_t timeout_ms =
+        wanted == DEADLINE_BODY ? options->body_timeout_ms : options->header_timeout_ms;
+    net_conn_set_deadline(conn->net, wanted == DEADLINE_NONE ? 0 : timeout_ms);
+}
+
+/* Waits for the rest of a message of which input_size bytes are here. False when the
+ * server cannot afford it. */
+static bool conn_await(struct restgw_http_conn *conn, size_t input_size)
+{
+    const struct restgw_http_parser *parser = &conn->parser;
+    size_t wanted_size = input_size;
+
+    if (parser->state == RESTGW_HTTP_BODY) {
+        /* In steps that double, so that what is charged follows what has really come. */
+        size_t missing = parser->position + (size_t)parser->head.content_length - input_size;
+        size_t step = input_size > INPUT_STEP_SIZE ? input_size : INPUT_STEP_SIZE;
+        wanted_size += missing < step ? missing : step;
+        net_conn_expect(conn->net, wanted_size);
+    }
+    if (wanted_size > conn->charged_size) {
+        if (!charge(conn->server, wanted_size - conn->charged_size)) {
+            return false;
+        }
+        conn->charged_size = wanted_size;
+    }
+    return true;
+}
+
+/* Parses and dispatches what is there, up to the cap per turn. */
+static void conn_read(struct restgw_http_conn *conn)
+{
+    struct base_slice input = net_conn_input(conn->net);
+
+    for (unsigned count = 0; conn->state == CONN_OPEN && input.length > 0; count++) {
+        if (!has_room(conn, OUTPUT_HIGH_SIZE)) {
+            conn->is_paused = true;
+            net_conn_pause(conn->net);
+            return;
+        }
+        if (count == RESTGW_HTTP_REQUESTS_PER_TURN) {
+            net_conn_again(conn->net);
+            return;
+        }
+        struct base_buffer *buffer = net_conn_input_buffer(conn->net);
+        uint8_t *message = buffer->data + (input.data - buffer->data);
+        enum restgw_http_state state = restgw_http_parse(&conn->parser, message, input.length);
+        if (state == RESTGW_HTTP_BAD) {
+            conn_refuse(conn, conn->parser.error, conn->parser.detail);
+        } else if (state == RESTGW_HTTP_DONE) {
+            conn_dispatch(conn, message);
+        } else {
+            conn->wants_continue =
+                restgw_http_has_head(&conn->parser) && conn->parser.head.expect_continue;
+            conn->parser.head.expect_continue = false; /* said once */
+            if (!conn_await(conn, input.length)) {
+                conn_refuse(conn, RESTGW_ERROR_FLOW_CONTROL, "");
+            }
+            return;
+        }
+        input = net_conn_input(conn->net);
+    }
+}
+
+static void conn_on_input(struct net_conn *net)
+{
+    struct restgw_http_conn *conn = net_conn_context(net);
+
+    BASE_ASSERT(!conn->is_reading);
+    conn->is_reading = true;
+    conn_read(conn);
+    conn->is_reading = false;
+
+    struct base_slice input = net_conn_input(net);
+    if (conn->state != CONN_OPEN) {
+        net_conn_consume(net, input.length); /* nobody will look at it */
+        return;
+    }
+    conn_watch(conn, input.length);
+    if (conn->wants_continue && conn->requests_count == 0) {
+        send_continue(conn);
+    }
+}
+
+/* Tells those who asked that the client is gone; each may answer, which ends it. */
+static void conn_cancel_waiting(struct restgw_http_conn *conn)
+{
+    struct base_list *node = conn->requests.next;
+    while (node != &conn->requests) {
+        struct restgw_request *request = BASE_CONTAINER_OF(node, struct restgw_request, siblings);
+        restgw_request_cancel *cancel = request->cancel;
+        node = node->next;
+        if (request->state == REQUEST_RUNNING && cancel != NULL) {
+            request->cancel = NULL;
+            request->is_cancelled = true;
+            cancel(request, request->cancel_context);
+            node = conn->requests.next; /* the list may have changed */
+        }
+    }
+}
+
+/* The peer says no more. It may still read, so what was asked is answered, but a
+ * long poll whose client is most likely gone is not kept. */
+static void conn_on_end(struct net_conn *net)
+{
+    struct restgw_http_conn *conn = net_conn_context(net);
+
+    conn_stop_reading(conn);
+    conn_cancel_waiting(conn);
+}
+
+static void conn_on_drained(struct net_conn *net)
+{
+    struct restgw_http_conn *conn = net_conn_context(net);
+
+    conn_flush(conn);
+}
+
+static void conn_on_close(struct net_conn *net, enum base_err reason)
+{
+    struct restgw_http_conn *conn = net_conn_context(net);
+
+    (void)reason;
+    BASE_ASSERT(!conn->is_reading);
+    struct base_list *node = base_list_pop_front(&conn->requests);
+    while (node != NULL) {
+        struct restgw_request *request = BASE_CONTAINER_OF(node, struct restgw_request, siblings);
+        restgw_request_cancel *cancel = request->cancel;
+        request->conn = NULL;
+        request->cancel = NULL;
+        request->is_cancelled = true;
+        if (request->state == REQUEST_ANSWERED) {
+            request_end(request);
+        } else if (cancel != NULL) {
+            cancel(request, request->cancel_context);
+        }
+        node = base_list_pop_front(&conn->requests);
+    }
+    refund(conn->server, conn->charged_size);
+    if (conn->spare != NULL) {
+        restgw__request_destroy(conn->spare);
+    }
+    base_free(conn);
+}
+
+static const struct net_conn_ops conn_ops = {.on_input = conn_on_input,
+                                             .on_end = conn_on_end,
+                                             .on_drained = conn_on_drained,
+                                             .on_close = conn_on_close};
+
+struct net_conn_options restgw_http_conn_options(void)
+{
+    return (struct net_conn_options){.ops = &conn_ops,
+                                     .input_bytes_max = RESTGW_HTTP_MESSAGE_SIZE_MAX,
+                                     .output_bytes_max = RESTGW_HTTP_OUTPUT_SIZE_MAX,
+                                     .output_low_bytes = OUTPUT_LOW_SIZE,
+                                     .idle_timeout_ms = RESTGW_HTTP_IDLE_TIMEOUT_MS};
+}
+
+enum base_err restgw_http_conn_accept(void *server, struct net_conn *net)
+{
+    struct restgw_http_conn *conn = base_alloc_object(struct restgw_http_conn);
+    if (conn == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    conn->net = net;
+    conn->server = server;
+    base_list_init(&conn->requests);
+    restgw_http_parser_init(&conn->parser, conn->server->options.body_size_max);
+    net_conn_set_context(net, conn);
+    /* A client that connects and says nothing is held to the header's deadline too. */
+    conn->deadline = DEADLINE_HEADER;
+    net_conn_set_deadline(net, conn->server->options.header_timeout_ms);
+    return BASE_ERR_OK;
+}

@@ -1,0 +1,16 @@
+/* What the connections of one gateway share. */
+#ifndef RESTGW_HTTP_SERVER_PRIV_H
+#define RESTGW_HTTP_SERVER_PRIV_H
+
+#include <stdatomic.h>
+
+#include "rest-gw/http_conn.h"
+
+struct restgw_http_server {
+    struct restgw_http_options options; /* defaults filled in */
+    atomic_size_t requests;             /* not answered yet */
+    atomic_size_t bytes;                /* of these, and of unfinished messages */
+    atomic_bool is_draining;
+};
+
+#endif
