@@ -1,0 +1,44 @@
+/* The REST door: what its handlers need of the broker, and what a listener needs to accept
+ * for it. */
+#ifndef RESTGW_GATEWAY_H
+#define RESTGW_GATEWAY_H
+
+#include "core/catalog/catalog.h"
+#include "core/group/coordinator.h"
+#include "core/net/listener.h"
+#include "core/partition/table.h"
+#include "core/queue/queue.h"
+
+struct restgw_gateway;
+
+/* Everything borrowed; outlives the gateway. */
+struct restgw_options {
+    struct net_loop **loops;
+    unsigned loops_count;
+    struct base_clock *clock;
+    struct catalog *catalog;
+    struct partition_table *partitions;
+    struct group_coordinator *groups;
+    struct queue_manager *queues;
+    const struct catalog_topic_config *topic_defaults; /* of new queues */
+    int32_t normal_partitions;                         /* of NORMAL queues and Kafka ones */
+    int32_t queues_per_project_max;                    /* as the catalog enforces it; for /quotas */
+    int64_t idle_timeout_ms;
+
+    /* Whether both doors serve: /readyz. Any thread. */
+    bool (*is_ready)(void *context);
+    void *context;
+};
+
+BASE_MUST_USE enum base_err restgw_gateway_create(const struct restgw_options *options,
+                                                  struct restgw_gateway **out);
+
+/* All its connections must be gone. NULL-safe. */
+void restgw_gateway_close(struct restgw_gateway **gateway);
+
+/* Fills in what a listener needs to accept for this gateway; host, port and connections_max
+ * stay the caller's. */
+void restgw_gateway_listen_options(struct restgw_gateway *gateway,
+                                   struct net_listener_options *options);
+
+#endif
