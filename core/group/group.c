@@ -78,20 +78,29 @@ void group__bytes_free(struct base_slice *bytes)
     *bytes = base_slice_of(NULL, 0);
 }
 
+void group__set_stored(struct group *group, struct base_buffer *buffer, size_t length)
+{
+    int difference = (buffer != NULL) - (group->stored != NULL);
+    base_buffer_release(&group->stored);
+    group->stored = buffer;
+    group->stored_length = length;
+    atomic_fetch_add(&group->shard->records_live, difference);
+}
+
 static void destroy(struct group *group)
 {
     BASE_ASSERT(group->members_count == 0);
     BASE_ASSERT(base_list_is_empty(&group->ops));
     while (!base_list_is_empty(&group->reservations)) {
-        group__reservation_remove(group, BASE_CONTAINER_OF(group->reservations.next,
-                                                           struct group_reservation, link));
+        group__reservation_remove(
+            group, BASE_CONTAINER_OF(group->reservations.next, struct group_reservation, link));
     }
     group__offsets_clear(group);
     base_map_close(&group->members_by_id);
     base_map_close(&group->members_by_instance);
     base_map_close(&group->candidates);
     base_map_close(&group->topics);
-    base_buffer_release(&group->stored);
+    group__set_stored(group, NULL, 0);
     group__bytes_free(&group->protocol_type);
     group__bytes_free(&group->protocol);
     group__bytes_free(&group->id);
@@ -105,7 +114,7 @@ static void alarm_closed(struct base_task *task)
     struct group_coordinator *coordinator = group->coordinator;
 
     destroy(group);
-    group__coordinator_group_gone(coordinator);
+    group__coordinator_idle(coordinator);
 }
 
 /* On the home executor: only there no ring, and no other close, can be under way. */
@@ -191,8 +200,7 @@ void group__rearm(struct group *group)
 {
     int64_t next_us = group->join_deadline_us < group->sync_deadline_us ? group->join_deadline_us
                                                                         : group->sync_deadline_us;
-    for (struct base_list *node = group->members.next; node != &group->members;
-         node = node->next) {
+    for (struct base_list *node = group->members.next; node != &group->members; node = node->next) {
         const struct group_member *member = BASE_CONTAINER_OF(node, struct group_member, link);
         if (session_runs(member) && member->deadline_us < next_us) {
             next_us = member->deadline_us;
@@ -230,8 +238,7 @@ struct group *group__create(struct group_coordinator *coordinator, struct group_
     group->coordinator = coordinator;
     group->shard = shard;
     atomic_init(&group->references, 1);
-    group->id = group__bytes_copy(
-        id.data == NULL ? base_slice_text("") : id, &failed);
+    group->id = group__bytes_copy(id.data == NULL ? base_slice_text("") : id, &failed);
     base_mutex_init(&group->mutex);
     base_list_init(&group->members);
     base_list_init(&group->reservations);
@@ -247,6 +254,7 @@ struct group *group__create(struct group_coordinator *coordinator, struct group_
         destroy(group);
         return NULL;
     }
+    group__coordinator_busy(coordinator);
     return group;
 }
 
@@ -314,8 +322,7 @@ bool group__die_if_useless(struct group *group)
     return true;
 }
 
-void group__answer(struct group_wait *wait, struct base_executor *executor,
-                   struct base_task *task)
+void group__answer(struct group_wait *wait, struct base_executor *executor, struct base_task *task)
 {
     BASE_ASSERT(!wait->answered);
     wait->answered = true;

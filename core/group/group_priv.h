@@ -20,7 +20,7 @@ struct group_coordinator;
 struct group_shard;
 
 enum {
-    GROUP_PROTOCOLS_MAX = 100,                   /* of one member */
+    GROUP_PROTOCOLS_MAX = 100,                    /* of one member */
     GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS = 5 * 60000, /* a new member's parked join (Kafka's) */
 };
 
@@ -31,23 +31,23 @@ struct group_candidate {
 };
 
 struct group_member {
-    struct base_list link;              /* group->members, oldest first */
-    struct base_slice member_id;        /* owned */
-    struct base_slice instance_id;      /* owned; null: dynamic member */
-    struct base_slice client_id;        /* owned */
-    struct base_slice client_host;      /* owned */
-    struct group_protocol *protocols;   /* owned, one block with their bytes */
+    struct base_list link;            /* group->members, oldest first */
+    struct base_slice member_id;      /* owned */
+    struct base_slice instance_id;    /* owned; null: dynamic member */
+    struct base_slice client_id;      /* owned */
+    struct base_slice client_host;    /* owned */
+    struct group_protocol *protocols; /* owned, one block with their bytes */
     uint32_t protocols_count;
-    struct base_slice assignment;       /* owned; of this generation, once stored */
-    struct base_slice assignment_next;  /* owned; given by the leader, being stored */
+    struct base_slice assignment;      /* owned; of this generation, once stored */
+    struct base_slice assignment_next; /* owned; given by the leader, being stored */
     int32_t session_timeout_ms;
     int32_t rebalance_timeout_ms;
-    int64_t deadline_us;                /* end of the session */
-    bool is_new;                        /* has not been told its generation yet */
-    bool joined;                        /* joined for the next generation */
-    bool sync_missing;                  /* knows its generation, has not asked for its share */
-    struct group_join *join;            /* borrowed; parked, or NULL */
-    struct group_sync *sync;            /* borrowed; parked, or NULL */
+    int64_t deadline_us;     /* end of the session */
+    bool is_new;             /* has not been told its generation yet */
+    bool joined;             /* joined for the next generation */
+    bool sync_missing;       /* knows its generation, has not asked for its share */
+    struct group_join *join; /* borrowed; parked, or NULL */
+    struct group_sync *sync; /* borrowed; parked, or NULL */
 };
 
 /* A member id given out and not used yet (KIP-394). */
@@ -64,7 +64,7 @@ struct group {
     atomic_uint references;
     struct base_slice id; /* owned */
 
-    struct base_mutex mutex; /* guards all below */
+    struct base_mutex mutex;    /* guards all below */
     struct base_executor *turn; /* borrowed; of the thread that holds the lock, for appends */
     enum group_state state;
     enum group_state state_before;
@@ -88,12 +88,13 @@ struct group {
     int64_t initial_delay_ms;     /* of the current step; -1: not the first rebalance */
     bool member_added;            /* since the current step began */
     int64_t sync_deadline_us;     /* by which all members must have synced; INT64_MAX: none */
+    uint32_t syncs_missing_count; /* members that have not asked for their assignment yet */
     bool storing;                 /* the leader's assignment is on its way to the log */
 
-    struct base_map *topics;      /* owned; struct group_topic_offsets by name */
-    uint32_t entries_count;       /* committed offsets, all topics */
-    struct base_list ops;         /* changes in the log that are not durable yet, in order */
-    struct base_buffer *stored;   /* counted; value of the newest group record; NULL: none */
+    struct base_map *topics;    /* owned; struct group_topic_offsets by name */
+    uint32_t entries_count;     /* committed offsets, all topics */
+    struct base_list ops;       /* changes in the log that are not durable yet, in order */
+    struct base_buffer *stored; /* counted; value of the newest group record; NULL: none */
     size_t stored_length;
 
     struct base_alarm alarm;
@@ -126,8 +127,10 @@ bool group__die_if_useless(struct group *group);
 void group__rearm(struct group *group);
 
 /* Ends a wait: posts the task unless the call that brought the request is still running. */
-void group__answer(struct group_wait *wait, struct base_executor *executor,
-                   struct base_task *task);
+void group__answer(struct group_wait *wait, struct base_executor *executor, struct base_task *task);
+
+/* Takes over the newest group record's value; NULL: none, or deleted. */
+void group__set_stored(struct group *group, struct base_buffer *buffer, size_t length);
 
 /* Null slice for a null or failed copy; *failed is set to true in the latter case. The copy
  * has a NUL behind it; free with group__bytes_free. */
@@ -178,8 +181,7 @@ void group__member_touch(struct group *group, struct group_member *member, int64
 /* The protocol with most votes among those that all members know. Never null with members. */
 struct base_slice group__choose_protocol(struct group *group);
 
-struct group_reservation *group__reservation_find(struct group *group,
-                                                  struct base_slice member_id);
+struct group_reservation *group__reservation_find(struct group *group, struct base_slice member_id);
 BASE_MUST_USE enum base_err group__reserve(struct group *group, struct base_slice member_id,
                                            int64_t session_timeout_ms);
 void group__reservation_remove(struct group *group, struct group_reservation *reservation);
@@ -193,6 +195,8 @@ bool group__is_consumer(const struct group *group);
 void group__prepare_rebalance(struct group *group);
 /* Starts a rebalance unless one is being prepared; then completes it if everybody joined. */
 void group__rebalance_or_complete(struct group *group);
+/* Counts the member among those that joined for the next generation. */
+void group__set_joined(struct group *group, struct group_member *member, bool joined);
 /* Completes the join phase, if there is one, when nobody is missing any more. */
 void group__join_maybe_complete(struct group *group);
 /* After members left. */
@@ -203,8 +207,10 @@ void group__join_deadline_passed(struct group *group, int64_t now_us);
 /* join.c: locked */
 
 enum group_answer group__join(struct group *group, struct group_join *join);
-/* Ends a member's parked join with the current generation. */
-void group__join_answer(struct group *group, struct group_member *member, bool with_members);
+/* Ends a member's parked join, if there is one, with the current generation. */
+void group__join_answer(struct group *group, struct group_member *member);
+/* The new id of a static member is durable, or failed. */
+void group__rejoin_stored(struct group *group, struct base_slice member_id, enum base_err err);
 void group__join_refuse(struct group_join *join, enum group_verdict verdict);
 
 /* sync.c: locked */

@@ -17,12 +17,12 @@
 struct group_journal;
 
 struct group_journal_ops {
-    /* Appends one batch. *pending: waiter's task will come when the batch is durable, or
-     * failed (waiter->err). Otherwise it is durable already. waiter->executor is that of
-     * the calling thread. On an error nothing was appended. */
+    /* Appends one batch. executor is that of the calling thread. *pending: waiter's task
+     * will come to executor when the batch is durable, or failed (waiter->err). Otherwise
+     * it is durable already. waiter may be NULL. On an error nothing was appended. */
     enum base_err (*append)(struct group_journal *journal, const struct base_chunk *bytes,
-                            const struct logstore_batch *batch, struct partition_waiter *waiter,
-                            bool *pending);
+                            const struct logstore_batch *batch, struct base_executor *executor,
+                            struct partition_waiter *waiter, bool *pending);
 
     /* Offset that the next record gets. */
     int64_t (*end)(struct group_journal *journal);

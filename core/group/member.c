@@ -333,10 +333,9 @@ void group__member_remove(struct group *group, struct group_member *member,
     base_list_remove(&member->link);
     group->members_count--;
     if (group->leader == member) {
-        group->leader =
-            group->members_count == 0
-                ? NULL
-                : BASE_CONTAINER_OF(group->members.next, struct group_member, link);
+        group->leader = group->members_count == 0
+                            ? NULL
+                            : BASE_CONTAINER_OF(group->members.next, struct group_member, link);
     }
     group__sync_seen(group, member); /* nobody waits for its sync any more */
     member_free(member);
@@ -387,8 +386,7 @@ struct base_slice group__choose_protocol(struct group *group)
     uint32_t best_votes = 0;
 
     base_map_each(group->candidates, clear_votes, NULL);
-    for (struct base_list *node = group->members.next; node != &group->members;
-         node = node->next) {
+    for (struct base_list *node = group->members.next; node != &group->members; node = node->next) {
         const struct group_member *member = BASE_CONTAINER_OF(node, struct group_member, link);
         for (uint32_t i = 0; i < member->protocols_count; i++) {
             struct group_candidate *candidate =

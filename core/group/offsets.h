@@ -95,8 +95,6 @@ struct group_delete_offsets {
 
     /* out: when not GROUP_OK it holds for every item */
     enum group_verdict verdict;
-
-    struct group_op op; /* the group's own */
 };
 
 /* Deletes a group with all its offsets. NOT_FOUND, NOT_EMPTY. */
