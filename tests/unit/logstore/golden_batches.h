@@ -6,8 +6,8 @@
  *   offset 3  key "k3"  value "value-3-" and 30 times 'a', headers h = "x", n = null
  *
  * timestamps 1700000000000 + 10 * offset. Idempotent producer, first sequence 0. */
-#ifndef TESTS_GOLDEN_BATCHES_H
-#define TESTS_GOLDEN_BATCHES_H
+#ifndef TESTS_UNIT_LOGSTORE_GOLDEN_BATCHES_H
+#define TESTS_UNIT_LOGSTORE_GOLDEN_BATCHES_H
 
 #include <stddef.h>
 #include <stdint.h>

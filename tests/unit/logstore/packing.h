@@ -1,7 +1,7 @@
 /* Compressors for tests: what clients do to records before they send them. Each returns
  * a writer's worth of bytes appended to out. */
-#ifndef TESTS_PACKING_H
-#define TESTS_PACKING_H
+#ifndef TESTS_UNIT_LOGSTORE_PACKING_H
+#define TESTS_UNIT_LOGSTORE_PACKING_H
 
 #include <lz4frame.h>
 #include <snappy-c.h>
