@@ -252,11 +252,8 @@ static void conn_on_task(struct base_task *task)
         start(conn);
         break;
     case CONN_OPEN:
-        if (conn->paused == 0) {
-            size_t unread = conn->end - conn->start;
-            bool has_input = conn->again || (unread > 0 && unread >= conn->expected);
-            conn->again = false;
-            net__conn_dispatch(conn, has_input);
+        if (conn->again && conn->paused == 0) {
+            net__conn_dispatch(conn);
         }
         break;
     case CONN_CLOSED:

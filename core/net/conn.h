@@ -72,7 +72,9 @@ void net_conn_consume(struct net_conn *conn, size_t length);
 
 /* A frame of `length` bytes in all has begun: the connection may make the buffer
  * large enough in steps as bytes arrive. A hint, never an allocation by itself of
- * more than a named step. on_input is not called again until they are there. */
+ * more than a named step. on_input is not called again until they are there. Counted
+ * from the first unconsumed byte; holds until on_input is called next. Over
+ * input_bytes_max the connection is closed with TOO_LARGE. */
 void net_conn_expect(struct net_conn *conn, size_t length);
 
 /* Calls on_input again in the next turn even if no byte comes. */
@@ -84,14 +86,19 @@ void net_conn_pause(struct net_conn *conn);
 void net_conn_resume(struct net_conn *conn);
 
 /* Queues chunks; moves their references in every case, also when the connection is
- * already closing. Written at the end of the turn. */
+ * already closing. Written at the end of the turn, or at once when output_bytes_max
+ * would be exceeded: only what the kernel does not take counts as unsent. On an empty
+ * queue one call may send more than the limit. After net_conn_close_when_sent chunks
+ * are still taken as long as the queue has not run empty. */
 void net_conn_send(struct net_conn *conn, const struct base_chunk *chunks, size_t count);
 
 /* Bytes queued and not yet given to the kernel. */
 size_t net_conn_output_bytes(const struct net_conn *conn);
 
 /* Closes once (when_sent) the queue is empty or at once. Safe from any callback:
- * on_close comes in a later turn and the connection is freed after it. Idempotent. */
+ * on_close comes in a later turn and the connection is freed after it. Idempotent.
+ * When sent, the peer gets FIN first and some seconds to answer it; a plain close
+ * over input not yet read would reset the connection and lose the reply. */
 void net_conn_close(struct net_conn *conn, enum base_err reason);
 void net_conn_close_when_sent(struct net_conn *conn);
 

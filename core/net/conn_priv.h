@@ -58,7 +58,6 @@ struct net_conn {
     unsigned paused; /* pauses not yet resumed */
     bool again;      /* on_input is owed a call even without new bytes */
     bool ended;      /* the peer sent FIN */
-    bool end_told;
 
     /* Output: a ring of chunks. */
     struct base_chunk *chunks; /* owned array; NULL when capacity is 0 */
@@ -90,8 +89,8 @@ enum base_err net__conn_err(const struct net_conn *conn, int error);
 /* Reads and dispatches, up to the cap per turn. */
 void net__conn_read(struct net_conn *conn);
 
-/* Offers what is unread to the protocol; tells it the end when that is due. */
-void net__conn_dispatch(struct net_conn *conn, bool has_input);
+/* Offers what is unread to the protocol. */
+void net__conn_dispatch(struct net_conn *conn);
 
 /* Drops the input buffer and what is in it. */
 void net__conn_drop_input(struct net_conn *conn);

@@ -62,10 +62,8 @@ static enum base_err relocate(struct net_conn *conn, size_t size)
     if (buffer == NULL) {
         return BASE_ERR_NOMEM;
     }
-    if (have > 0) {
-        memcpy(buffer->data + used, conn->input->data + conn->start, have);
-    }
     if (conn->input != NULL) {
+        memcpy(buffer->data + used, conn->input->data + conn->start, have);
         net__loop_give_input(conn->loop, conn->input, conn->end);
     }
     conn->input = buffer;
@@ -90,10 +88,17 @@ static enum base_err make_room(struct net_conn *conn)
     return relocate(conn, min_size(want, max_size(2 * have, NET__INPUT_SIZE)));
 }
 
-/* One read. *has_more: the kernel may have further bytes. */
-static enum base_err fill(struct net_conn *conn, size_t *budget, bool *has_more)
+/* What a read says about the next one. */
+enum fill_result {
+    FILL_EMPTY, /* the kernel has no more for now */
+    FILL_MORE,  /* it may have more */
+    FILL_END,   /* the peer sent FIN */
+};
+
+/* One read. */
+static enum base_err fill(struct net_conn *conn, size_t *budget, enum fill_result *result)
 {
-    *has_more = false;
+    *result = FILL_EMPTY;
     enum base_err err = make_room(conn);
     if (err != BASE_ERR_OK) {
         return err;
@@ -111,14 +116,14 @@ static enum base_err fill(struct net_conn *conn, size_t *budget, bool *has_more)
         return errno == EAGAIN || errno == EWOULDBLOCK ? BASE_ERR_OK : net__conn_err(conn, errno);
     }
     if (received == 0) {
-        conn->ended = true;
+        *result = FILL_END;
         return BASE_ERR_OK;
     }
     BASE_ASSERT((size_t)received <= room);
     conn->end += (size_t)received;
     conn->active_us = net_loop_now_us(conn->loop);
     *budget -= (size_t)received;
-    *has_more = (size_t)received == room;
+    *result = (size_t)received == room ? FILL_MORE : FILL_EMPTY;
     return BASE_ERR_OK;
 }
 
@@ -159,26 +164,33 @@ void net__conn_drop_input(struct net_conn *conn)
     conn->end = 0;
 }
 
-void net__conn_dispatch(struct net_conn *conn, bool has_input)
+void net__conn_dispatch(struct net_conn *conn)
 {
-    const struct net_conn_ops *ops = conn->options->ops;
-
     BASE_ASSERT(conn->state == CONN_OPEN);
-    if (has_input) {
-        conn->expected = 0;
-        ops->on_input(conn);
-    }
-    bool waits = conn->paused > 0 || conn->again;
-    if (conn->state == CONN_OPEN && !waits && unread(conn) >= conn->options->input_bytes_max) {
+    BASE_ASSERT(conn->paused == 0);
+    conn->again = false;
+    conn->expected = 0;
+    conn->options->ops->on_input(conn);
+    if (conn->state == CONN_OPEN && conn->paused == 0 && !conn->again &&
+        unread(conn) >= conn->options->input_bytes_max) {
         net_conn_close(conn, BASE_ERR_TOO_LARGE);
     }
-    if (conn->state == CONN_OPEN && !waits && conn->ended && !conn->end_told) {
-        conn->end_told = true;
-        if (ops->on_end != NULL) {
-            ops->on_end(conn);
-        } else {
-            net_conn_close(conn, BASE_ERR_CLOSED);
-        }
+    settle(conn);
+}
+
+/* The peer's FIN. Whatever came before it has been offered: nothing is read while
+ * the connection is paused or owes a call of on_input. */
+static void tell_end(struct net_conn *conn)
+{
+    BASE_ASSERT(conn->state == CONN_OPEN);
+    BASE_ASSERT(conn->paused == 0);
+    BASE_ASSERT(!conn->again);
+    conn->ended = true;
+    ev_io_stop(net__loop_ev(conn->loop), &conn->read_watcher);
+    if (conn->options->ops->on_end != NULL) {
+        conn->options->ops->on_end(conn);
+    } else {
+        net_conn_close(conn, BASE_ERR_CLOSED);
     }
     settle(conn);
 }
@@ -186,10 +198,10 @@ void net__conn_dispatch(struct net_conn *conn, bool has_input)
 void net__conn_read(struct net_conn *conn)
 {
     size_t budget = READ_BYTES_PER_TURN;
-    bool has_more = true;
+    enum fill_result result = FILL_MORE;
 
-    while (has_more && budget > 0) {
-        if (conn->paused > 0 || conn->ended) {
+    while (result == FILL_MORE && budget > 0 && conn->state == CONN_OPEN) {
+        if (conn->paused > 0) {
             /* Stopped only now, not in net_conn_pause: a peer that waits for its answer
              * before it sends more, as most do, costs no change of the kernel's list. */
             ev_io_stop(net__loop_ev(conn->loop), &conn->read_watcher);
@@ -199,19 +211,16 @@ void net__conn_read(struct net_conn *conn)
             return; /* the protocol has not yet taken what is here */
         }
         size_t before = unread(conn);
-        enum base_err err = fill(conn, &budget, &has_more);
+        enum base_err err = fill(conn, &budget, &result);
         if (err != BASE_ERR_OK) {
             net_conn_close(conn, err);
-            return;
+        } else if (result == FILL_END) {
+            tell_end(conn);
+        } else if (unread(conn) > before && unread(conn) >= conn->expected) {
+            net__conn_dispatch(conn);
+        } else {
+            settle(conn);
         }
-        bool has_new = unread(conn) > before;
-        net__conn_dispatch(conn, has_new && unread(conn) >= conn->expected);
-        if (conn->state != CONN_OPEN) {
-            return;
-        }
-    }
-    if (conn->ended) {
-        ev_io_stop(net__loop_ev(conn->loop), &conn->read_watcher);
     }
 }
 
@@ -267,7 +276,11 @@ void net_conn_resume(struct net_conn *conn)
     if (conn->paused > 0 || conn->state != CONN_OPEN) {
         return;
     }
-    if (conn->again || unread(conn) > 0 || (conn->ended && !conn->end_told)) {
+    /* What is left over comes before anything new, above all before FIN. */
+    if (unread(conn) > 0 && unread(conn) >= conn->expected) {
+        conn->again = true;
+    }
+    if (conn->again) {
         net__conn_wake(conn);
     }
     if (!conn->ended) {

@@ -3,7 +3,7 @@
  * What belongs to one loop is a lane: its list of connections is touched on that
  * loop only. The count of connections is changed under the lock, so that drain
  * can wait for it and free the listener right after. */
-#define _GNU_SOURCE /* accept4 */
+#define _GNU_SOURCE /* accept4. NOLINT(bugprone-reserved-identifier) */
 
 #include "core/net/listener.h"
 
@@ -23,7 +23,8 @@
 
 enum {
     ACCEPTS_PER_TURN_MAX = 64,
-    STARVED_PAUSE_MS = 100, /* out of descriptors or memory: time for some to come back */
+    STARVED_PAUSE_US = 100 * 1000, /* out of descriptors or memory: time for some to come back */
+    DRAIN_MS_MAX = 24 * 3600 * 1000,
 };
 
 struct lane {
@@ -157,7 +158,7 @@ static void pause_accepting(struct net_listener *listener, int error)
     }
     ev_io_stop(net__loop_ev(loop), &listener->accept_watcher);
     base_timer_arm(net_loop_executor(loop), &listener->retry_timer,
-                   net_loop_now_us(loop) + STARVED_PAUSE_MS * 1000);
+                   net_loop_now_us(loop) + STARVED_PAUSE_US);
 }
 
 static void resume_accepting(struct base_timer *timer)
@@ -336,19 +337,17 @@ static void run_on_lanes(struct net_listener *listener, base_task_run *run)
     wait_for_tasks(listener);
 }
 
-/* True when all connections were gone within timeout_ms. */
+/* True when all connections were gone within timeout_ms (at most DRAIN_MS_MAX). */
 static bool wait_until_gone(struct net_listener *listener, int64_t timeout_ms)
 {
-    struct timespec until;
+    if (timeout_ms > DRAIN_MS_MAX) {
+        timeout_ms = DRAIN_MS_MAX;
+    }
+    int64_t until_us = base_clock_monotonic_us(base_clock_system()) + timeout_ms * 1000;
+    struct timespec until = {.tv_sec = (time_t)(until_us / 1000000),
+                             .tv_nsec = (long)(until_us % 1000000) * 1000};
     int failed = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(timeout_ms / 1000);
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     lock(listener);
     while (net_listener_connections(listener) > 0 && failed != ETIMEDOUT) {
         failed = pthread_cond_timedwait(&listener->changed, &listener->lock, &until);

@@ -10,7 +10,7 @@
 struct net_listener;
 
 struct net_listener_options {
-    const char *host;        /* name or address; "" or "0.0.0.0" = all, "::" = all v6 */
+    const char *host;        /* name or address; "" or "0.0.0.0" = all of v4, "::" = all of v6 */
     uint16_t port;           /* 0 = any free one */
     struct net_loop **loops; /* borrowed array; accepting runs on loops[0] */
     unsigned loops_count;

@@ -1,11 +1,10 @@
 /* Opening a listening socket. */
-#define _GNU_SOURCE /* SOCK_CLOEXEC, SOCK_NONBLOCK */
-
 #include "core/net/socket_priv.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -52,6 +51,7 @@ static enum base_err resolve(const char *host, uint16_t port, struct addrinfo **
     (void)snprintf(service, sizeof service, "%u", (unsigned)port);
     int failed = getaddrinfo(host[0] == '\0' ? NULL : host, service, &hints, out);
     if (failed == 0) {
+        BASE_ASSERT(*out != NULL);
         return BASE_ERR_OK;
     }
     char text[BASE_LOG_TEXT_SIZE];

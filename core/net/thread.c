@@ -1,10 +1,9 @@
 /* Thread start with signals blocked, thread names. */
-#define _GNU_SOURCE /* pthread_setname_np */
-
 #include "core/net/thread_priv.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "core/base/assert.h"
 #include "core/base/log.h"
@@ -42,5 +41,5 @@ void net__thread_name(const char *kind, unsigned index)
     char name[THREAD_NAME_SIZE];
 
     (void)snprintf(name, sizeof name, "%s-%u", kind, index);
-    (void)pthread_setname_np(pthread_self(), name);
+    (void)prctl(PR_SET_NAME, name);
 }

@@ -1,7 +1,7 @@
 /* What the tests of core/net share: gates to wait at, running code on a loop,
  * blocking client sockets, and a server whose behaviour each test gives. */
-#ifndef NET_FIXTURE_H
-#define NET_FIXTURE_H
+#ifndef TESTS_UNIT_NET_NET_FIXTURE_H
+#define TESTS_UNIT_NET_NET_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,6 +117,7 @@ struct server {
     struct net_loop *loops[LOOPS_MAX];
     unsigned loops_count;
     struct net_listener *listener;
+    struct base_clock *clock; /* of the loops */
     struct net_conn_ops ops;
     struct net_listener_options options;
     struct net_conn *conn; /* the last one accepted; its loop only */
@@ -157,6 +158,7 @@ static inline void server_init(struct server *server, void (*on_input)(struct ne
     server->ops.on_input = on_input;
     server->ops.on_close = server_on_close;
     server->loops_count = 1;
+    server->clock = base_clock_system();
     server->options = (struct net_listener_options){
         .host = "127.0.0.1",
         .loops = server->loops,
@@ -172,7 +174,7 @@ static inline void server_init(struct server *server, void (*on_input)(struct ne
 static inline void server_start(struct server *server)
 {
     for (unsigned i = 0; i < server->loops_count; i++) {
-        assert_int_equal(net_loop_create(i, base_clock_system(), &server->loops[i]), BASE_ERR_OK);
+        assert_int_equal(net_loop_create(i, server->clock, &server->loops[i]), BASE_ERR_OK);
     }
     server->options.loops_count = server->loops_count;
     assert_int_equal(net_listener_create(&server->options, &server->listener), BASE_ERR_OK);

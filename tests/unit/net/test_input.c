@@ -1,5 +1,5 @@
 /* Input of a connection: framing, held bytes, memory, flow control, ends. */
-#include "net_fixture.h"
+#include "tests/unit/net/net_fixture.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -361,6 +361,38 @@ static void paused_connection_is_left_alone(void **state)
     server_stop(&server);
 }
 
+static void resume_and_pause_conn(void *context)
+{
+    struct net_conn *conn = ((struct server *)context)->conn;
+    net_conn_resume(conn);
+    net_conn_resume(conn);
+    net_conn_pause(conn);
+}
+
+/* The second thought wins, although the call of on_input was already on its way. */
+static void pause_right_after_resume_holds(void **state)
+{
+    struct server server;
+    uint8_t frames[16];
+
+    (void)state;
+    server_init(&server, pausing_on_input);
+    server_start(&server);
+    struct base_executor *executor = net_loop_executor(server.loops[0]);
+    int client = client_connect(&server);
+    (void)pattern_frame(frames, 1, 4);
+    (void)pattern_frame(frames + 8, 2, 4);
+    client_send(client, frames, sizeof frames);
+    gate_wait(&server.event, 1);
+    call_on(executor, resume_and_pause_conn, &server);
+    call_on(executor, nothing, NULL);
+    assert_int_equal(gate_count(&server.event), 1);
+    call_on(executor, resume_conn, &server);
+    gate_wait(&server.event, 2);
+    close(client);
+    server_stop(&server);
+}
+
 /* One frame a turn. */
 static void again_on_input(struct net_conn *conn)
 {
@@ -404,6 +436,35 @@ static void half_closed_peer_gets_its_answer(void **state)
     assert_int_equal(client_read_to_end(client), 0);
     gate_wait(&server.closed, 1);
     assert_int_equal(server.reason, BASE_ERR_OK);
+    close(client);
+    server_stop(&server);
+}
+
+/* Frames left over while reading was stopped come before the FIN behind them. */
+static void end_is_told_after_what_was_left_over(void **state)
+{
+    struct server server;
+    uint8_t frame[8];
+    char answer[8];
+
+    (void)state;
+    server_init(&server, pausing_on_input);
+    server.ops.on_end = answer_on_end;
+    server_start(&server);
+    struct base_executor *executor = net_loop_executor(server.loops[0]);
+    int client = client_connect(&server);
+    size_t length = pattern_frame(frame, 1, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        client_send(client, frame, length);
+    }
+    shutdown(client, SHUT_WR);
+    for (unsigned i = 1; i <= 4; i++) {
+        gate_wait(&server.event, i);
+        call_on(executor, resume_conn, &server);
+        call_on(executor, resume_conn, &server);
+    }
+    client_receive(client, answer, sizeof answer);
+    assert_memory_equal(answer, "4 frames", sizeof answer);
     close(client);
     server_stop(&server);
 }
@@ -599,7 +660,9 @@ int main(void)
         cmocka_unit_test(frame_of_exactly_the_limit_passes),
         cmocka_unit_test(idle_connection_holds_no_buffer),
         cmocka_unit_test(paused_connection_is_left_alone),
+        cmocka_unit_test(pause_right_after_resume_holds),
         cmocka_unit_test(half_closed_peer_gets_its_answer),
+        cmocka_unit_test(end_is_told_after_what_was_left_over),
         cmocka_unit_test(reset_by_peer_closes),
         cmocka_unit_test(close_from_inside_on_input_is_safe),
         cmocka_unit_test(idle_connection_times_out),

@@ -1,5 +1,5 @@
 /* Listener: accepting, spreading, limits, shutdown. */
-#include "net_fixture.h"
+#include "tests/unit/net/net_fixture.h"
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -228,15 +228,48 @@ static void stopped_listener_lets_connections_live(void **state)
     server_stop(&server); /* a second stop does nothing */
 }
 
+/* The system's clock; a loop reads it once a turn, so it counts turns. */
+struct counting_clock {
+    struct base_clock clock;
+    atomic_uint reads;
+};
+
+static int64_t count_and_read(struct base_clock *clock)
+{
+    struct counting_clock *counting = BASE_CONTAINER_OF(clock, struct counting_clock, clock);
+    atomic_fetch_add(&counting->reads, 1);
+    return base_clock_monotonic_us(base_clock_system());
+}
+
+struct alarm_clock {
+    struct base_timer timer;
+    struct server *server;
+};
+
+static void alarm_rings(struct base_timer *timer)
+{
+    gate_raise(&BASE_CONTAINER_OF(timer, struct alarm_clock, timer)->server->event);
+}
+
+static void alarm_set(void *context)
+{
+    struct alarm_clock *alarm = context;
+    struct net_loop *loop = alarm->server->loops[0];
+    base_timer_arm(net_loop_executor(loop), &alarm->timer, net_loop_now_us(loop) + 30000);
+}
+
 /* Accepting fails for want of descriptors, waits, and comes back by itself. */
 static void out_of_descriptors_only_delays(void **state)
 {
     struct server server;
+    struct counting_clock counting = {.clock.monotonic_us = count_and_read};
+    struct alarm_clock alarm = {.timer.fire = alarm_rings, .server = &server};
     struct rlimit limit;
     char answer[4];
 
     (void)state;
     server_init(&server, echo_on_input);
+    server.clock = &counting.clock;
     server_start(&server);
     int warm = client_connect(&server);
     gate_wait(&server.accepted, 1);
@@ -253,6 +286,12 @@ static void out_of_descriptors_only_delays(void **state)
     client_send(warm, "ping", 4); /* those who are in are served meanwhile */
     client_receive(warm, answer, 4);
     assert_int_equal(gate_count(&server.accepted), 1);
+
+    /* Nor does the loop spin over the connection it cannot take. */
+    unsigned before = atomic_load(&counting.reads);
+    call_on(net_loop_executor(server.loops[0]), alarm_set, &alarm);
+    gate_wait(&server.event, 1);
+    assert_true(atomic_load(&counting.reads) - before < 20);
 
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     client_receive(fd, answer, 4);

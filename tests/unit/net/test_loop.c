@@ -1,5 +1,5 @@
 /* Event loop: mailbox, deferred tasks, timers. */
-#include "net_fixture.h"
+#include "tests/unit/net/net_fixture.h"
 
 #include "core/base/executor.h"
 

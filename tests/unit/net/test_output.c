@@ -1,5 +1,5 @@
 /* Output of a connection: order, files, limits, closing after the last byte. */
-#include "net_fixture.h"
+#include "tests/unit/net/net_fixture.h"
 
 #include <stdlib.h>
 

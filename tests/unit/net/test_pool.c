@@ -1,5 +1,5 @@
 /* Thread pool. */
-#include "net_fixture.h"
+#include "tests/unit/net/net_fixture.h"
 
 #include "core/base/executor.h"
 #include "core/net/pool.h"
