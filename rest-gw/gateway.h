@@ -33,8 +33,11 @@ struct restgw_options {
 BASE_MUST_USE enum base_err restgw_gateway_create(const struct restgw_options *options,
                                                   struct restgw_gateway **out);
 
-/* All its connections must be gone. NULL-safe. */
-void restgw_gateway_close(struct restgw_gateway **gateway);
+/* Frees the gateway once the last request of the last connection has ended (a connection may
+ * be gone while its requests still wait for the disk), then posts `closed` to executor. After
+ * its listeners have been closed. */
+void restgw_gateway_close(struct restgw_gateway *gateway, struct base_executor *executor,
+                          struct base_task *closed);
 
 /* Fills in what a listener needs to accept for this gateway; host, port and connections_max
  * stay the caller's. */

@@ -49,7 +49,9 @@ bool khandler_is_cancelled(const struct khandler_request *request)
 static void free_conn_if_done(struct khandler_conn *conn)
 {
     if (conn->net == NULL && base_list_is_empty(&conn->requests)) {
+        struct khandler_server *server = conn->loop->server;
         base_free(conn);
+        khandler__server_forget(server);
     }
 }
 
@@ -312,6 +314,7 @@ enum base_err khandler__on_accept(void *context, struct net_conn *net)
     }
     BASE_ASSERT(conn->loop != NULL);
     conn->net = net;
+    atomic_fetch_add(&server->alive_count, 1);
     base_list_init(&conn->requests);
     const char *peer = net_conn_peer(net);
     const char *colon = strrchr(peer, ':');

@@ -2,6 +2,8 @@
 #ifndef KHANDLER_CONN_PRIV_H
 #define KHANDLER_CONN_PRIV_H
 
+#include <stdatomic.h>
+
 #include "core/base/list.h"
 #include "core/catalog/reader.h"
 #include "core/net/conn.h"
@@ -21,7 +23,13 @@ struct khandler_loop {
 struct khandler_server {
     struct khandler_options options;
     struct khandler_loop *loops; /* owned array, one per net_loop */
+    atomic_uint alive_count;     /* connections with requests in flight, plus one until close */
+    struct base_executor *closed_executor;
+    struct base_task *closed_task;
 };
+
+/* One connection less; frees the server with the last. */
+void khandler__server_forget(struct khandler_server *server);
 
 struct khandler_conn {
     struct khandler_loop *loop; /* borrowed */

@@ -7,18 +7,33 @@
 
 enum { OUTPUT_BYTES_MAX = 256 << 20, OUTPUT_LOW_BYTES = 1 << 20 };
 
-void khandler_server_close(struct khandler_server **server)
+static void free_server(struct khandler_server *server)
 {
-    if (*server == NULL) {
+    for (unsigned i = 0; i < server->options.loops_count; i++) {
+        catalog_reader_fini(&server->loops[i].reader);
+        khandler_fetch_sessions_close(&server->loops[i].sessions);
+    }
+    base_free(server->loops);
+    base_free(server);
+}
+
+void khandler__server_forget(struct khandler_server *server)
+{
+    if (atomic_fetch_sub(&server->alive_count, 1) > 1) {
         return;
     }
-    for (unsigned i = 0; i < (*server)->options.loops_count; i++) {
-        catalog_reader_fini(&(*server)->loops[i].reader);
-        khandler_fetch_sessions_close(&(*server)->loops[i].sessions);
-    }
-    base_free((*server)->loops);
-    base_free(*server);
-    *server = NULL;
+    struct base_executor *executor = server->closed_executor;
+    struct base_task *closed = server->closed_task;
+    free_server(server);
+    base_executor_post(executor, closed);
+}
+
+void khandler_server_close(struct khandler_server *server, struct base_executor *executor,
+                           struct base_task *closed)
+{
+    server->closed_executor = executor;
+    server->closed_task = closed;
+    khandler__server_forget(server);
 }
 
 enum base_err khandler_server_create(const struct khandler_options *options,
@@ -30,6 +45,7 @@ enum base_err khandler_server_create(const struct khandler_options *options,
         return BASE_ERR_NOMEM;
     }
     server->options = *options;
+    atomic_init(&server->alive_count, 1);
     server->loops = base_alloc_array(options->loops_count, sizeof server->loops[0]);
     if (server->loops == NULL) {
         base_free(server);
@@ -46,7 +62,8 @@ enum base_err khandler_server_create(const struct khandler_options *options,
                                              &loop->sessions);
     }
     if (err != BASE_ERR_OK) {
-        khandler_server_close(&server);
+        free_server(server);
+        server = NULL;
     }
     *out = server;
     return err;

@@ -46,8 +46,11 @@ struct khandler_broker_config {
 BASE_MUST_USE enum base_err khandler_server_create(const struct khandler_options *options,
                                                    struct khandler_server **out);
 
-/* All its connections must be gone. NULL-safe. */
-void khandler_server_close(struct khandler_server **server);
+/* Frees the server once the last request of the last connection has ended (a connection may
+ * be gone while its requests still wait for the disk), then posts `closed` to executor. After
+ * its listeners have been closed. */
+void khandler_server_close(struct khandler_server *server, struct base_executor *executor,
+                           struct base_task *closed);
 
 /* The port clients are told to come to, once it is known. Before the first connection. */
 void khandler_server_advertise(struct khandler_server *server, uint16_t port);
