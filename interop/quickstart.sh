@@ -35,12 +35,6 @@ say() {
     printf '\n\033[1m%s\033[0m\n' "$*"
 }
 
-# Shows a command, runs it.
-run() {
-    printf '$ %s\n' "$*"
-    "$@"
-}
-
 fail() {
     echo "quickstart: $*" >&2
     exit 1
@@ -129,13 +123,21 @@ take() {
     done
 }
 
+# kcat_shows TOPIC TEXT: all messages of the topic, with TEXT among them.
+kcat_shows() {
+    local format='%t [%p] at %o: %s\n' output
+    printf "$ kcat -b %s -C -t %s -o beginning -e -q -f '%s'\n" "$kafka" "$1" "$format"
+    output=$(kcat -b $kafka -C -t "$1" -o beginning -e -q -f "$format") || fail "kcat failed"
+    echo "$output"
+    grep -qF "$2" <<<"$output" || fail "kcat did not see: $2"
+}
+
 show_kafka() {
     say "1. The Kafka door: kcat produces, kcat consumes"
     local name=quickstart-$stamp
     printf '$ printf "one\\ntwo\\nthree\\n" | kcat -b %s -P -t %s\n' "$kafka" "$name"
     printf 'one\ntwo\nthree\n' | kcat -b $kafka -P -t "$name" || fail "kcat could not produce"
-    run kcat -b $kafka -C -t "$name" -o beginning -e -q -f '%t [%p] at %o: %s\n' |
-        tee /dev/stderr | grep -q three || fail "kcat did not consume what it produced"
+    kcat_shows "$name" three
 }
 
 show_rest() {
@@ -153,8 +155,7 @@ show_both() {
     say "3. Both doors, one queue: curl produces, kcat consumes"
     make_queue "quickstart-kafka-$stamp" KAFKA_HA
     rest POST "/queues/$queue/messages" '{"messages":[{"body":"from curl to kcat"}]}'
-    run kcat -b $kafka -C -t "$topic" -o beginning -e -q -f '%t [%p] at %o: %s\n' |
-        tee /dev/stderr | grep -q 'from curl to kcat' || fail "kcat did not see the message"
+    kcat_shows "$topic" 'from curl to kcat'
 
     say "4. ... and the other way round (bodies are base64 here: Kafka values are bytes)"
     printf '$ echo "from kcat to curl" | kcat -b %s -P -t %s\n' "$kafka" "$topic"

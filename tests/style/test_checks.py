@@ -48,7 +48,8 @@ class Layers(Tree):
 
     def test_downward_include_is_clean(self):
         self.put("core/partition/fetch.c", '#include "core/partition/waiters_priv.h"\n'
-                                           '#include "logstore/log.h"\n#include "core/base/err.h"\n')
+                                           '#include "logstore/log.h"\n'
+                                           '#include "core/base/err.h"\n')
         self.put("core/group/join.c", '#include "core/net/loop.h"\n')  # through partition
         self.put("tests/sim/main.c", '#include "rest-gw/http.h"\n#include "tests/sim/model.h"\n')
         self.put("core/base/x.c", '/* \n#include "logstore/log.h"\n*/\n')

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+"""Rules of produce, idempotence, fetch and offset lookup that clients rely on, with requests
+by hand. Each test is named after the rule it holds the broker to."""
+
+import struct
+import time
+
+import harness
+import wire
+
+
+class RulesTest(harness.BrokerTest):
+    options = {"num_partitions": 1}
+
+    def setUp(self):
+        self.connection = self.connect(self.broker)
+        self.name = self.make_topic(self.connection)
+
+    def connect(self, broker):
+        connection = wire.Connection(broker.connect())
+        self.addCleanup(connection.close)
+        return connection
+
+    def make_topic(self, connection):
+        name = self.topic()
+
+        def exists():
+            reader = connection.call(wire.METADATA, 4, wire.metadata_body([name], 4))
+            return wire.read_metadata(reader, 4)[name][0] == 0
+
+        harness.wait_for("the topic is there", exists)
+        return name
+
+    def produce(self, records, version=7, acks=-1, partition=0):
+        """(error, base offset, append time, log start)"""
+        body = wire.produce_body(self.name, partition, records, acks)
+        return wire.read_produce(self.connection.call(wire.PRODUCE, version, body), version)
+
+    def batch(self, *values, **options):
+        return wire.batch(list(values) or [b"value"], int(time.time() * 1000), **options)
+
+    def fetch(self, offset, version=4, **options):
+        body = wire.fetch_body(self.name, 0, offset, version, **options)
+        return wire.FetchAnswer(self.connection.call(wire.FETCH, version, body), version)
+
+    def end(self):
+        return self.fetch(0, max_bytes=1).parts[0]["high_watermark"]
+
+
+class Produce(RulesTest):
+    def test_answer_has_base_offset_and_log_start(self):
+        self.assertEqual(self.produce(self.batch(b"a", b"b")), (0, 0, -1, 0))
+        self.assertEqual(self.produce(self.batch(b"c")), (0, 2, -1, 0))
+
+    def test_rejected_batches_have_their_errors_and_write_nothing(self):
+        now = int(time.time() * 1000)
+        day_ms = 86400000
+        for name, error, records in (
+                ("two batches", 87, self.batch() + self.batch()),
+                ("no batch", 87, b""),
+                ("magic 1", 87, self.batch(magic=1)),
+                ("base offset not 0", 87, self.batch(base_offset=5)),
+                ("count differs from offsets", 87, self.batch(b"a", b"b", last_delta=5)),
+                ("control batch", 87, self.batch(attributes=wire.CONTROL)),
+                ("producer id without sequence", 87, self.batch(producer_id=5, epoch=0)),
+                ("wrong CRC", 2, self.batch(crc=12345)),
+                ("over max.message.bytes", 10, self.batch(b"x" * 1100000)),
+                ("too far in the future", 32, wire.batch([b"x"], now + 2 * day_ms))):
+            with self.subTest(name):
+                found = self.produce(records)
+                self.assertEqual(found[:2], (error, -1))
+        self.assertEqual(self.end(), 0)
+
+    def test_zstd_needs_version_7(self):
+        self.assertEqual(self.produce(self.batch(attributes=wire.ZSTD), version=3)[0], 76)
+
+    def test_unknown_partition_is_error_3(self):
+        self.assertEqual(self.produce(self.batch(), partition=9)[0], 3)
+
+    def test_internal_topics_are_closed_to_clients(self):
+        self.name = "__consumer_offsets"
+        self.assertIn(self.produce(self.batch())[0], (3, 17))
+
+
+class Idempotence(RulesTest):
+    def producer_id(self):
+        body = wire.string(None) + wire.i32(60000)
+        reader = self.connection.call(wire.INIT_PRODUCER_ID, 0, body)
+        reader.i32()
+        error, producer_id, epoch = reader.i16(), reader.i64(), reader.i16()
+        self.assertEqual((error, epoch), (0, 0))
+        return producer_id
+
+    def send(self, producer_id, sequence, count=1, epoch=0):
+        values = [b"%d" % (sequence + index) for index in range(count)]
+        return self.produce(self.batch(*values, producer_id=producer_id, epoch=epoch,
+                                       sequence=sequence))[:2]
+
+    def test_each_producer_gets_an_id_of_its_own(self):
+        ids = [self.producer_id() for _ in range(20)]
+        self.assertEqual(len(set(ids)), 20)
+
+    def test_empty_transactional_id_is_error_42(self):
+        body = wire.string("") + wire.i32(60000)
+        reader = self.connection.call(wire.INIT_PRODUCER_ID, 0, body)
+        reader.i32()
+        self.assertEqual(reader.i16(), 42)
+
+    def test_duplicate_gets_the_offset_it_had_and_writes_nothing(self):
+        one = self.producer_id()
+        self.assertEqual(self.send(one, 0, 3), (0, 0))
+        self.assertEqual(self.send(one, 3), (0, 3))
+        self.assertEqual(self.send(one, 0, 3), (0, 0))
+        self.assertEqual(self.send(one, 3), (0, 3))
+        self.assertEqual(self.end(), 4)
+
+    def test_five_batches_are_remembered_and_no_more(self):
+        one = self.producer_id()
+        for sequence in range(6):
+            self.assertEqual(self.send(one, sequence), (0, sequence))
+        for sequence in range(1, 6):
+            self.assertEqual(self.send(one, sequence), (0, sequence))
+        self.assertEqual(self.send(one, 0)[0], 45)
+        self.assertEqual(self.end(), 6)
+
+    def test_gap_is_error_45_and_does_not_advance(self):
+        one = self.producer_id()
+        self.assertEqual(self.send(one, 0), (0, 0))
+        self.assertEqual(self.send(one, 2)[0], 45)
+        self.assertEqual(self.send(one, 1), (0, 1))
+
+    def test_sequence_wraps_to_0(self):
+        one = self.producer_id()
+        self.assertEqual(self.send(one, 2147483647), (0, 0))  # no state: any is taken
+        self.assertEqual(self.send(one, 0), (0, 1))
+        self.assertEqual(self.send(one, 1), (0, 2))
+
+    def test_epochs(self):
+        one = self.producer_id()
+        self.assertEqual(self.send(one, 0, epoch=1), (0, 0))
+        self.assertEqual(self.send(one, 1, epoch=0)[0], 47)  # older
+        self.assertEqual(self.send(one, 1, epoch=2)[0], 45)  # newer starts at 0
+        self.assertEqual(self.send(one, 0, epoch=2), (0, 1))
+
+    def test_state_survives_restart_and_kill_9_and_ids_are_not_given_again(self):
+        broker = self.own_broker(num_partitions=1)
+        self.connection = self.connect(broker)
+        self.name = self.make_topic(self.connection)
+        one = self.producer_id()
+        for sequence in range(5):
+            self.assertEqual(self.send(one, sequence), (0, sequence))
+        for fault in (broker.restart, lambda: (broker.kill(), broker.start())):
+            fault()
+            self.connection = self.connect(broker)
+            for sequence in range(5):
+                self.assertEqual(self.send(one, sequence), (0, sequence))
+            self.assertEqual(self.send(one, 7)[0], 45)
+            self.assertNotEqual(self.producer_id(), one)
+        self.assertEqual(self.end(), 5)
+
+
+class Fetch(RulesTest):
+    def test_out_of_range_is_error_1_with_offsets_of_minus_1(self):
+        self.produce(self.batch(b"a", b"b"))
+        for offset in (3, 1000, -5):
+            part = self.fetch(offset, 5).parts[0]
+            self.assertEqual((part["error"], part["high_watermark"], part["last_stable"],
+                              part["log_start"]), (1, -1, -1, -1))
+
+    def test_at_the_end_records_are_empty_and_not_null(self):
+        self.produce(self.batch())
+        for version in (4, 5, 7, 11):
+            part = self.fetch(1, version).parts[0]
+            self.assertEqual((part["error"], part["records"], part["high_watermark"]),
+                             (0, b"", 1))
+
+    def test_offset_inside_a_batch_returns_the_whole_batch(self):
+        self.produce(self.batch(b"a", b"b", b"c"))
+        self.produce(self.batch(b"d"))
+        rows = wire.batches(self.fetch(1).parts[0]["records"])
+        self.assertEqual([row[:3] for row in rows], [(0, 2, 3), (3, 3, 1)])
+
+    def test_first_batch_comes_even_if_larger_than_the_limits(self):
+        self.produce(self.batch(b"x" * 5000))
+        self.produce(self.batch(b"y" * 5000))
+        part = self.fetch(0, max_bytes=100, partition_max_bytes=100).parts[0]
+        self.assertEqual([row[:2] for row in wire.batches(part["records"])], [(0, 0)])
+
+    def test_aborted_list_is_null_for_uncommitted_and_empty_for_committed(self):
+        self.produce(self.batch())
+        self.assertIsNone(self.fetch(0, isolation=0).parts[0]["aborted"])
+        self.assertEqual(self.fetch(0, isolation=1).parts[0]["aborted"], [])
+
+    def test_min_bytes_is_waited_for_until_max_wait(self):
+        self.produce(self.batch())
+        started = time.monotonic()
+        part = self.fetch(0, min_bytes=100000, max_wait_ms=700).parts[0]
+        self.assertGreaterEqual(time.monotonic() - started, 0.6)
+        self.assertEqual(len(wire.batches(part["records"])), 1)
+
+    def test_error_is_answered_at_once(self):
+        started = time.monotonic()
+        self.assertEqual(self.fetch(99, max_wait_ms=15000).parts[0]["error"], 1)
+        self.assertLess(time.monotonic() - started, 5)
+
+    def test_zstd_below_version_10_is_error_76(self):
+        records = self.batch(attributes=wire.ZSTD, records=bytes.fromhex("28b52ffd0000"))
+        if self.produce(records)[0] != 0:
+            return  # a broker that looks inside may refuse these bytes
+        self.assertEqual(self.fetch(0, 9).parts[0]["error"], 76)
+        self.assertEqual(self.fetch(0, 10).parts[0]["error"], 0)
+
+    def test_leader_epoch_of_the_request_is_checked(self):
+        self.assertEqual(self.fetch(0, 9, current_epoch=1000).parts[0]["error"], 75)
+        self.assertEqual(self.fetch(0, 9, current_epoch=-1).parts[0]["error"], 0)
+
+
+class FetchSessions(RulesTest):
+    def test_unknown_session_is_error_70(self):
+        self.assertEqual(self.fetch(0, 7, session=12345, session_epoch=1).error, 70)
+
+    def test_incremental_answer_leaves_out_what_did_not_change(self):
+        self.produce(self.batch())
+        full = self.fetch(1, 7, session=0, session_epoch=0)
+        if full.session == 0:
+            return  # legal: no sessions
+        found = self.fetch(0, 7, session=full.session, session_epoch=1, partitions=[])
+        self.assertEqual((found.error, found.session, found.parts), (0, full.session, []))
+        self.produce(self.batch(b"new"))
+        found = self.fetch(0, 7, session=full.session, session_epoch=2, partitions=[])
+        self.assertEqual([row["high_watermark"] for row in found.parts], [2])
+        wrong = self.fetch(0, 7, session=full.session, session_epoch=9, partitions=[])
+        self.assertEqual(wrong.error, 71)
+
+
+class ListOffsets(RulesTest):
+    def lookup(self, timestamp, version=2):
+        """(error, timestamp, offset)"""
+        body = wire.i32(-1) + (wire.i8(0) if version >= 2 else b"")
+        body += wire.array([wire.string(self.name) + wire.array([
+            wire.i32(0) + wire.i64(timestamp)])])
+        reader = self.connection.call(wire.LIST_OFFSETS, version, body)
+        if version >= 2:
+            reader.i32()
+        rows = reader.array(lambda one: (one.string(), one.array(
+            lambda part: (part.i32(), part.i16(), part.i64(), part.i64()))))
+        reader.end()
+        return rows[0][1][0][1:]
+
+    def test_latest_is_the_high_watermark_and_earliest_the_log_start(self):
+        self.produce(self.batch(b"a", b"b"))
+        for version in (1, 2):
+            self.assertEqual(self.lookup(-1, version), (0, -1, 2))
+            self.assertEqual(self.lookup(-2, version), (0, -1, 0))
+
+    def test_time_finds_the_record_inside_the_batch(self):
+        base = int(time.time() * 1000) - 100000
+        records = b"".join(wire.record(delta, b"x", timestamp_delta=delta * 1000)
+                           for delta in range(5))
+        self.produce(wire.batch([b"x"] * 5, base, records=records, max_timestamp=base + 4000))
+        for timestamp, wanted in ((0, (0, base, 0)), (base + 1, (0, base + 1000, 1)),
+                                  (base + 4000, (0, base + 4000, 4)), (base + 4001, (0, -1, -1))):
+            self.assertEqual(self.lookup(timestamp), wanted)
+
+    def test_other_negative_timestamps_are_error_35(self):
+        self.assertEqual(self.lookup(-77)[0], 35)
+
+
+class Metadata(RulesTest):
+    def topics(self, names, version):
+        body = wire.metadata_body(names, version, auto_create=False)
+        return wire.read_metadata(self.connection.call(wire.METADATA, version, body), version)
+
+    def test_empty_list_is_all_in_version_0_and_none_later(self):
+        self.assertIn(self.name, self.topics([], 0))
+        self.assertEqual(self.topics([], 1), {})
+        self.assertIn(self.name, self.topics(None, 1))
+
+    def test_unknown_topic_is_error_3_and_bad_name_17(self):
+        unknown = self.topic()
+        self.assertEqual(self.topics([unknown], 4), {unknown: (3, 0)})
+        for name in ("bad name", "..", "x" * 250, "sl/ash"):
+            self.assertEqual(self.topics([name], 4)[name][0], 17)
+        self.assertNotIn(unknown, self.topics(None, 4))  # asking did not make it
+
+
+class Epochs(RulesTest):
+    def test_end_offset_of_the_current_epoch_is_the_log_end(self):
+        self.produce(self.batch(b"a", b"b"))
+        rows = wire.batches(self.fetch(0).parts[0]["records"])
+        epoch = rows[0][3]
+        self.assertGreaterEqual(epoch, 0)
+        for asked, wanted in ((epoch, (0, epoch, 2)), (epoch + 100, (0, -1, -1))):
+            body = wire.array([wire.string(self.name) + wire.array([
+                wire.i32(0) + wire.i32(-1) + wire.i32(asked)])])
+            reader = self.connection.call(wire.OFFSET_FOR_LEADER_EPOCH, 2, body)
+            reader.i32()
+            rows = reader.array(lambda one: (one.string(), one.array(lambda part: (
+                part.i16(), part.i32(), part.i32(), part.i64()))))
+            reader.end()
+            error, _, found, end = rows[0][1][0]
+            self.assertEqual((error, found, end), wanted)
+
+
+class BatchBytes(RulesTest):
+    def test_leader_epoch_and_offset_are_patched_and_the_rest_is_untouched(self):
+        self.produce(self.batch())
+        sent = self.batch(b"kept", b"bytes")
+        self.produce(sent)
+        found = self.fetch(1).parts[0]["records"]
+        self.assertEqual(struct.unpack_from(">q", found)[0], 1)
+        self.assertEqual(found[8:12], sent[8:12])
+        self.assertEqual(found[16:], sent[16:])
+
+
+if __name__ == "__main__":
+    harness.main()
