@@ -11,7 +11,6 @@ struct queue_ack_item {
     /* the engine's own */
     int32_t partition;
     int64_t offset;
-    uint64_t lease_number;
     bool is_held; /* its lease waits for the journal */
 };
 
@@ -34,8 +33,11 @@ struct queue_ack {
                                     * success_count */
 
     /* the engine's own */
-    struct queue_group *group;
+    struct queue_group *group; /* counted */
     struct partition_waiter waiter;
+    bool has_failed;                    /* the item at success_count is a failure */
+    int64_t behind[QUEUE_MESSAGES_MAX]; /* FIFO: offsets that go back with it */
+    uint32_t behind_count;
 };
 
 /* Takes the items in the order given and stops at the first that fails or whose handler is

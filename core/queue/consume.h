@@ -42,7 +42,8 @@ struct queue_consume {
     struct base_timer deadline; /* of the wait, in the group's heap */
     struct queue_group *group;  /* counted */
     uint64_t lease_number;
-    bool is_due; /* the wait is over, but a read is still under way */
+    bool is_due;      /* the wait is over, but a read is still under way */
+    bool is_starting; /* queue_consume has not returned yet */
 };
 
 /* Delivers from one partition, in rotation among those that have something deliverable.

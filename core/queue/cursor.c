@@ -206,22 +206,22 @@ static struct queue_slot *extend(struct queue_cursor *cursor, enum queue_slot_st
  * nothing in the ring there is no limit. */
 static enum base_err extend_done(struct queue_cursor *cursor, int64_t to, int64_t *count)
 {
+    enum base_err err = BASE_ERR_OK;
     int64_t from = cursor->next;
 
-    *count = 0;
     if (cursor->floor == cursor->next) {
         cursor->floor = to;
         cursor->next = to;
     }
-    while (cursor->next < to && cursor->next - cursor->floor < QUEUE_CURSOR_SPAN_MAX) {
-        enum base_err err = reserve_slot(cursor);
-        if (err != BASE_ERR_OK) {
-            return err;
+    while (err == BASE_ERR_OK && cursor->next < to &&
+           cursor->next - cursor->floor < QUEUE_CURSOR_SPAN_MAX) {
+        err = reserve_slot(cursor);
+        if (err == BASE_ERR_OK) {
+            (void)extend(cursor, QUEUE_SLOT_DONE);
         }
-        (void)extend(cursor, QUEUE_SLOT_DONE);
     }
     *count = cursor->next - from;
-    return BASE_ERR_OK;
+    return err;
 }
 
 static void mark_done(struct queue_cursor *cursor, struct queue_slot *slot)
@@ -248,7 +248,8 @@ int64_t queue_cursor_candidate(struct queue_cursor *cursor, int64_t end)
     return cursor->next < end && has_room ? cursor->next : -1;
 }
 
-enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate, int64_t to)
+static enum base_err pass(struct queue_cursor *cursor, int64_t candidate, int64_t to,
+                          int64_t *count)
 {
     BASE_ASSERT(candidate >= cursor->floor);
     BASE_ASSERT(to > candidate);
@@ -258,21 +259,26 @@ enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candida
         struct queue_slot *slot = slot_at(cursor, candidate);
         BASE_ASSERT(slot->state == QUEUE_SLOT_READY);
         mark_done(cursor, slot);
+        *count = 1;
     } else {
-        int64_t count;
-        err = extend_done(cursor, to, &count);
+        BASE_ASSERT(candidate == cursor->next);
+        err = extend_done(cursor, to, count);
     }
     floor_advance(cursor);
     return err;
 }
 
-enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate)
+enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate, int64_t to)
 {
-    int64_t to = candidate + 1;
-    enum base_err err = queue_cursor_pass_gap(cursor, candidate, to);
-    if (err == BASE_ERR_OK) {
-        cursor->skipped++;
-    }
+    int64_t count;
+    return pass(cursor, candidate, to, &count);
+}
+
+enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate, int64_t to)
+{
+    int64_t count;
+    enum base_err err = pass(cursor, candidate, to, &count);
+    cursor->skipped += count;
     return err;
 }
 

@@ -83,8 +83,9 @@ int64_t queue_cursor_candidate(struct queue_cursor *cursor, int64_t end);
 BASE_MUST_USE enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate,
                                                   int64_t to);
 
-/* The candidate is a message that may not be delivered any more: done, counted as skipped. */
-BASE_MUST_USE enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate);
+/* The same for messages that may not, or cannot, be delivered: counted as skipped. */
+BASE_MUST_USE enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate,
+                                              int64_t to);
 
 /* Puts the candidate under lease, which has room. */
 BASE_MUST_USE enum base_err queue_cursor_take(struct queue_cursor *cursor,

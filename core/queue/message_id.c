@@ -19,7 +19,7 @@ enum {
 #define HALF_MASK 0xffffffffffffu /* 48 bits */
 
 static_assert(QUEUE_MESSAGE_ID_SIZE == (ID_SIZE * 4 + 2) / 3 + 1, "fits its text");
-static_assert(BASE_UUID_SIZE == QUEUE_SIPHASH_KEY_SIZE, "the queue's id is the key");
+static_assert((int)BASE_UUID_SIZE == (int)QUEUE_SIPHASH_KEY_SIZE, "the queue's id is the key");
 
 static uint64_t round_of(const struct base_uuid *key, unsigned round, uint64_t half)
 {

@@ -94,6 +94,10 @@ struct queue_open {
     struct queue_manager *manager;
     struct partition_topic_op topic_op;
     struct base_task work;
+    struct partition_waiter waiter;
+    struct queue_group **groups; /* owned array of counted groups */
+    size_t groups_count;
+    size_t groups_done;
 };
 
 void queue_manager_open(struct queue_manager *manager, struct queue_open *open);
@@ -110,9 +114,8 @@ void queue_group_created(struct queue_manager *manager, const struct catalog_top
                          struct base_slice group_id);
 
 /* To be called when a group was deleted, after it has left the catalog's view: answers its
- * waiters with QUEUE_GROUP_NOT_FOUND and forgets its cursors. On a loop. */
-void queue_group_deleted(struct queue_manager *manager, const struct catalog_topic *topic,
-                         struct base_slice group_id);
+ * waiters with QUEUE_GROUP_NOT_FOUND and forgets its cursors. A deleted queue needs no call. */
+void queue_group_deleted(struct queue_manager *manager, struct base_slice group_id);
 
 /* Numbers of messages; of all partitions of the queue together. */
 struct queue_counters {

@@ -1,0 +1,181 @@
+#include "core/queue/consume.h"
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/queue/group_priv.h"
+#include "core/queue/manager_priv.h"
+
+static void wait_never_fires(struct base_timer *timer)
+{
+    (void)timer;
+    BASE_ASSERT(!"waits are taken out of the heap by their group");
+}
+
+static enum queue_progress refuse(struct queue_consume *consume, enum queue_verdict verdict,
+                                  enum base_err err)
+{
+    consume->verdict = verdict;
+    consume->err = err;
+    return QUEUE_DONE;
+}
+
+/* What a group of a Kafka queue committed over Kafka is where it goes on over REST. Hooks are
+ * called without locks, so the offsets come first. */
+struct adoption {
+    int64_t *committed; /* owned array, by partition */
+    int32_t count;
+};
+
+static enum base_err adoption_prepare(struct queue_group *group, const struct catalog_topic *topic,
+                                      struct adoption *adoption)
+{
+    const struct queue_manager_options *options = &group->manager->options;
+
+    *adoption = (struct adoption){0};
+    if (options->committed_offset == NULL || !catalog_kind_is_kafka(topic->kind)) {
+        return BASE_ERR_OK;
+    }
+    base_mutex_lock(&group->lock);
+    bool is_over = group->has_adopted;
+    base_mutex_unlock(&group->lock);
+    if (is_over) {
+        return BASE_ERR_OK;
+    }
+    adoption->committed =
+        base_alloc_array((size_t)topic->partitions_count, sizeof adoption->committed[0]);
+    if (adoption->committed == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    adoption->count = topic->partitions_count;
+    for (int32_t i = 0; i < adoption->count; i++) {
+        adoption->committed[i] = options->committed_offset(options->context, group->id, topic, i);
+    }
+    return BASE_ERR_OK;
+}
+
+static void adoption_apply(struct queue_group *group, struct adoption *adoption)
+{
+    for (int32_t i = 0; i < adoption->count && i < group->places_count; i++) {
+        struct queue_place *place = group->places[i];
+        queue__place_look(group, place, false);
+        bool is_ahead = place->is_known && !place->cursor.used &&
+                        adoption->committed[i] > place->cursor.floor &&
+                        adoption->committed[i] <= place->end;
+        if (is_ahead && place->cursor.next == place->cursor.floor) {
+            queue_cursor_adopt(&place->cursor, adoption->committed[i]);
+            place->is_unwritten = true;
+            group->has_unwritten = true;
+        }
+    }
+    group->has_adopted |= adoption->count > 0;
+    base_free(adoption->committed);
+}
+
+/* Puts the consume into the line and runs the group. Locked. */
+static enum queue_progress enter(struct queue_group *group, struct queue_consume *consume,
+                                 struct adoption *adoption)
+{
+    int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
+
+    enum base_err err = queue__group_update(group, consume->topic);
+    if (err != BASE_ERR_OK) {
+        base_free(adoption->committed);
+        return refuse(consume, QUEUE_STORAGE_FAILED, err);
+    }
+    adoption_apply(group, adoption);
+    if (group->is_closed) {
+        return refuse(consume, QUEUE_GROUP_NOT_FOUND, BASE_ERR_OK);
+    }
+    if (group->waiters_count == QUEUE_WAITERS_MAX) {
+        return refuse(consume, QUEUE_OVERLOADED, BASE_ERR_OK);
+    }
+    group->used_us = now_us;
+    base_list_push_back(&group->waiters, &consume->link);
+    group->waiters_count++;
+    consume->deadline.deadline_us = now_us + consume->time_wait_ms * 1000;
+    base_timer_heap_arm(&group->waits, &consume->deadline);
+    consume->is_starting = true;
+    queue__group_run(group, consume->executor);
+    consume->is_starting = false;
+    return base_list_is_linked(&consume->link) ? QUEUE_PENDING : QUEUE_DONE;
+}
+
+enum queue_progress queue_consume(struct queue_manager *manager, struct queue_consume *consume)
+{
+    const struct queue_manager_options *options = &manager->options;
+    struct adoption adoption;
+
+    BASE_ASSERT(consume->executor != NULL);
+    BASE_ASSERT(consume->task.run != NULL);
+    BASE_ASSERT(consume->messages_max >= 1);
+    BASE_ASSERT(consume->messages_max <= QUEUE_MESSAGES_MAX);
+    BASE_ASSERT(consume->time_wait_ms >= 0);
+    BASE_ASSERT(consume->ack_wait_ms > 0);
+
+    consume->messages_count = 0;
+    consume->link = (struct base_list){0};
+    consume->deadline = (struct base_timer){.fire = wait_never_fires};
+    consume->lease_number = 0;
+    consume->is_due = false;
+    consume->group = queue__manager_group(manager, consume->topic, consume->group_id,
+                                          &consume->verdict, &consume->err);
+    struct queue_group *group = consume->group;
+    if (group == NULL) {
+        return QUEUE_DONE;
+    }
+    if (catalog_kind_is_kafka(consume->topic->kind) && options->kafka_group_is_active != NULL &&
+        options->kafka_group_is_active(options->context, group->id)) {
+        return refuse(consume, QUEUE_GROUP_BUSY_ON_KAFKA, BASE_ERR_OK);
+    }
+    enum base_err err = adoption_prepare(group, consume->topic, &adoption);
+    if (err != BASE_ERR_OK) {
+        return refuse(consume, QUEUE_STORAGE_FAILED, err);
+    }
+    base_mutex_lock(&group->lock);
+    enum queue_progress progress = enter(group, consume, &adoption);
+    base_mutex_unlock(&group->lock);
+    return progress;
+}
+
+static void drop_messages(struct queue_consume *consume)
+{
+    for (uint32_t i = 0; i < consume->messages_count; i++) {
+        base_buffer_release(&consume->messages[i].buffer);
+    }
+    consume->messages_count = 0;
+}
+
+bool queue_consume_cancel(struct queue_consume *consume)
+{
+    struct queue_group *group = consume->group;
+    if (group == NULL) {
+        return false;
+    }
+    base_mutex_lock(&group->lock);
+    bool was_waiting = base_list_is_linked(&consume->link);
+    if (was_waiting) {
+        consume->is_starting = true; /* no answer */
+        queue__group_answer(group, consume, QUEUE_OK, BASE_ERR_OK);
+        consume->is_starting = false;
+    }
+    for (uint32_t i = 0; i < consume->messages_count; i++) {
+        struct queue_place *place = queue__group_place(group, consume->messages[i].partition);
+        int64_t offset = consume->messages[i].record.offset;
+        if (queue_cursor_is_leased(&place->cursor, offset, consume->lease_number)) {
+            queue_cursor_return(&place->cursor, offset);
+        }
+    }
+    bool has_returned = consume->messages_count > 0;
+    drop_messages(consume);
+    if (has_returned) {
+        queue__group_run(group, consume->executor);
+    }
+    base_mutex_unlock(&group->lock);
+    return was_waiting;
+}
+
+void queue_consume_release(struct queue_consume *consume)
+{
+    drop_messages(consume);
+    queue__group_release(&consume->group);
+}

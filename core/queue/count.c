@@ -1,0 +1,121 @@
+/* The numbers of a queue and of a group. */
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/queue/group_priv.h"
+#include "core/queue/manager_priv.h"
+
+static int64_t retained(struct queue_manager *manager, const struct catalog_topic *topic)
+{
+    int64_t count = 0;
+
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        struct partition_offsets offsets;
+        struct partition *partition = partition_table_get(manager->options.table, topic->id, i);
+        if (partition == NULL) {
+            continue;
+        }
+        partition_offsets(partition, &offsets);
+        if (offsets.start >= 0) {
+            count += offsets.last_stable - offsets.start;
+        }
+        partition_release(&partition);
+    }
+    return count;
+}
+
+/* A partition that the group has consumed from over Kafka only. */
+static void add_committed(const struct queue_place *place, int64_t committed,
+                          struct queue_counters *out)
+{
+    const struct queue_cursor *cursor = &place->cursor;
+    int64_t position = committed > cursor->floor ? committed : cursor->floor;
+
+    out->consumed += position - cursor->floor;
+    if (place->start > position) {
+        out->skipped += place->start - position;
+        position = place->start;
+    }
+    if (place->end > position) {
+        out->available += place->end - position;
+    }
+}
+
+static void add_cursor(const struct queue_place *place, struct queue_counters *out)
+{
+    const struct queue_cursor *cursor = &place->cursor;
+
+    out->consumed += cursor->consumed;
+    out->skipped += cursor->skipped;
+    out->leased += cursor->open_count;
+    out->available += queue_cursor_available(cursor, place->start, place->end);
+}
+
+/* Offsets committed over Kafka, by partition; NULL when there are none to ask for. */
+static enum base_err ask_committed(struct queue_group *group, const struct catalog_topic *topic,
+                                   int64_t **out)
+{
+    const struct queue_manager_options *options = &group->manager->options;
+
+    *out = NULL;
+    if (!catalog_kind_is_kafka(topic->kind) || options->committed_offset == NULL) {
+        return BASE_ERR_OK;
+    }
+    int64_t *committed = base_alloc_array((size_t)topic->partitions_count, sizeof committed[0]);
+    if (committed == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        committed[i] = options->committed_offset(options->context, group->id, topic, i);
+    }
+    *out = committed;
+    return BASE_ERR_OK;
+}
+
+static enum base_err count_group(struct queue_group *group, const struct catalog_topic *topic,
+                                 struct queue_counters *out)
+{
+    int64_t *committed;
+
+    enum base_err err = ask_committed(group, topic, &committed);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    base_mutex_lock(&group->lock);
+    err = queue__group_update(group, topic);
+    for (int32_t i = 0; err == BASE_ERR_OK && i < topic->partitions_count; i++) {
+        struct queue_place *place = group->places[i];
+        queue__place_look(group, place, false);
+        if (!place->is_known) {
+            continue;
+        }
+        if (committed != NULL && !place->cursor.used) {
+            add_committed(place, committed[i], out);
+        } else {
+            add_cursor(place, out);
+        }
+    }
+    base_mutex_unlock(&group->lock);
+    base_free(committed);
+    return err;
+}
+
+enum queue_verdict queue_count(struct queue_manager *manager, const struct catalog_topic *topic,
+                               struct base_slice group_id, struct queue_counters *out)
+{
+    enum queue_verdict verdict = QUEUE_OK;
+    enum base_err err;
+
+    *out = (struct queue_counters){.produced = retained(manager, topic)};
+    if (group_id.data == NULL) {
+        return QUEUE_OK;
+    }
+    struct queue_group *group = queue__manager_group(manager, topic, group_id, &verdict, &err);
+    if (group == NULL) {
+        return verdict;
+    }
+    if (count_group(group, topic, out) != BASE_ERR_OK) {
+        verdict = QUEUE_STORAGE_FAILED;
+    }
+    queue__group_release(&group);
+    return verdict;
+}

@@ -1,0 +1,137 @@
+/* One group of one queue: a monitor with a cursor for each partition.
+ *
+ * Whatever changes something ends with queue__group_run, which ends leases that are over,
+ * serves those who wait, and sets the alarm for what comes next. Groups are counted: each
+ * request, read and watch under way holds one. */
+#ifndef QUEUE_GROUP_PRIV_H
+#define QUEUE_GROUP_PRIV_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/alarm.h"
+#include "core/base/list.h"
+#include "core/base/mutex.h"
+#include "core/base/timer_heap.h"
+#include "core/queue/consume.h"
+#include "core/queue/cursor.h"
+#include "core/queue/journal_priv.h"
+#include "core/queue/reader_priv.h"
+
+/* A reader of a place and what its completion needs. */
+struct queue_window {
+    struct queue_reader reader;
+    struct queue_group *group; /* borrowed; counted while a read is pending */
+};
+
+/* A partition as the group sees it. */
+struct queue_place {
+    struct partition *partition; /* counted; NULL until it is first needed */
+    int32_t index;
+    struct queue_cursor cursor;
+    bool is_known;              /* the cursor has a start: from the journal, or the log's */
+    bool is_unwritten;          /* the journal does not know that start yet */
+    struct queue_window *ahead; /* owned; from cursor.next on; NULL while idle */
+    struct queue_window *again; /* owned; what is delivered again; NULL while idle */
+    struct partition_watch watch;
+    bool is_watched;
+
+    /* Of the log, as of the last look. */
+    int64_t start;
+    int64_t end;       /* -1 unreadable */
+    enum base_err err; /* why nothing comes from here, or OK */
+};
+
+struct queue_group {
+    atomic_uint references;
+    struct queue_manager *manager; /* borrowed; outlives its groups */
+    struct queue_journal *journal; /* borrowed */
+    struct base_uuid topic_id;
+    char *id; /* owned */
+    uint64_t scope;
+    struct base_executor *home; /* borrowed */
+    struct base_alarm alarm;
+    struct base_task alarm_closed;
+    struct base_task close_task;
+    struct base_list closing; /* of a list of groups on their way out */
+
+    struct base_mutex lock;      /* guards what follows */
+    struct catalog_topic *topic; /* counted; the newest seen */
+    struct queue_place **places; /* owned array of owned */
+    int32_t places_count;
+    int32_t rotation; /* index of the place to look at first */
+    uint64_t next_lease;
+    struct base_timer_heap leases; /* deadlines of leases */
+    struct base_timer_heap waits;  /* deadlines of consumes */
+    struct base_list waiters;      /* consumes, in the order they came */
+    uint32_t waiters_count;
+    uint32_t reads_count; /* reads under way */
+    int64_t used_us;      /* last consume, for dropping windows */
+    struct partition_watcher watcher;
+    bool is_watching; /* the watcher is armed or fired; holds a reference */
+    bool has_windows;
+    bool has_unwritten; /* a place is */
+    bool has_adopted;   /* positions committed over Kafka were looked at */
+    bool is_closed;
+    bool is_deleted; /* the journal must forget it */
+};
+
+/* One reference. NULL when memory is out. */
+struct queue_group *queue__group_create(struct queue_manager *manager,
+                                        const struct catalog_topic *topic,
+                                        struct base_slice group_id, struct queue_journal *journal,
+                                        struct base_executor *home);
+
+struct queue_group *queue__group_hold(struct queue_group *group);
+void queue__group_release(struct queue_group **group);
+
+/* Ends everything; takes over the manager's reference. is_deleted: also in the journal. Not
+ * locked. */
+void queue__group_close(struct queue_group *group, bool is_deleted);
+
+/* The following: locked. */
+
+/* Takes note of the newest topic and of partitions it has more. */
+BASE_MUST_USE enum base_err queue__group_update(struct queue_group *group,
+                                                const struct catalog_topic *topic);
+
+/* NULL when there is no such partition. */
+struct queue_place *queue__group_place(struct queue_group *group, int32_t index);
+
+/* Looks at the partition's offsets; gives a new cursor its start and trims the others. The
+ * cursor of a Kafka queue is left alone until it is consumed from over REST: before that, the
+ * group's position is elsewhere. */
+void queue__place_look(struct queue_group *group, struct queue_place *place, bool consumes);
+
+/* See above. current: the executor of the calling thread. */
+void queue__group_run(struct queue_group *group, struct base_executor *current);
+
+/* The first part of it: ends leases that are over, and counts their failures. */
+void queue__group_expire(struct queue_group *group, struct base_executor *current);
+
+/* The second: serves those who wait as far as it goes. False: there is more to do at once. */
+bool queue__group_serve(struct queue_group *group);
+
+/* Takes the consume off the group and posts its answer. */
+void queue__group_answer(struct queue_group *group, struct queue_consume *consume,
+                         enum queue_verdict verdict, enum base_err err);
+
+/* Whether the group has a time after which messages of its queue are gone; -1 if not. */
+int64_t queue__group_oldest_ms(const struct queue_group *group);
+
+/* Unregisters all watches. */
+void queue__group_unwatch(struct queue_group *group);
+
+/* Writes the cursors whose start the journal does not know, whole. waiter (may be NULL) as
+ * for queue__journal_append. On an error they stay unwritten. */
+BASE_MUST_USE enum base_err queue__group_write_starts(struct queue_group *group,
+                                                      struct base_executor *current,
+                                                      struct partition_waiter *waiter,
+                                                      bool *pending);
+
+/* Writes all cursors, whole, without waiting. */
+BASE_MUST_USE enum base_err queue__group_write_all(struct queue_group *group,
+                                                   struct base_executor *current);
+
+#endif

@@ -1,0 +1,59 @@
+/* The inside of the manager, for this folder. */
+#ifndef QUEUE_MANAGER_PRIV_H
+#define QUEUE_MANAGER_PRIV_H
+
+#include <stdatomic.h>
+
+#include "core/base/map.h"
+#include "core/base/mutex.h"
+#include "core/queue/handler_priv.h"
+#include "core/queue/journal_priv.h"
+#include "core/queue/queue.h"
+
+struct queue_group;
+
+struct queue_manager {
+    struct queue_manager_options options;
+    struct queue_handler_key key;
+    struct queue_journal *journals; /* owned array; NULL until open */
+    int32_t journals_count;
+    atomic_uint rotation; /* of produce over partitions */
+
+    struct base_mutex lock;  /* guards what follows */
+    struct base_map *groups; /* by group id; one reference each */
+    uint32_t next_home;
+    bool is_closing;
+
+    /* Groups not freed, snapshots under way, and one until close. */
+    atomic_long alive_count;
+    struct base_executor *closed_executor; /* borrowed */
+    struct base_task *closed_task;         /* borrowed */
+};
+
+/* One of what alive_count counts begins, ends. The last end frees the manager. */
+void queue__manager_hold(struct queue_manager *manager);
+void queue__manager_release(struct queue_manager *manager);
+
+uint64_t queue__manager_snapshot_records(const struct queue_manager *manager);
+
+/* The group, with a reference; NULL and a verdict when topic has no such group or memory
+ * is out (then *err says so). Made on first use. */
+struct queue_group *queue__manager_group(struct queue_manager *manager,
+                                         const struct catalog_topic *topic,
+                                         struct base_slice group_id, enum queue_verdict *verdict,
+                                         enum base_err *err);
+
+/* For recovery, before any request: the group, borrowed, made if it is not there. NULL when
+ * memory is out. */
+struct queue_group *queue__manager_recover_group(struct queue_manager *manager,
+                                                 const struct catalog_topic *topic,
+                                                 struct base_slice group_id,
+                                                 struct queue_journal *journal);
+
+/* All groups of a journal partition (NULL: of all), each with a reference, in a new array.
+ * CLOSED when the manager is closing. */
+BASE_MUST_USE enum base_err queue__manager_groups_of(struct queue_manager *manager,
+                                                     const struct queue_journal *journal,
+                                                     struct queue_group ***out, size_t *count);
+
+#endif

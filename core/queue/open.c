@@ -1,0 +1,248 @@
+/* Start-up: the journal topic, and the cursors out of it. */
+#include <inttypes.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/queue/group_priv.h"
+#include "core/queue/manager_priv.h"
+
+static struct queue_open *open_of_work(struct base_task *task)
+{
+    return BASE_CONTAINER_OF(task, struct queue_open, work);
+}
+
+/* On the executor. */
+static void finish(struct queue_open *open)
+{
+    for (size_t i = 0; i < open->groups_count; i++) {
+        queue__group_release(&open->groups[i]);
+    }
+    base_free(open->groups);
+    open->groups = NULL;
+    open->groups_count = 0;
+    open->task.run(&open->task);
+}
+
+static void write_cut(struct queue_open *open);
+
+static void on_cut_durable(struct base_task *task)
+{
+    struct partition_waiter *waiter = BASE_CONTAINER_OF(task, struct partition_waiter, task);
+    struct queue_open *open = BASE_CONTAINER_OF(waiter, struct queue_open, waiter);
+
+    open->err = waiter->err;
+    write_cut(open);
+}
+
+/* Cursors that were cut must be on disk before new messages take the offsets that were cut. */
+static void write_cut(struct queue_open *open)
+{
+    bool pending = false;
+
+    while (open->err == BASE_ERR_OK && open->groups_done < open->groups_count) {
+        struct queue_group *group = open->groups[open->groups_done++];
+        open->waiter =
+            (struct partition_waiter){.executor = open->executor, .task = {.run = on_cut_durable}};
+        base_mutex_lock(&group->lock);
+        open->err = queue__group_write_starts(group, open->executor, &open->waiter, &pending);
+        base_mutex_unlock(&group->lock);
+        if (pending) {
+            return;
+        }
+    }
+    finish(open);
+}
+
+static void recovered(struct base_task *task)
+{
+    write_cut(open_of_work(task));
+}
+
+/* What one replay carries along. */
+struct recovery {
+    struct queue_manager *manager;
+    struct queue_journal *journal;
+    struct catalog_view *view; /* borrowed */
+};
+
+static enum base_err apply(struct queue_group *group, const struct catalog_topic *topic,
+                           int32_t partition, struct base_slice value)
+{
+    base_mutex_lock(&group->lock);
+    enum base_err err = queue__group_update(group, topic);
+    struct queue_place *place = queue__group_place(group, partition);
+    if (err == BASE_ERR_OK && place != NULL) {
+        err = queue__record_apply(value, &place->cursor);
+        place->is_known = true;
+    }
+    base_mutex_unlock(&group->lock);
+    return err;
+}
+
+static enum base_err on_record(void *context, const struct logstore_record *record)
+{
+    struct recovery *recovery = context;
+    struct base_slice group_id;
+    int32_t partition;
+
+    atomic_fetch_add(&recovery->journal->records, 1);
+    if (!queue__journal_parse_key(record->key, &group_id, &partition)) {
+        return BASE_ERR_CORRUPT;
+    }
+    const struct catalog_topic *topic = catalog_view_topic_of_group(recovery->view, group_id);
+    if (topic == NULL || record->value.data == NULL) {
+        return BASE_ERR_OK; /* the group was deleted; so were its records, or they will be */
+    }
+    struct queue_group *group =
+        queue__manager_recover_group(recovery->manager, topic, group_id, recovery->journal);
+    return group == NULL ? BASE_ERR_NOMEM : apply(group, topic, partition, record->value);
+}
+
+static enum base_err open_journals(struct queue_manager *manager, const struct catalog_topic *topic)
+{
+    manager->journals =
+        base_alloc_array((size_t)topic->partitions_count, sizeof manager->journals[0]);
+    if (manager->journals == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    manager->journals_count = topic->partitions_count;
+    for (int32_t i = 0; i < manager->journals_count; i++) {
+        struct queue_journal *journal = &manager->journals[i];
+        journal->manager = manager;
+        journal->index = i;
+        atomic_init(&journal->records, 0);
+        atomic_init(&journal->is_snapshotting, false);
+        atomic_init(&journal->watcher.fired, false);
+        journal->partition = partition_table_get(manager->options.table, topic->id, i);
+        if (journal->partition == NULL) {
+            return BASE_ERR_OFFLINE;
+        }
+    }
+    return BASE_ERR_OK;
+}
+
+/* An HT queue may have lost, with the power, messages that were consumed already. */
+static void cut_group(struct queue_group *group)
+{
+    struct partition_offsets offsets;
+
+    base_mutex_lock(&group->lock);
+    for (int32_t i = 0; i < group->places_count; i++) {
+        struct queue_place *place = group->places[i];
+        struct partition *partition =
+            partition_table_get(group->manager->options.table, group->topic_id, i);
+        if (place->is_known && partition != NULL) {
+            partition_offsets(partition, &offsets);
+            if (offsets.err == BASE_ERR_OK && queue_cursor_cut(&place->cursor, offsets.end)) {
+                place->is_unwritten = true;
+                group->has_unwritten = true;
+            }
+        }
+        partition_release(&partition);
+    }
+    base_mutex_unlock(&group->lock);
+}
+
+static enum base_err recover(struct queue_open *open)
+{
+    struct queue_manager *manager = open->manager;
+    struct recovery recovery = {.manager = manager};
+
+    recovery.view = catalog_view(manager->options.catalog);
+    const struct catalog_topic *topic =
+        catalog_view_topic(recovery.view, base_slice_text(QUEUE_JOURNAL_TOPIC));
+    enum base_err err = topic == NULL ? BASE_ERR_NOT_FOUND : open_journals(manager, topic);
+    for (int32_t i = 0; err == BASE_ERR_OK && i < manager->journals_count; i++) {
+        recovery.journal = &manager->journals[i];
+        err = partition_replay(recovery.journal->partition, on_record, &recovery);
+        if (err != BASE_ERR_OK) {
+            base_log(BASE_LOG_ERROR, "CURSORS_NOT_RECOVERED",
+                     "topic=" QUEUE_JOURNAL_TOPIC " partition=%" PRId32 " cause=\"%s\"", i,
+                     base_err_text(err));
+        }
+    }
+    catalog_view_release(&recovery.view);
+    if (err == BASE_ERR_OK) {
+        err = queue__manager_groups_of(manager, NULL, &open->groups, &open->groups_count);
+    }
+    for (size_t i = 0; i < open->groups_count; i++) {
+        cut_group(open->groups[i]);
+    }
+    return err;
+}
+
+/* On the worker. */
+static void work(struct base_task *task)
+{
+    struct queue_open *open = open_of_work(task);
+
+    open->err = recover(open);
+    open->work.run = recovered;
+    base_executor_post(open->executor, &open->work);
+}
+
+static void on_topic_made(struct base_task *task)
+{
+    struct partition_topic_op *op = BASE_CONTAINER_OF(task, struct partition_topic_op, task);
+    struct queue_open *open = BASE_CONTAINER_OF(op, struct queue_open, topic_op);
+
+    catalog_topic_release(&op->topic);
+    if (op->verdict == CATALOG_DONE || op->verdict == CATALOG_EXISTS) {
+        base_executor_post(open->manager->options.worker, &open->work);
+        return;
+    }
+    open->err = op->err == BASE_ERR_OK ? BASE_ERR_INVALID : op->err;
+    finish(open);
+}
+
+static struct catalog_topic *draft_topic(const struct queue_manager *manager)
+{
+    struct catalog_topic *draft = catalog_topic_draft(base_slice_text(QUEUE_JOURNAL_TOPIC),
+                                                      base_slice_of(NULL, 0), CATALOG_INTERNAL);
+    if (draft == NULL) {
+        return NULL;
+    }
+    draft->partitions_count = manager->options.journal_partitions;
+    if (catalog_config_set(&draft->config, CATALOG_CONFIG_RETENTION_MS, base_slice_text("-1")) !=
+        BASE_ERR_OK) {
+        catalog_topic_release(&draft);
+    }
+    return draft;
+}
+
+static void open_failed(struct base_task *task)
+{
+    finish(open_of_work(task));
+}
+
+void queue_manager_open(struct queue_manager *manager, struct queue_open *open)
+{
+    BASE_ASSERT(manager->journals == NULL);
+    BASE_ASSERT(open->executor != NULL);
+    BASE_ASSERT(open->task.run != NULL);
+
+    open->manager = manager;
+    open->err = BASE_ERR_OK;
+    open->work.run = work;
+    open->groups = NULL;
+    open->groups_count = 0;
+    open->groups_done = 0;
+    struct catalog_view *view = catalog_view(manager->options.catalog);
+    bool exists = catalog_view_topic(view, base_slice_text(QUEUE_JOURNAL_TOPIC)) != NULL;
+    catalog_view_release(&view);
+    if (exists) {
+        base_executor_post(manager->options.worker, &open->work);
+        return;
+    }
+    struct catalog_topic *draft = draft_topic(manager);
+    if (draft == NULL) {
+        open->err = BASE_ERR_NOMEM;
+        open->work.run = open_failed;
+        base_executor_post(open->executor, &open->work);
+        return;
+    }
+    open->topic_op.executor = open->executor;
+    open->topic_op.task.run = on_topic_made;
+    partition_create_topic(manager->options.table, draft, &open->topic_op);
+}
