@@ -35,15 +35,26 @@ struct logstore_io_op {
     struct base_executor *executor;
     enum base_err err;
     size_t length; /* read: bytes read; short only at the end of the object */
+
+    /* sync: called after success, where waiting is allowed, before the operation ends.
+     * Spares a second trip for what is to be noted then. May be NULL. */
+    void (*on_synced)(struct logstore_io_op *op);
+
+    /* The backend's own, while pending. */
+    struct base_task work;
+    struct logstore_object *object;
+    uint64_t position;
+    void *data;
+    size_t data_length;
 };
 
 typedef bool logstore_io_visit(void *context, const char *object_name, uint64_t size_bytes);
 
 struct logstore_io_ops {
     /* Writes the chunks (memory only) one after the other at position, which is the
-     * object's size. Read by others from then on, on disk only after sync. The chunks
-     * stay alive until the operation ends. On an error nothing counts as written: a
-     * later append starts at the same position.
+     * object's size. Read by others from then on, on disk only after sync. The bytes stay
+     * alive until the operation ends, the array of chunks only during the call. On an
+     * error nothing counts as written: a later append starts at the same position.
      *   NO_SPACE  nothing can be written now, but may be later
      *   IO        the object must not be used any more */
     enum logstore_io_state (*append)(struct logstore_io *io, struct logstore_object *object,
@@ -61,8 +72,8 @@ struct logstore_io_ops {
                                    struct logstore_io_op *op);
 
     /* A chunk that a connection can send without reading it, with its own reference.
-     * False when the object is no file, or when the range is not in memory and sending
-     * it would wait: read or warm it first. Never waits. */
+     * False when the range is not in memory and sending it would wait: warm it first.
+     * Never waits. NULL, as warm is, when objects are no files: only read works then. */
     bool (*file_range)(struct logstore_io *io, struct logstore_object *object, uint64_t position,
                        size_t length, struct base_chunk *out);
 
@@ -71,10 +82,14 @@ struct logstore_io_ops {
     /* Creates an empty object whose name survives a power cut. EXISTS if there is one. */
     enum base_err (*create)(struct logstore_io *io, const char *name, struct logstore_object **out);
 
-    /* Opens for reading and appending. The bytes seen are those on disk, not those of
-     * a cache whose write-back failed. NOT_FOUND. */
+    /* Opens for reading and appending. NOT_FOUND. */
     enum base_err (*open)(struct logstore_io *io, const char *name, struct logstore_object **out,
                           uint64_t *size_bytes);
+
+    /* Makes the bytes from position on those that are on disk, not those of a cache whose
+     * write-back failed, and what is read from then on durable. For recovery. */
+    enum base_err (*settle)(struct logstore_io *io, struct logstore_object *object,
+                            uint64_t position);
 
     /* Never waits, from any thread. Chunks of file_range stay readable. Sets *object to NULL. */
     void (*close)(struct logstore_io *io, struct logstore_object **object);

@@ -1,7 +1,7 @@
 /* One partition's log: ordered segments of record batches, exactly as on the wire.
  *
- * Four offsets, start <= durable <= written <= end:
- *   start    first readable; moves up by retention and trim
+ * Four offsets, durable <= written <= end and start <= written:
+ *   start    first readable; moves up by retention (never beyond durable) and trim
  *   durable  everything below survives a power cut
  *   written  everything below was accepted by the storage: survives the death of the
  *            process, and can be read
@@ -54,8 +54,9 @@ struct logstore_log_options {
     struct logstore_log_config config;
     int32_t leader_epoch; /* stamped on every batch appended from now on */
     void *owner;          /* borrowed; for on_progress */
-    /* written, durable or start moved, or the log went offline. Locked. Only getters of
-     * the log may be called from it; waking somebody is a post. May be NULL. */
+    /* written, durable or start moved, or the log went offline. Locked; also from within
+     * append, flush and trim, when they make progress in place. Only getters of the log
+     * may be called from it; waking somebody is a post. May be NULL. */
     void (*on_progress)(void *owner);
 };
 
@@ -72,7 +73,7 @@ BASE_MUST_USE enum base_err logstore_log_open(const struct logstore_log_options 
 /* Ends what is under way, and with `checkpoint` makes the log durable and leaves a
  * checkpoint that spares the next open its scan. Then frees the log and posts `closed`
  * to executor. Not locked. Nobody may use the log from this call on; on_progress is not
- * called any more. */
+ * called any more. Reads, lookups and trims that are under way are answered first. */
 void logstore_log_close(struct logstore_log *log, bool checkpoint, struct base_executor *executor,
                         struct base_task *closed);
 
@@ -103,6 +104,7 @@ struct logstore_appended {
  *   OFFLINE    the log stopped
  *   NO_SPACE   storage is full, nothing was appended, try later
  *   BUSY       too many bytes wait in memory, try later
+ *   TOO_LARGE  too many producers have open transactions
  *   NOMEM */
 BASE_MUST_USE enum base_err logstore_log_append(struct logstore_log *log,
                                                 const struct base_chunk *bytes,
@@ -127,15 +129,12 @@ struct logstore_read {
     struct base_task task; /* posted to executor if the call returned PENDING */
 
     /* out */
-    enum base_err err; /* OUT_OF_RANGE offset < start or > written; CORRUPT; IO; NOMEM; OFFLINE */
+    enum base_err err; /* OUT_OF_RANGE offset < start or > written; CORRUPT; IO; NOMEM. A log
+                        * that is offline can still be read */
     struct base_chunk chunks[LOGSTORE_READ_CHUNKS_MAX]; /* owned by the caller, release each */
     uint32_t chunks_count;
     size_t length;       /* bytes in all chunks */
     int64_t next_offset; /* behind the last batch returned; offset when nothing was */
-
-    /* the log's own, while pending */
-    struct logstore_log *log;
-    struct base_task work;
 };
 
 /* Starts a read. DONE: the out fields are valid. PENDING: they are in task.run. NOT
@@ -183,12 +182,13 @@ bool logstore_log_epoch_end(const struct logstore_log *log, int32_t epoch, int32
 int32_t logstore_log_epoch_at(const struct logstore_log *log, int64_t offset);
 
 /* Moves the log start up (DeleteRecords, snapshots). The new start is readable at once
- * and durable when task is posted to executor (both may be NULL). Lower or equal to the
- * start: nothing to do. Above written: asserts. Locked. */
+ * and durable when task is posted to executor (NULL: nothing is posted; trim itself may
+ * be NULL, too, else it lives until then, or with a NULL executor until close). Lower or
+ * equal to the start: nothing to do but answer. Above written: asserts. Locked. */
 struct logstore_trim {
     struct base_executor *executor;
     struct base_task task;
-    enum base_err err;
+    enum base_err err;     /* the start moved, but may be back after a crash */
     struct base_list link; /* the log's own */
 };
 

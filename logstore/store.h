@@ -26,7 +26,7 @@ struct logstore_store_options {
 BASE_MUST_USE enum base_err logstore_store_create(const struct logstore_store_options *options,
                                                   struct logstore_store **out);
 
-/* All logs must be closed, and the housekeeper idle. NULL-safe. */
+/* All logs must be closed (their `closed` tasks have run). From any thread. NULL-safe. */
 void logstore_store_close(struct logstore_store **store);
 
 struct logstore_io *logstore_store_io(struct logstore_store *store);

@@ -1,0 +1,465 @@
+/* The writer: one append of the io at a time, batches that come meanwhile wait in the
+ * chain and go out together. Only this file leaves and enters the state IDLE. */
+#include <string.h>
+
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "logstore/log_priv.h"
+
+enum {
+    APPEND_CHUNKS_MAX = 1024, /* batches in one append of the io */
+};
+
+/* Positions and relative offsets of the index have 32 bits. */
+static const uint64_t SEGMENT_POSITION_MAX = UINT32_MAX;
+static const int64_t SEGMENT_OFFSETS_MAX = UINT32_MAX;
+
+void logstore__set_roll_due(struct logstore_log *log)
+{
+    int64_t now_ms = base_clock_wall_ms(log->store->clock);
+    int64_t age_ms = now_ms - logstore__active(log)->created_at_ms;
+    int64_t left_ms = log->config.segment_ms - (age_ms < 0 ? 0 : age_ms);
+    int64_t now_us = base_clock_monotonic_us(log->store->clock);
+
+    log->roll_due_us = left_ms > (INT64_MAX - now_us) / 1000 ? INT64_MAX : now_us + left_ms * 1000;
+}
+
+/* Whether the batch may go to the active segment, or a new one is to be made for it. */
+static bool fits(const struct logstore_log *log, const struct logstore_batch *batch, int64_t now_us)
+{
+    const struct logstore_segment *active = logstore__active(log);
+
+    if (active->size_bytes == 0) {
+        return true;
+    }
+    if (batch->base_offset - active->base_offset > SEGMENT_OFFSETS_MAX ||
+        active->size_bytes + batch->size_bytes > SEGMENT_POSITION_MAX) {
+        return false;
+    }
+    if (now_us < log->roll_retry_us) {
+        return true; /* the size is a soft limit */
+    }
+    return active->size_bytes + batch->size_bytes <= log->config.segment_bytes &&
+           now_us < log->roll_due_us && !log->roll_wanted;
+}
+
+/* Takes note of a batch that the io has written. */
+static void commit(struct logstore_log *log, const struct base_chunk *bytes,
+                   const struct logstore_batch *batch)
+{
+    struct logstore_segment *active = logstore__active(log);
+
+    BASE_ASSERT(batch->base_offset == log->written_offset);
+    if (log->oldest_timestamp_ms < 0 && log->start_offset == log->written_offset) {
+        log->oldest_timestamp_ms = batch->max_timestamp;
+        if (log->config.retention_exact) {
+            log->retention_due_us = logstore__retention_due_us(log);
+            logstore__schedule(log);
+        }
+    }
+    logstore_segment_add(active, batch, log->config.index_interval_bytes);
+    log->size_bytes += batch->size_bytes;
+    log->unsynced_bytes += batch->size_bytes;
+    log->written_offset = logstore_batch_next_offset(batch);
+    bool had_tail = log->tail.count > 0;
+    logstore_tail_add(&log->tail, bytes, batch);
+    if (!had_tail && log->tail.count > 0) {
+        logstore__schedule(log); /* to give it back one day */
+    }
+}
+
+/* After one or more commits: durability, checkpoint, the owner. */
+static void committed(struct logstore_log *log, struct base_executor *executor)
+{
+    const struct logstore_segment *active = logstore__active(log);
+
+    log->no_space = false;
+    if (log->io->append_is_durable) {
+        struct logstore__mark mark = logstore__written_mark(log);
+        logstore__durable_reached(log, &mark);
+    } else {
+        logstore__sync_after_write(log, executor);
+    }
+    if (active->size_bytes - log->checkpoint_bytes >= LOGSTORE__CHECKPOINT_BYTES) {
+        log->checkpoint_bytes = active->size_bytes;
+        logstore__want_checkpoint(log, true);
+    }
+    logstore__progress(log);
+}
+
+static void warn_no_space(struct logstore_log *log)
+{
+    if (!log->no_space) {
+        log->no_space = true;
+        base_log(BASE_LOG_WARN, "LOG_NO_SPACE", "log=%s end_offset=%lld", log->name,
+                 (long long)log->end_offset);
+    }
+}
+
+/* The first batches of the chain that go out in one append. */
+static uint32_t count_next(const struct logstore_log *log, int64_t now_us)
+{
+    const struct logstore_segment *active = logstore__active(log);
+    uint64_t size_bytes = active->size_bytes;
+    uint64_t append_bytes = 0;
+    uint32_t count = 0;
+
+    for (uint32_t i = log->chain.head; i < log->chain.count && count < APPEND_CHUNKS_MAX; i++) {
+        const struct logstore_batch *batch = &log->chain.batches[i];
+        bool is_first = count == 0;
+        if (is_first ? !fits(log, batch, now_us)
+                     : append_bytes + batch->size_bytes > LOGSTORE__APPEND_BYTES_MAX ||
+                           size_bytes + batch->size_bytes > log->config.segment_bytes ||
+                           size_bytes + batch->size_bytes > SEGMENT_POSITION_MAX ||
+                           batch->base_offset - active->base_offset > SEGMENT_OFFSETS_MAX) {
+            break;
+        }
+        append_bytes += batch->size_bytes;
+        size_bytes += batch->size_bytes;
+        count++;
+    }
+    return count;
+}
+
+static void commit_chain(struct logstore_log *log, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        commit(log, &log->chain.chunks[log->chain.head], &log->chain.batches[log->chain.head]);
+        logstore_chain_pop(&log->chain);
+    }
+}
+
+static void start_writer(struct logstore_log *log, enum logstore__state state)
+{
+    BASE_ASSERT(state == LOGSTORE__OPENING || state == LOGSTORE__ROLLING);
+    logstore__move(log, state);
+    logstore__use(log);
+    logstore__pin(logstore__active(log));
+    base_executor_post(log->store->worker, &log->writer_task);
+}
+
+void logstore__append_next(struct logstore_log *log, struct base_executor *executor)
+{
+    BASE_ASSERT(log->state == LOGSTORE__IDLE);
+
+    while (logstore_chain_length(&log->chain) > 0) {
+        struct logstore_segment *active = logstore__active(log);
+        uint32_t count = count_next(log, base_clock_monotonic_us(log->store->clock));
+        if (count == 0) {
+            start_writer(log, LOGSTORE__ROLLING);
+            return;
+        }
+        if (active->object == NULL) {
+            start_writer(log, LOGSTORE__OPENING);
+            return;
+        }
+        log->append_op.executor = executor;
+        enum logstore_io_state state =
+            log->io->ops->append(log->io, active->object, active->size_bytes,
+                                 &log->chain.chunks[log->chain.head], count, &log->append_op);
+        if (state == LOGSTORE_IO_PENDING) {
+            log->appending_count = count;
+            logstore__move(log, LOGSTORE__APPENDING);
+            logstore__use(log);
+            return;
+        }
+        if (log->append_op.err == BASE_ERR_NO_SPACE) {
+            warn_no_space(log);
+            logstore__schedule(log); /* to try again */
+            return;
+        }
+        if (log->append_op.err != BASE_ERR_OK) {
+            logstore__offline(log, active, active->size_bytes, "append", log->append_op.err);
+            return;
+        }
+        commit_chain(log, count);
+        committed(log, executor);
+    }
+}
+
+/* End of a pending append, on the executor of whoever started it. */
+void logstore__append_done(struct base_task *task)
+{
+    struct logstore_io_op *op = BASE_CONTAINER_OF(task, struct logstore_io_op, task);
+    struct logstore_log *log = BASE_CONTAINER_OF(op, struct logstore_log, append_op);
+    struct base_mutex *lock = log->lock;
+
+    base_mutex_lock(lock);
+    uint32_t count = log->appending_count;
+    BASE_ASSERT(count > 0);
+    log->appending_count = 0;
+    if (log->offline) {
+        logstore_chain_clear(&log->chain);
+    } else if (op->err != BASE_ERR_OK) {
+        struct logstore_segment *active = logstore__active(log);
+        logstore__offline(log, active, active->size_bytes, "append", op->err);
+    } else {
+        logstore__move(log, LOGSTORE__IDLE);
+        commit_chain(log, count);
+        committed(log, op->executor);
+        /* The owner was told; it cannot have called append, which is not a getter. */
+        logstore__append_next(log, op->executor);
+    }
+    logstore__unuse(log);
+    base_mutex_unlock(lock);
+}
+
+void logstore__roll_if_idle(struct logstore_log *log)
+{
+    if (log->state == LOGSTORE__IDLE && logstore__active(log)->size_bytes > 0 && !log->closing) {
+        start_writer(log, LOGSTORE__ROLLING);
+    }
+}
+
+/* Makes the new active segment known. The old one is durable. */
+static void publish(struct logstore_log *log, struct logstore_segment *segment)
+{
+    struct logstore_segment *sealed = logstore__active(log);
+
+    BASE_ASSERT(segment->base_offset == log->written_offset);
+    BASE_ASSERT(log->segments_count < log->segments_capacity);
+    struct logstore__mark mark = logstore__written_mark(log);
+    logstore__durable_reached(log, &mark);
+    sealed->footer_wanted = true;
+    log->segments[log->segments_count] = segment;
+    log->segments_count++;
+    log->durable = logstore__written_mark(log);
+    log->checkpoint_bytes = 0;
+    log->roll_wanted = false;
+    logstore__set_roll_due(log);
+    logstore__store_segment_used(log->store, sealed);
+    logstore__want_checkpoint(log, false);
+}
+
+/* Seals the active segment and creates the next one. Worker, not locked. base_offset is
+ * the end of what is written, and stays so: nothing is appended while ROLLING. */
+static enum base_err roll(struct logstore_log *log, struct logstore_segment *sealed,
+                          int64_t base_offset, bool is_durable, struct logstore_segment **out,
+                          const char **what)
+{
+    char name[LOGSTORE_NAME_SIZE];
+    enum base_err err = BASE_ERR_OK;
+    struct logstore_segment *segment = logstore_segment_create(log, base_offset);
+
+    *out = NULL;
+    *what = "create";
+    if (segment == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    segment->created_at_ms = base_clock_wall_ms(log->store->clock);
+    segment->touched_at_ms = segment->created_at_ms;
+    segment->index_loaded = true;
+    if (!is_durable) {
+        *what = "sync";
+        BASE_ASSERT(sealed->object != NULL); /* it is pinned, and was written to */
+        err = log->io->ops->sync_wait(log->io, sealed->object);
+        /* Not what NO_SPACE and NOMEM mean for a create: nobody knows what is on disk. */
+        err = err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM ? BASE_ERR_IO : err;
+    }
+    if (err == BASE_ERR_OK) {
+        *what = "create";
+        logstore_segment_name(name, log->name, base_offset);
+        err = log->io->ops->create(log->io, name, &segment->object);
+    }
+    if (err != BASE_ERR_OK) {
+        logstore_segment_close(&segment);
+    }
+    *out = segment;
+    return err;
+}
+
+static void run_roll(struct logstore_log *log, struct logstore_segment *sealed)
+{
+    struct logstore_segment *segment = NULL;
+    const char *what = "";
+    int64_t base_offset = log->written_offset;
+    bool is_durable = log->durable.offset == log->written_offset;
+    enum base_err err = logstore__segments_reserve(log);
+
+    if (err == BASE_ERR_OK) {
+        base_mutex_unlock(log->lock);
+        err = roll(log, sealed, base_offset, is_durable, &segment, &what);
+        base_mutex_lock(log->lock);
+    }
+    if (log->offline) {
+        logstore_segment_close(&segment); /* empty: found and used by the next open */
+        return;
+    }
+    if (err == BASE_ERR_OK) {
+        publish(log, segment);
+    } else if (err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM) {
+        warn_no_space(log);
+        log->roll_retry_us = base_clock_monotonic_us(log->store->clock) + LOGSTORE__RETRY_US;
+    } else {
+        logstore__offline(log, sealed, sealed->size_bytes, what, err);
+        return;
+    }
+    logstore__move(log, LOGSTORE__IDLE);
+    logstore__progress(log);
+    if (log->config.retention_ms >= 0) {
+        logstore__want(log, LOGSTORE__WANT_RETENTION);
+    }
+}
+
+static void run_open(struct logstore_log *log, struct logstore_segment *active)
+{
+    enum base_err err = logstore__segment_load(log, active);
+
+    if (log->offline) {
+        return;
+    }
+    if (err != BASE_ERR_OK && err != BASE_ERR_NOMEM) {
+        logstore__offline(log, active, active->size_bytes, "open", err);
+        return;
+    }
+    logstore__move(log, LOGSTORE__IDLE);
+}
+
+/* OPENING and ROLLING, on the worker. */
+void logstore__writer_run(struct base_task *task)
+{
+    struct logstore_log *log = BASE_CONTAINER_OF(task, struct logstore_log, writer_task);
+    struct base_mutex *lock = log->lock;
+
+    base_mutex_lock(lock);
+    struct logstore_segment *active = logstore__active(log);
+    bool opening = log->state == LOGSTORE__OPENING;
+    if (!log->offline) {
+        if (opening) {
+            run_open(log, active);
+        } else {
+            run_roll(log, active);
+        }
+    }
+    logstore__unpin(active);
+    bool is_stuck = opening && active->object == NULL; /* no memory: housekeeping tries again */
+    if (log->state == LOGSTORE__IDLE && !is_stuck) {
+        logstore__append_next(log, log->store->worker);
+    }
+    if (logstore__wants_sync(log)) {
+        logstore__sync_start(log, log->store->worker); /* none was started while rolling */
+    }
+    logstore__schedule(log);
+    logstore__unuse(log);
+    base_mutex_unlock(lock);
+}
+
+/* Memory that taking the batch needs; afterwards it cannot fail for want of it. */
+static enum base_err reserve(struct logstore_log *log, const struct logstore_batch *batch)
+{
+    enum base_err err = logstore_chain_reserve(&log->chain);
+    if (err == BASE_ERR_OK && log->leader_epoch > logstore_epochs_last(&log->epochs)) {
+        err = logstore_epochs_reserve(&log->epochs);
+    }
+    if (err == BASE_ERR_OK) {
+        err = logstore_producers_reserve(&log->producers, batch);
+    }
+    return err;
+}
+
+/* From here on the batch has its offsets. */
+static void accept(struct logstore_log *log, const struct logstore_batch *batch, int64_t now_us)
+{
+    log->end_offset = logstore_batch_next_offset(batch);
+    log->append_us = now_us;
+    logstore_epochs_add(&log->epochs, batch->leader_epoch, batch->base_offset);
+    if (logstore_batch_has_producer(batch)) {
+        logstore_producers_update(&log->producers, batch, base_clock_wall_ms(log->store->clock));
+    }
+}
+
+/* Hands one batch to the io while nothing waits. Whatever the io says at once has no
+ * consequence but the error: the batch was not accepted yet. */
+static enum base_err write_now(struct logstore_log *log, const struct base_chunk *bytes,
+                               const struct logstore_batch *batch, struct base_executor *executor,
+                               int64_t now_us)
+{
+    struct logstore_segment *active = logstore__active(log);
+
+    log->append_op.executor = executor;
+    enum logstore_io_state state = log->io->ops->append(log->io, active->object, active->size_bytes,
+                                                        bytes, 1, &log->append_op);
+    if (state == LOGSTORE_IO_PENDING) {
+        accept(log, batch, now_us);
+        logstore_chain_push(&log->chain, bytes, batch);
+        log->appending_count = 1;
+        logstore__move(log, LOGSTORE__APPENDING);
+        logstore__use(log);
+        return BASE_ERR_OK;
+    }
+    if (log->append_op.err == BASE_ERR_NO_SPACE || log->append_op.err == BASE_ERR_NOMEM) {
+        if (log->append_op.err == BASE_ERR_NO_SPACE) {
+            warn_no_space(log);
+        }
+        return log->append_op.err;
+    }
+    if (log->append_op.err != BASE_ERR_OK) {
+        logstore__offline(log, active, active->size_bytes, "append", log->append_op.err);
+        return BASE_ERR_OFFLINE;
+    }
+    accept(log, batch, now_us);
+    commit(log, bytes, batch);
+    committed(log, executor);
+    return BASE_ERR_OK;
+}
+
+enum base_err logstore_log_append(struct logstore_log *log, const struct base_chunk *bytes,
+                                  const struct logstore_batch *batch,
+                                  struct base_executor *executor, struct logstore_appended *out)
+{
+    base_mutex_assert_held(log->lock);
+    BASE_ASSERT(!log->closing);
+    BASE_ASSERT(bytes->buffer != NULL);
+    BASE_ASSERT(bytes->length == batch->size_bytes);
+
+    *out = (struct logstore_appended){.base_offset = -1, .end_offset = -1};
+    if (log->offline) {
+        return BASE_ERR_OFFLINE;
+    }
+    struct logstore_duplicate duplicate;
+    out->verdict = logstore_producers_check(&log->producers, batch, &duplicate);
+    if (out->verdict != LOGSTORE_VERDICT_APPEND) {
+        if (out->verdict == LOGSTORE_VERDICT_DUPLICATE) {
+            out->base_offset = duplicate.base_offset;
+            out->end_offset = duplicate.last_offset + 1;
+        }
+        return BASE_ERR_OK;
+    }
+    if (log->state == LOGSTORE__IDLE && logstore_chain_length(&log->chain) > 0) {
+        logstore__append_next(log, executor);
+        if (log->offline) {
+            return BASE_ERR_OFFLINE;
+        }
+        if (log->state == LOGSTORE__IDLE && logstore_chain_length(&log->chain) > 0) {
+            return BASE_ERR_NO_SPACE;
+        }
+    }
+    if (log->chain.bytes > LOGSTORE__PENDING_BYTES_MAX) {
+        return BASE_ERR_BUSY;
+    }
+    struct logstore_batch placed = *batch;
+    placed.base_offset = log->end_offset;
+    placed.leader_epoch = log->leader_epoch;
+    enum base_err err = reserve(log, &placed);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    logstore_batch_set_offset_and_epoch(bytes->buffer->data + bytes->position, placed.base_offset,
+                                        placed.leader_epoch);
+    int64_t now_us = base_clock_monotonic_us(log->store->clock);
+    if (log->state == LOGSTORE__IDLE && logstore__active(log)->object != NULL &&
+        fits(log, &placed, now_us)) {
+        err = write_now(log, bytes, &placed, executor, now_us);
+    } else {
+        accept(log, &placed, now_us);
+        logstore_chain_push(&log->chain, bytes, &placed);
+        if (log->state == LOGSTORE__IDLE) {
+            logstore__append_next(log, executor);
+        }
+    }
+    if (err == BASE_ERR_OK) {
+        out->base_offset = placed.base_offset;
+        out->end_offset = logstore_batch_next_offset(&placed);
+    }
+    return err;
+}

@@ -1,0 +1,230 @@
+/* Search by time, on the worker: the index narrows it down to a few batches, whose headers
+ * are read; the records of one are then looked at. */
+#include "core/base/assert.h"
+#include "logstore/log_priv.h"
+#include "logstore/records.h"
+#include "logstore/scan.h"
+
+/* The batch that a search ends at. */
+struct hit {
+    bool is_found;
+    int64_t base_offset;
+    int64_t next_offset;
+    uint64_t position;
+    size_t size_bytes;
+    int64_t max_timestamp_ms;
+};
+
+/* One search through headers: the first batch that reaches from_ms, or the first one
+ * with the largest timestamp. */
+struct search {
+    int64_t from_ms; /* LOGSTORE_LOOKUP_MAX: the largest */
+    int64_t start_offset;
+    int64_t limit_offset;
+    struct hit hit;
+};
+
+static void note(struct search *search, const struct logstore_batch *batch, uint64_t position)
+{
+    bool is_better = search->from_ms == LOGSTORE_LOOKUP_MAX
+                         ? batch->max_timestamp > search->hit.max_timestamp_ms
+                         : !search->hit.is_found && batch->max_timestamp >= search->from_ms;
+    if (is_better && batch->max_timestamp >= 0) {
+        search->hit = (struct hit){
+            .is_found = true,
+            .base_offset = batch->base_offset,
+            .next_offset = logstore_batch_next_offset(batch),
+            .position = position,
+            .size_bytes = batch->size_bytes,
+            .max_timestamp_ms = batch->max_timestamp,
+        };
+    }
+}
+
+/* Looks at headers from position on. Not locked. */
+static enum base_err scan_headers(struct search *search, struct logstore_object *object,
+                                  uint64_t position, uint64_t end)
+{
+    struct logstore_scan scan;
+    struct logstore_batch batch;
+
+    logstore_scan_init(&scan, object, position, end, false);
+    enum base_err err = logstore_scan_next(&scan, &batch, NULL);
+    while (err == BASE_ERR_OK && batch.base_offset < search->limit_offset &&
+           (search->from_ms == LOGSTORE_LOOKUP_MAX || !search->hit.is_found)) {
+        if (logstore_batch_next_offset(&batch) > search->start_offset) {
+            note(search, &batch, scan.position - batch.size_bytes);
+        }
+        err = logstore_scan_next(&scan, &batch, NULL);
+    }
+    logstore_scan_fini(&scan);
+    if (err == BASE_ERR_NOT_FOUND) {
+        return BASE_ERR_OK;
+    }
+    return err == BASE_ERR_MALFORMED ? BASE_ERR_CORRUPT : err;
+}
+
+/* Takes the first record that the lookup asks for out of a batch's bytes. False: there is
+ * none at or behind the start, although the header promises it. */
+static bool search_records(struct logstore_lookup *lookup, const struct hit *hit,
+                           const struct base_buffer *bytes, int64_t start_offset)
+{
+    struct logstore_records records;
+    struct logstore_record record;
+    bool wants_max = lookup->timestamp_ms == LOGSTORE_LOOKUP_MAX;
+    int64_t from_ms = wants_max ? hit->max_timestamp_ms : lookup->timestamp_ms;
+
+    enum base_err err =
+        logstore_records_open(&records, bytes->data, hit->size_bytes, LOGSTORE__RECORDS_BYTES_MAX);
+    if (err == BASE_ERR_OK) {
+        while (lookup->offset < 0 && logstore_records_next(&records, &record)) {
+            if (record.timestamp_ms >= from_ms && record.offset >= start_offset) {
+                lookup->offset = record.offset;
+                lookup->found_timestamp_ms = record.timestamp_ms;
+            }
+        }
+        logstore_records_close(&records);
+    }
+    if (lookup->offset < 0 && (err != BASE_ERR_OK || wants_max)) {
+        /* The broker takes compressed records unopened, so they may be anything. The batch
+         * is the best answer there is. */
+        lookup->offset = hit->base_offset < start_offset ? start_offset : hit->base_offset;
+        lookup->found_timestamp_ms = hit->max_timestamp_ms;
+    }
+    return lookup->offset >= 0;
+}
+
+/* Reads the batch that was found and looks inside. Not locked. */
+static enum base_err open_hit(struct logstore_lookup *lookup, struct logstore_object *object,
+                              struct search *search)
+{
+    struct logstore_io *io = object->io;
+    size_t length = 0;
+    struct base_buffer *bytes = base_buffer_create(search->hit.size_bytes);
+
+    if (bytes == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    enum base_err err = io->ops->read_wait(io, object, search->hit.position, bytes->data,
+                                           search->hit.size_bytes, &length);
+    if (err == BASE_ERR_OK && length < search->hit.size_bytes) {
+        err = BASE_ERR_IO;
+    }
+    if (err == BASE_ERR_OK && !search_records(lookup, &search->hit, bytes, search->start_offset)) {
+        search->start_offset = search->hit.next_offset; /* go on behind it */
+    }
+    base_buffer_release(&bytes);
+    return err;
+}
+
+/* Searches one pinned segment. Locked, unlocks in between. */
+static enum base_err search_segment(struct logstore_log *log, struct logstore_segment *segment,
+                                    struct search *search)
+{
+    enum base_err err = logstore__segment_load(log, segment);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    bool wants_max = search->from_ms == LOGSTORE_LOOKUP_MAX;
+    int64_t least_ms = wants_max ? search->hit.max_timestamp_ms + 1 : search->from_ms;
+    if (segment->max_timestamp_ms < least_ms) {
+        return BASE_ERR_OK; /* nothing in here can be it */
+    }
+    struct logstore_index_entry entry = logstore_index_find_timestamp(&segment->index, least_ms);
+    uint64_t end = segment->size_bytes;
+    base_mutex_unlock(log->lock);
+    err = scan_headers(search, segment->object, entry.position, end);
+    base_mutex_lock(log->lock);
+    return err;
+}
+
+/* Finds the batch; *found is its segment, pinned, or NULL. */
+static enum base_err find_batch(struct logstore_log *log, struct search *search,
+                                struct logstore_segment **found)
+{
+    enum base_err err = BASE_ERR_OK;
+    int64_t offset = search->start_offset;
+
+    *found = NULL;
+    search->hit = (struct hit){.max_timestamp_ms = -1};
+    while (err == BASE_ERR_OK && offset < search->limit_offset &&
+           (*found == NULL || search->from_ms == LOGSTORE_LOOKUP_MAX)) {
+        offset = offset < log->start_offset ? log->start_offset : offset;
+        struct logstore_segment *segment = log->segments[logstore__find_segment(log, offset)];
+        int64_t best_ms = search->hit.max_timestamp_ms;
+        logstore__pin(segment);
+        err = search_segment(log, segment, search);
+        if (search->hit.max_timestamp_ms > best_ms) {
+            if (*found != NULL) {
+                logstore__unpin(*found);
+            }
+            *found = segment;
+            logstore__pin(segment);
+        }
+        uint32_t index = logstore__find_segment(log, segment->base_offset);
+        bool is_last = index + 1 == log->segments_count;
+        offset = is_last ? INT64_MAX : log->segments[index + 1]->base_offset;
+        logstore__unpin(segment);
+    }
+    return err;
+}
+
+static enum base_err run(struct logstore_log *log, struct logstore_lookup *lookup)
+{
+    struct search search = {
+        .from_ms = lookup->timestamp_ms,
+        .start_offset = log->start_offset,
+        .limit_offset =
+            lookup->limit_offset < log->written_offset ? lookup->limit_offset : log->written_offset,
+    };
+    enum base_err err = BASE_ERR_OK;
+    bool is_found = true;
+
+    while (err == BASE_ERR_OK && is_found && lookup->offset < 0) {
+        struct logstore_segment *found = NULL;
+        err = find_batch(log, &search, &found);
+        is_found = found != NULL;
+        if (is_found) {
+            if (err == BASE_ERR_OK) {
+                base_mutex_unlock(log->lock);
+                err = open_hit(lookup, found->object, &search);
+                base_mutex_lock(log->lock);
+            }
+            logstore__unpin(found);
+        }
+    }
+    if (err != BASE_ERR_OK || lookup->offset >= search.limit_offset) {
+        lookup->offset = -1;
+        lookup->found_timestamp_ms = -1;
+    }
+    return err;
+}
+
+static void lookup_run(struct base_task *task)
+{
+    struct logstore_lookup *lookup = BASE_CONTAINER_OF(task, struct logstore_lookup, work);
+    struct logstore_log *log = lookup->log;
+    struct base_mutex *lock = log->lock;
+
+    base_mutex_lock(lock);
+    lookup->err = run(log, lookup);
+    base_executor_post(lookup->executor, &lookup->task);
+    logstore__unuse(log);
+    base_mutex_unlock(lock);
+}
+
+void logstore_log_lookup(struct logstore_log *log, struct logstore_lookup *lookup)
+{
+    BASE_ASSERT(lookup->timestamp_ms >= 0 || lookup->timestamp_ms == LOGSTORE_LOOKUP_MAX);
+
+    lookup->log = log;
+    lookup->err = BASE_ERR_OK;
+    lookup->offset = -1;
+    lookup->found_timestamp_ms = -1;
+    lookup->work.run = lookup_run;
+    base_mutex_lock(log->lock);
+    BASE_ASSERT(!log->closing);
+    logstore__use(log);
+    base_mutex_unlock(log->lock);
+    base_executor_post(log->store->worker, &lookup->work);
+}

@@ -1,0 +1,583 @@
+/* Opening a log: what is there, what of it is good, where it ends.
+ *
+ * All segments but the last were synced before the next one was created, so only the last
+ * one can have a torn tail. What the objects "durable" and "<base>.index" say was on disk
+ * for certain, so damage in front of it is no torn tail, and nothing is cut then. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "logstore/log_priv.h"
+
+enum { SMALL_OBJECT_SIZE_MAX = 512 };
+
+/* What recovery knows besides the log. */
+struct recovery {
+    struct logstore_log *log;
+    int64_t *indexes; /* owned array: base offsets of index objects */
+    uint32_t indexes_count;
+    uint32_t indexes_capacity;
+    enum base_err list_err;
+    int64_t snapshot_offset; /* producers and epochs are right up to here */
+    int64_t now_ms;
+    uint64_t durable_position; /* of the active segment, known to be on disk */
+    bool is_damaged;
+    struct logstore_segment *damaged; /* where */
+    uint64_t damaged_position;
+    const char *damage;
+};
+
+static void set_damage(struct recovery *recovery, struct logstore_segment *segment,
+                       uint64_t position, const char *what)
+{
+    if (!recovery->is_damaged) {
+        recovery->is_damaged = true;
+        recovery->damaged = segment;
+        recovery->damaged_position = position;
+        recovery->damage = what;
+    }
+}
+
+static bool note_index(struct recovery *recovery, int64_t base_offset)
+{
+    if (recovery->indexes_count == recovery->indexes_capacity) {
+        uint32_t capacity = recovery->indexes_capacity == 0 ? 4 : recovery->indexes_capacity * 2;
+        int64_t *indexes = base_realloc_array(recovery->indexes, capacity, sizeof indexes[0]);
+        if (indexes == NULL) {
+            return false;
+        }
+        recovery->indexes = indexes;
+        recovery->indexes_capacity = capacity;
+    }
+    recovery->indexes[recovery->indexes_count] = base_offset;
+    recovery->indexes_count++;
+    return true;
+}
+
+static bool note_object(void *context, const char *object_name, uint64_t size_bytes)
+{
+    struct recovery *recovery = context;
+    struct logstore_log *log = recovery->log;
+    int64_t base_offset = -1;
+
+    switch (logstore_segment_parse(object_name, &base_offset)) {
+    case LOGSTORE_SEGMENT_NONE:
+        return true;
+    case LOGSTORE_SEGMENT_INDEX:
+        recovery->list_err = note_index(recovery, base_offset) ? BASE_ERR_OK : BASE_ERR_NOMEM;
+        break;
+    case LOGSTORE_SEGMENT_LOG: {
+        recovery->list_err = logstore__segments_reserve(log);
+        struct logstore_segment *segment =
+            recovery->list_err == BASE_ERR_OK ? logstore_segment_create(log, base_offset) : NULL;
+        if (segment == NULL) {
+            recovery->list_err = BASE_ERR_NOMEM;
+            break;
+        }
+        segment->size_bytes = size_bytes;
+        segment->max_timestamp_ms = LOGSTORE_SEGMENT_TIME_UNKNOWN;
+        segment->created_at_ms = recovery->now_ms;
+        segment->touched_at_ms = recovery->now_ms;
+        log->segments[log->segments_count] = segment;
+        log->segments_count++;
+        log->size_bytes += size_bytes;
+        break;
+    }
+    }
+    return recovery->list_err == BASE_ERR_OK;
+}
+
+static int compare_segments(const void *a, const void *b)
+{
+    const struct logstore_segment *const *left = a;
+    const struct logstore_segment *const *right = b;
+    return ((*left)->base_offset > (*right)->base_offset) -
+           ((*left)->base_offset < (*right)->base_offset);
+}
+
+static enum base_err list_objects(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    enum base_err err = log->io->ops->list(log->io, log->name, note_object, recovery);
+
+    err = err == BASE_ERR_OK ? recovery->list_err : err;
+    if (err == BASE_ERR_OK && log->segments_count > 0) {
+        qsort(log->segments, log->segments_count, sizeof log->segments[0], compare_segments);
+    }
+    return err;
+}
+
+/* Reads "head" if there is one: a log that was never trimmed has none. */
+static enum base_err read_head(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    char name[LOGSTORE_NAME_SIZE];
+    struct base_buffer *content = NULL;
+    size_t length = 0;
+
+    logstore__object_name(name, log, "head");
+    enum base_err err = log->io->ops->get(log->io, name, SMALL_OBJECT_SIZE_MAX, &content, &length);
+    if (err == BASE_ERR_NOT_FOUND) {
+        return BASE_ERR_OK;
+    }
+    if (err == BASE_ERR_OK) {
+        err = logstore__head_decode(base_slice_of(content->data, length), &log->start_offset);
+        log->start_durable = log->start_offset;
+        base_buffer_release(&content);
+    }
+    if (err == BASE_ERR_CORRUPT || err == BASE_ERR_UNSUPPORTED || err == BASE_ERR_TOO_LARGE) {
+        set_damage(recovery, NULL, 0, "head is damaged");
+        err = BASE_ERR_OK;
+    }
+    return err;
+}
+
+static enum base_err read_durable(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    char name[LOGSTORE_NAME_SIZE];
+    struct base_buffer *content = NULL;
+    size_t length = 0;
+    int64_t base_offset = -1;
+    uint64_t position = 0;
+
+    logstore__object_name(name, log, "durable");
+    enum base_err err = log->io->ops->get(log->io, name, SMALL_OBJECT_SIZE_MAX, &content, &length);
+    if (err == BASE_ERR_OK) {
+        /* Written lazily: torn or old is no damage. */
+        if (logstore__durable_decode(base_slice_of(content->data, length), &base_offset,
+                                     &position) &&
+            base_offset == logstore__active(log)->base_offset) {
+            recovery->durable_position = position;
+        }
+        base_buffer_release(&content);
+    }
+    return err == BASE_ERR_NOT_FOUND || err == BASE_ERR_TOO_LARGE ? BASE_ERR_OK : err;
+}
+
+/* The first segment of a new log; of a damaged one only its descriptor, which every log
+ * must have. */
+static enum base_err create_first(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    char name[LOGSTORE_NAME_SIZE];
+    enum base_err err = logstore__segments_reserve(log);
+    struct logstore_segment *segment =
+        err == BASE_ERR_OK ? logstore_segment_create(log, log->start_offset) : NULL;
+
+    if (segment == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    segment->created_at_ms = recovery->now_ms;
+    segment->touched_at_ms = recovery->now_ms;
+    segment->index_loaded = true;
+    log->segments[0] = segment;
+    log->segments_count = 1;
+    if (recovery->is_damaged) {
+        return BASE_ERR_OK;
+    }
+    logstore_segment_name(name, log->name, segment->base_offset);
+    return log->io->ops->create(log->io, name, &segment->object);
+}
+
+/* Removes objects wholly below the start, which a crash left behind. */
+static void remove_leftovers(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    char name[LOGSTORE_NAME_SIZE];
+    enum base_err err = BASE_ERR_OK;
+
+    while (log->segments_count > 1 && log->segments[1]->base_offset <= log->start_durable &&
+           err == BASE_ERR_OK) {
+        struct logstore_segment *segment = log->segments[0];
+        logstore_segment_name(name, log->name, segment->base_offset);
+        err = log->io->ops->remove(log->io, name);
+        if (err == BASE_ERR_OK) {
+            log->size_bytes -= segment->size_bytes;
+            log->segments_count--;
+            memmove(log->segments, log->segments + 1,
+                    log->segments_count * sizeof log->segments[0]);
+            logstore_segment_close(&segment);
+        }
+    }
+    for (uint32_t i = 0; i < recovery->indexes_count; i++) {
+        if (recovery->indexes[i] < log->segments[0]->base_offset) {
+            logstore_segment_index_name(name, log->name, recovery->indexes[i]);
+            err = log->io->ops->remove(log->io, name);
+        }
+    }
+    (void)err; /* the next open tries again */
+}
+
+/* One batch that is younger than the snapshot. */
+static enum base_err replay(void *context, const struct logstore_batch *batch)
+{
+    struct recovery *recovery = context;
+    struct logstore_log *log = recovery->log;
+
+    if (batch->base_offset < recovery->snapshot_offset) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err = logstore_epochs_reserve(&log->epochs);
+    if (err == BASE_ERR_OK) {
+        err = logstore_producers_reserve(&log->producers, batch);
+    }
+    if (err == BASE_ERR_OK) {
+        logstore_epochs_add(&log->epochs, batch->leader_epoch, batch->base_offset);
+        logstore_producers_update(&log->producers, batch, recovery->now_ms);
+    }
+    return err;
+}
+
+/* Takes the snapshot that came with the index object of segments[index], if it is good. */
+static enum base_err use_snapshot(struct recovery *recovery, const struct logstore_footer *footer,
+                                  struct base_slice snapshot)
+{
+    struct logstore_log *log = recovery->log;
+
+    if (footer->snapshot_offset < 0) {
+        return BASE_ERR_NOT_FOUND;
+    }
+    enum base_err err = logstore_footer_snapshot_decode(snapshot, &log->epochs, &log->producers);
+    if (err == BASE_ERR_OK) {
+        recovery->snapshot_offset = footer->snapshot_offset;
+        log->snapshot_base = footer->base_offset;
+    } else if (err != BASE_ERR_NOMEM) {
+        base_log(BASE_LOG_WARN, "SNAPSHOT_UNUSABLE", "log=%s base_offset=%" PRId64 " cause=\"%s\"",
+                 log->name, footer->base_offset, base_err_text(err));
+        err = BASE_ERR_NOT_FOUND;
+    }
+    return err;
+}
+
+/* Finds the newest snapshot in segments older than the active one. Without any, what is
+ * known besides the segments starts empty at the first one. */
+static enum base_err find_snapshot(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    enum base_err err = BASE_ERR_NOT_FOUND;
+
+    for (uint32_t i = log->segments_count - 1; i > 0 && err == BASE_ERR_NOT_FOUND; i--) {
+        struct logstore_segment *segment = log->segments[i - 1];
+        struct logstore_footer footer;
+        struct logstore_index index;
+        struct base_buffer *content = NULL;
+        struct base_slice snapshot;
+
+        logstore_index_init(&index);
+        if (logstore__footer_load(log, segment->base_offset, &footer, &index, &content,
+                                  &snapshot)) {
+            err = use_snapshot(recovery, &footer, snapshot);
+        }
+        logstore_index_fini(&index);
+        base_buffer_release(&content);
+    }
+    return err == BASE_ERR_NOT_FOUND ? BASE_ERR_OK : err;
+}
+
+/* Replays sealed segments that are younger than the snapshot. They are read as a whole:
+ * this happens when a crash came before their footer was written. */
+static enum base_err replay_sealed(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    enum base_err err = BASE_ERR_OK;
+
+    for (uint32_t i = 0; i + 1 < log->segments_count && err == BASE_ERR_OK; i++) {
+        struct logstore_segment *segment = log->segments[i];
+        char name[LOGSTORE_NAME_SIZE];
+        struct logstore_object *object = NULL;
+        uint64_t size_bytes = 0;
+
+        if (log->segments[i + 1]->base_offset <= recovery->snapshot_offset) {
+            continue;
+        }
+        logstore_segment_name(name, log->name, segment->base_offset);
+        err = log->io->ops->open(log->io, name, &object, &size_bytes);
+        if (err != BASE_ERR_OK) {
+            break;
+        }
+        struct logstore__scan scan = {
+            .object = object,
+            .end = size_bytes,
+            .next_offset = segment->base_offset,
+            .gaps_allowed = true,
+            .visit = replay,
+            .context = recovery,
+        };
+        err = logstore__scan_run(&scan);
+        log->io->ops->close(log->io, &object);
+        bool overlaps = err == BASE_ERR_OK && scan.next_offset > log->segments[i + 1]->base_offset;
+        if (err == BASE_ERR_CORRUPT || overlaps) {
+            set_damage(recovery, segment, scan.position, "sealed segment is damaged");
+            log->written_offset = overlaps ? log->segments[i + 1]->base_offset : scan.next_offset;
+            err = BASE_ERR_CORRUPT;
+        }
+    }
+    return err;
+}
+
+/* Takes from the active segment's checkpoint what it offers. */
+static enum base_err use_checkpoint(struct recovery *recovery, uint64_t size_bytes,
+                                    int64_t *covered_offset)
+{
+    struct logstore_log *log = recovery->log;
+    struct logstore_segment *active = logstore__active(log);
+    struct logstore_footer footer;
+    struct base_buffer *content = NULL;
+    struct base_slice snapshot;
+    enum base_err err = BASE_ERR_NOT_FOUND;
+
+    *covered_offset = active->base_offset;
+    active->size_bytes = 0; /* grows with what is found good */
+    active->max_timestamp_ms = -1;
+    if (logstore__footer_load(log, active->base_offset, &footer, &active->index, &content,
+                              &snapshot)) {
+        err = use_snapshot(recovery, &footer, snapshot);
+        active->created_at_ms = footer.created_at_ms;
+        active->touched_at_ms = footer.written_at_ms;
+        if (footer.covered_bytes > recovery->durable_position) {
+            recovery->durable_position = footer.covered_bytes;
+        }
+        if (footer.covered_bytes <= size_bytes) {
+            active->size_bytes = footer.covered_bytes;
+            active->max_timestamp_ms = footer.max_timestamp_ms;
+            active->max_timestamp_offset = footer.max_timestamp_offset;
+            *covered_offset = footer.next_offset;
+        } else {
+            logstore_index_fini(&active->index);
+        }
+    }
+    base_buffer_release(&content);
+    active->index_loaded = true;
+    return err;
+}
+
+/* What is behind the last good batch: a torn tail is cut, anything else is damage. */
+static enum base_err end_active(struct recovery *recovery, uint64_t size_bytes)
+{
+    struct logstore_log *log = recovery->log;
+    struct logstore_segment *active = logstore__active(log);
+    uint64_t position = active->size_bytes;
+    char name[LOGSTORE_NAME_SIZE];
+
+    if (position < recovery->durable_position) {
+        set_damage(recovery, active, position,
+                   position < size_bytes ? "batch is damaged" : "bytes that were durable are gone");
+        return BASE_ERR_CORRUPT;
+    }
+    if (position == size_bytes) {
+        return BASE_ERR_OK;
+    }
+    logstore_segment_name(name, log->name, active->base_offset);
+    base_log(BASE_LOG_WARN, "LOG_TAIL_CUT", "file=%s position=%" PRIu64 " bytes=%" PRIu64, name,
+             position, size_bytes - position);
+    return log->io->ops->truncate(log->io, active->object, position);
+}
+
+/* Where reading of the active segment has to begin: behind the checkpoint, or where the
+ * snapshot ends if that is earlier. */
+static struct logstore__scan aim(const struct recovery *recovery, int64_t covered_offset,
+                                 uint64_t size_bytes)
+{
+    const struct logstore_log *log = recovery->log;
+    struct logstore_segment *active = logstore__active(log);
+    struct logstore__scan scan = {
+        .object = active->object,
+        .position = active->size_bytes,
+        .end = size_bytes,
+        .next_offset = covered_offset,
+        .index_interval_bytes = log->config.index_interval_bytes,
+        .segment = active,
+        .visit = replay,
+    };
+
+    if (recovery->snapshot_offset < covered_offset) {
+        int64_t relative_offset = recovery->snapshot_offset - active->base_offset;
+        struct logstore_index_entry entry = logstore_index_find_offset(
+            &active->index, relative_offset < 0 ? 0 : (uint64_t)relative_offset);
+        scan.position = entry.position;
+        scan.next_offset = active->base_offset + entry.relative_offset;
+    }
+    return scan;
+}
+
+static enum base_err recover_active(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    struct logstore_segment *active = logstore__active(log);
+    uint64_t size_bytes = active->size_bytes;
+    int64_t covered_offset = 0;
+    char name[LOGSTORE_NAME_SIZE];
+
+    log->size_bytes -= size_bytes;
+    enum base_err err = use_checkpoint(recovery, size_bytes, &covered_offset);
+    if (err == BASE_ERR_NOT_FOUND) {
+        err = find_snapshot(recovery);
+    }
+    if (err == BASE_ERR_OK) {
+        err = replay_sealed(recovery);
+    }
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    log->written_offset = covered_offset;
+    struct logstore__scan scan = aim(recovery, covered_offset, size_bytes);
+    if (scan.position == size_bytes && recovery->durable_position <= size_bytes) {
+        log->size_bytes += size_bytes;
+        return BASE_ERR_OK; /* closed in good order: it is not even opened */
+    }
+    logstore_segment_name(name, log->name, active->base_offset);
+    uint64_t opened_bytes = 0;
+    err = log->io->ops->open(log->io, name, &active->object, &opened_bytes);
+    if (err == BASE_ERR_OK) {
+        err = log->io->ops->settle(log->io, active->object, scan.position);
+    }
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    BASE_ASSERT(opened_bytes == size_bytes);
+    scan.object = active->object;
+    scan.context = recovery;
+    err = logstore__scan_run(&scan);
+    if (err == BASE_ERR_CORRUPT && scan.position < active->size_bytes) {
+        active->size_bytes = scan.position; /* damage in what the checkpoint covers */
+    }
+    log->size_bytes += active->size_bytes;
+    log->written_offset = scan.next_offset;
+    return err == BASE_ERR_OK || err == BASE_ERR_CORRUPT ? end_active(recovery, size_bytes) : err;
+}
+
+static enum base_err recover(struct recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    enum base_err err = list_objects(recovery);
+
+    if (err == BASE_ERR_OK) {
+        err = read_head(recovery);
+    }
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    if (log->segments_count == 0) {
+        log->written_offset = log->start_offset;
+        if (log->start_offset > 0 || recovery->indexes_count > 0 || recovery->is_damaged) {
+            set_damage(recovery, NULL, 0, "segments are gone");
+        }
+        return create_first(recovery);
+    }
+    if (recovery->is_damaged) {
+        /* Nothing is known for certain; nothing is touched. */
+        log->written_offset = log->segments[0]->base_offset;
+        log->start_offset = log->written_offset;
+        return BASE_ERR_OK;
+    }
+    remove_leftovers(recovery);
+    if (log->start_offset < log->segments[0]->base_offset) {
+        log->start_offset = log->segments[0]->base_offset;
+    }
+    recovery->snapshot_offset = log->segments[0]->base_offset;
+    err = read_durable(recovery);
+    if (err == BASE_ERR_OK) {
+        err = recover_active(recovery);
+    }
+    if (err == BASE_ERR_CORRUPT) {
+        err = BASE_ERR_OK; /* set_damage() says what */
+    }
+    if (err == BASE_ERR_OK && log->start_offset > log->written_offset) {
+        set_damage(recovery, logstore__active(log), logstore__active(log)->size_bytes,
+                   "the log ends in front of its start");
+        log->start_offset = log->written_offset;
+    }
+    return err;
+}
+
+static enum base_err create(const struct logstore_log_options *options, struct logstore_log **out)
+{
+    struct logstore_log *log = base_alloc_object(struct logstore_log);
+
+    if (log == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    log->store = options->store;
+    log->io = logstore_store_io(options->store);
+    log->lock = options->lock;
+    log->owner = options->owner;
+    log->config = options->config;
+    log->leader_epoch = options->leader_epoch;
+    log->snapshot_offset = -1;
+    log->snapshot_base = -1;
+    log->oldest_timestamp_ms = -1;
+    log->retention_due_us = INT64_MAX;
+    log->append_us = base_clock_monotonic_us(options->store->clock);
+    logstore_chain_init(&log->chain);
+    logstore_tail_init(&log->tail, &options->store->tail_budget);
+    logstore_producers_init(&log->producers);
+    logstore_epochs_init(&log->epochs);
+    base_writer_init(&log->snapshot, LOGSTORE_FOOTER_SIZE_MAX / 2);
+    base_list_init(&log->trims);
+    log->append_op.task.run = logstore__append_done;
+    log->sync_op.task.run = logstore__sync_done;
+    log->sync_op.on_synced = logstore__on_synced;
+    log->sync_task.run = logstore__sync_scheduled;
+    log->writer_task.run = logstore__writer_run;
+    log->upkeep_task.run = logstore__upkeep_run;
+    log->name = base_strdup(options->name);
+    if (log->name == NULL) {
+        logstore__log_free(log);
+        return BASE_ERR_NOMEM;
+    }
+    *out = log;
+    return BASE_ERR_OK;
+}
+
+/* The start that exact retention has reached is not stored: it is found again. Runs the
+ * background job in place. */
+static void run_retention(struct logstore_log *log)
+{
+    log->wants = LOGSTORE__WANT_RETENTION;
+    log->upkeep_running = true;
+    logstore__use(log);
+    base_mutex_unlock(log->lock);
+    logstore__upkeep_run(&log->upkeep_task);
+    base_mutex_lock(log->lock);
+}
+
+enum base_err logstore_log_open(const struct logstore_log_options *options,
+                                struct logstore_log **out)
+{
+    struct logstore_log *log = NULL;
+
+    *out = NULL;
+    enum base_err err = create(options, &log);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    struct recovery recovery = {.log = log, .now_ms = base_clock_wall_ms(options->store->clock)};
+    err = recover(&recovery);
+    base_free(recovery.indexes);
+    if (err != BASE_ERR_OK) {
+        logstore__log_free(log);
+        return err;
+    }
+    log->end_offset = log->written_offset;
+    log->durable = logstore__written_mark(log);
+    log->checkpoint_bytes = logstore__active(log)->size_bytes;
+    logstore__set_roll_due(log);
+    logstore_epochs_trim(&log->epochs, log->start_offset);
+    logstore__store_add(log->store, &log->resident);
+
+    base_mutex_lock(log->lock);
+    if (recovery.is_damaged) {
+        logstore__offline(log, recovery.damaged, recovery.damaged_position, recovery.damage,
+                          BASE_ERR_CORRUPT);
+    } else {
+        run_retention(log);
+    }
+    log->on_progress = options->on_progress;
+    base_mutex_unlock(log->lock);
+    *out = log;
+    return recovery.is_damaged ? BASE_ERR_CORRUPT : BASE_ERR_OK;
+}
