@@ -93,6 +93,7 @@ static struct base_slice written(const struct base_writer *writer)
 
 static void add(struct group_batch *batch, struct base_slice value)
 {
+    batch->records_count++; /* also one that failed: finish() must not be skipped then */
     if (batch->key.err || batch->value.err) {
         base_writer_fail(&batch->writer, batch->key.err ? batch->key.err : batch->value.err);
         return;
@@ -100,7 +101,6 @@ static void add(struct group_batch *batch, struct base_slice value)
     struct logstore_record_input input = {
         .timestamp_ms = batch->now_ms, .key = written(&batch->key), .value = value};
     logstore_records_builder_add(&batch->builder, &input);
-    batch->records_count++;
 }
 
 void group__batch_add_offset(struct group_batch *batch, struct base_slice group_id,
@@ -135,9 +135,10 @@ void group__batch_add_group(struct group_batch *batch, struct base_slice group_i
 enum base_err group__batch_finish(struct group_batch *batch, struct base_chunk *chunk)
 {
     *chunk = (struct base_chunk){.buffer = NULL};
-    BASE_ASSERT(batch->records_count > 0 || batch->writer.err);
+    BASE_ASSERT(batch->records_count > 0);
 
-    enum base_err err = logstore_records_builder_finish(&batch->builder);
+    enum base_err err =
+        batch->writer.err ? batch->writer.err : logstore_records_builder_finish(&batch->builder);
     if (err) {
         return err;
     }

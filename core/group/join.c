@@ -342,6 +342,7 @@ enum group_answer group__join(struct group *group, struct group_join *join)
 
 void group_join_release(struct group_join *join)
 {
+    BASE_ASSERT(join->group == NULL || join->wait.answered);
     base_arena_fini(&join->memory);
     join->members = NULL;
     join->members_count = 0;

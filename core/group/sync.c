@@ -229,6 +229,7 @@ enum group_answer group__sync(struct group *group, struct group_sync *sync)
 
 void group_sync_release(struct group_sync *sync)
 {
+    BASE_ASSERT(sync->group == NULL || sync->wait.answered);
     base_arena_fini(&sync->memory);
     group__release(&sync->group);
 }
