@@ -231,6 +231,12 @@ bool khandler_topic_is_queue_name(struct khandler_request *request, struct base_
     return queue != NULL && !base_slice_is(name, queue->name);
 }
 
+bool khandler_topic_is_here(const struct khandler_request *request, const int32_t *broker_ids,
+                            uint32_t broker_ids_count)
+{
+    return broker_ids_count == 1 && broker_ids[0] == request->broker->node_id;
+}
+
 enum kproto_error khandler_topic_error(enum catalog_verdict verdict, enum base_err err)
 {
     switch (verdict) {

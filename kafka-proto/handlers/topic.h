@@ -68,6 +68,10 @@ struct catalog_topic *khandler_topic_draft(struct khandler_request *request, str
  * made over Kafka would be a queue of the same name. */
 bool khandler_topic_is_queue_name(struct khandler_request *request, struct base_slice name);
 
+/* True when a manual assignment of one partition names this node, and nothing else. */
+bool khandler_topic_is_here(const struct khandler_request *request, const int32_t *broker_ids,
+                            uint32_t broker_ids_count);
+
 /* What a client is told about the end of a change. */
 enum kproto_error khandler_topic_error(enum catalog_verdict verdict, enum base_err err);
 
