@@ -565,16 +565,15 @@ static void a_client_that_waits_is_told_to_continue(void **state)
     struct fixture *fixture = *state;
     start(fixture, (struct restgw_http_options){0});
     connect_client(fixture);
-    const char *head = "PUT /body" HOST "Expect: 100-continue\r\nContent-Length: 4\r\n\r\n";
-    send_text(fixture, head);
+    send_text(fixture, "PUT /body" HOST "Expect: 100-continue\r\nContent-Length: 4\r\n\r\n");
     receive_text(fixture, "HTTP/1.1 100 Continue\r\n\r\n");
     send_text(fixture, "body");
     receive_text(fixture, "\r\n\r\nbody");
 
     /* Not before the answer to what was asked earlier. */
     connect_client(fixture);
-    send_text(fixture, "GET /wait/a" HOST "\r\n");
-    send_text(fixture, head);
+    send_text(fixture, "GET /wait/a" HOST "\r\n"
+                       "PUT /body" HOST "Expect: 100-continue\r\nContent-Length: 4\r\n\r\n");
     sem_wait(&fixture->arrived);
     on_loop(fixture, do_nothing, 0);
     on_loop(fixture, release_one, 0);
@@ -582,6 +581,18 @@ static void a_client_that_waits_is_told_to_continue(void **state)
     assert_true(strstr(fixture->received, "\"a\"") < strstr(fixture->received, "100 Continue"));
     send_text(fixture, "body");
     receive_text(fixture, "\r\n\r\nbody");
+
+    /* Once only, however the body comes. */
+    connect_client(fixture);
+    send_text(fixture, "PUT /body" HOST "Expect: 100-continue\r\n"
+                       "Transfer-Encoding: chunked\r\n\r\n");
+    receive_text(fixture, "100 Continue");
+    for (const char *at = "4\r\nbody\r\n0\r\n\r\n"; *at != '\0'; at++) {
+        send_bytes(fixture, at, 1);
+        on_loop(fixture, do_nothing, 0);
+    }
+    receive_text(fixture, "\r\n\r\nbody");
+    assert_int_equal(count_text(fixture, "Continue"), 1);
 
     /* Not when the body is there already, nor when it will not be read. */
     connect_client(fixture);
