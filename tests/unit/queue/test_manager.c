@@ -1,0 +1,296 @@
+/* Restarts, snapshots, deletion, Kafka queues, produce. */
+#include "core/queue/message_id.h"
+#include "tests/unit/queue/queue_fixture.h"
+
+static void acks_failures_and_counters_survive_a_power_cut(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put(fixture, "m", 0, 6);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 1, 3, "ssf").success_count, 2);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, 6, 2, 4);
+    assert_int_equal(count(fixture, fixture->group).leased, 0);
+    /* The restart ended the leases, and failed nothing. */
+    assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "").verdict,
+                     QUEUE_HANDLER_UNKNOWN);
+    messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 4);
+    assert_string_equal(messages.values[0], "m0");
+    assert_string_equal(messages.values[1], "m3");
+    assert_string_equal(messages.values[2], "m4");
+    assert_int_equal(messages.failures[0], 0);
+    assert_int_equal(messages.failures[1], 1);
+    assert_counters(fixture, fixture->group2, 6, 0, 6);
+}
+
+static void time_outs_survive_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put(fixture, "m", 0, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(get(fixture, fixture->group, 1).failures[0], i);
+        advance_ms(fixture, 31000);
+    }
+    restart(fixture, true);
+    assert_int_equal(get(fixture, fixture->group, 1).failures[0], 3);
+}
+
+static int64_t journal_size(struct fixture *fixture)
+{
+    struct catalog_view *view = catalog_view(fixture->harness.catalog);
+    const struct catalog_topic *topic =
+        catalog_view_topic(view, base_slice_text(QUEUE_JOURNAL_TOPIC));
+    int64_t size = 0;
+
+    assert_non_null(topic);
+    assert_int_equal(topic->kind, CATALOG_INTERNAL);
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        struct partition_offsets offsets;
+        struct partition *partition = partition_table_get(fixture->harness.table, topic->id, i);
+        partition_offsets(partition, &offsets);
+        size += offsets.end - offsets.start;
+        partition_release(&partition);
+    }
+    catalog_view_release(&view);
+    return size;
+}
+
+static void journal_is_kept_short_by_snapshots_and_nothing_is_lost(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->harness.snapshot_updates = 50;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_NORMAL, 2, 0);
+    for (unsigned i = 0; i < 40; i++) {
+        put(fixture, "m", i * 10, 10);
+    }
+    for (unsigned i = 0; i < 400; i++) {
+        struct messages messages = get(fixture, fixture->group, 1);
+        if (i % 10 == 9) {
+            assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "f").fail_count, 1);
+        } else {
+            ack_all(fixture, fixture->group, &messages);
+        }
+    }
+    advance_ms(fixture, 1000);
+    assert_true(journal_size(fixture) < 120);
+    assert_counters(fixture, fixture->group, 400, 360, 40);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, 400, 360, 40);
+    for (unsigned total = 0; total < 40;) {
+        struct messages messages = get(fixture, fixture->group, 10);
+        assert_true(messages.count > 0);
+        total += messages.count;
+        ack_all(fixture, fixture->group, &messages);
+    }
+    assert_counters(fixture, fixture->group, 400, 400, 0);
+}
+
+static void deleted_group_is_forgotten_and_its_waiters_are_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+    struct queue_counters counters;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put(fixture, "m", 0, 2);
+    struct messages messages = get(fixture, fixture->group, 10);
+    begin_consume(fixture, &own, fixture->group, 10, 60000, 30000);
+    advance_ms(fixture, 10);
+    struct catalog_topic *before = catalog_topic_hold(fixture->topic);
+    assert_true(queue_harness_delete_group(&fixture->harness, &fixture->topic, fixture->group));
+    advance_ms(fixture, 10);
+    assert_int_equal(end_consume(&own).verdict, QUEUE_GROUP_NOT_FOUND);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "").verdict,
+                     QUEUE_GROUP_NOT_FOUND);
+    /* A request that still holds the old view does not bring it back. */
+    assert_int_equal(
+        queue_count(fixture->harness.manager, before, base_slice_text(fixture->group), &counters),
+        QUEUE_GROUP_NOT_FOUND);
+    catalog_topic_release(&before);
+    assert_int_equal(get(fixture, fixture->group2, 10).count, 2);
+}
+
+static void deleted_queue_takes_its_groups_with_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+
+    make_queue(fixture, CATALOG_NORMAL, 2, 0);
+    put(fixture, "m", 0, 1);
+    assert_int_equal(get(fixture, fixture->group, 1).count, 1); /* leased to the end */
+    begin_consume(fixture, &own, fixture->group2, 1, 60000, 30000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    (void)end_consume(&own);
+    begin_consume(fixture, &own, fixture->group2, 10, 60000, 30000);
+    advance_ms(fixture, 2000);
+    assert_true(queue_harness_delete_queue(&fixture->harness, fixture->topic));
+    advance_ms(fixture, 10);
+    assert_int_equal(end_consume(&own).verdict, QUEUE_GROUP_NOT_FOUND);
+    restart(fixture, false);
+}
+
+static void message_ids_lead_back_and_are_unique(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+    struct queue_harness_produce own = produce(fixture, "m", 0, 10);
+    for (unsigned i = 0; i < 10; i++) {
+        struct base_uuid topic_id;
+        int32_t partition;
+        int64_t offset;
+        const struct queue_produce_result *result = &own.produce.results[i];
+        assert_int_equal(result->err, BASE_ERR_OK);
+        assert_true(
+            queue_message_id_parse(base_slice_text(result->id), &topic_id, &partition, &offset));
+        assert_true(base_uuid_equal(topic_id, fixture->topic->id));
+        assert_int_equal(partition, result->partition);
+        assert_int_equal(offset, i);
+    }
+}
+
+static void produce_goes_round_the_partitions(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned seen[3] = {0};
+
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+    for (unsigned i = 0; i < 9; i++) {
+        struct queue_harness_produce own = produce(fixture, "m", i, 1);
+        seen[own.produce.results[0].partition]++;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(seen[i], 3);
+    }
+}
+
+static void produce_into_a_full_disk_fails_for_every_message(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+    io_sim_set_full(fixture->harness.sim, true);
+    struct queue_harness_produce own = produce(fixture, "m", 0, 2);
+    assert_int_equal(own.produce.verdict, QUEUE_STORAGE_FAILED);
+    assert_int_not_equal(own.produce.results[1].err, BASE_ERR_OK);
+    io_sim_set_full(fixture->harness.sim, false);
+    put(fixture, "m", 0, 1);
+    assert_counters(fixture, fixture->group, 1, 0, 1);
+}
+
+static void headers_come_back_as_they_were_given(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_produce own = {.is_over = false};
+    struct queue_harness_consume got;
+    const struct logstore_header headers[] = {
+        {base_slice_text("dms.tag"), base_slice_text("red")},
+        {base_slice_text("dms.attr.size"), base_slice_text("{\"n\":1}")},
+    };
+    const struct queue_produce_message message = {
+        .value = base_slice_text("v"), .headers = headers, .headers_count = 2};
+    struct base_slice value;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    own.produce.topic = fixture->topic;
+    own.produce.messages = &message;
+    own.produce.messages_count = 1;
+    queue_harness_start_produce(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    begin_consume(fixture, &got, fixture->group, 1, 0, 30000);
+    queue_harness_wait(&fixture->harness, &got.is_over);
+    assert_int_equal(got.consume.messages_count, 1);
+    const struct logstore_record *record = &got.consume.messages[0].record;
+    assert_null(record->key.data);
+    assert_int_equal(record->headers_count, 2);
+    assert_true(logstore_record_header(record, "dms.attr.size", &value));
+    assert_true(base_slice_is(value, "{\"n\":1}"));
+    assert_int_equal(record->timestamp_ms / 1000,
+                     base_clock_wall_ms(fixture->harness.clock) / 1000);
+    (void)end_consume(&got);
+}
+
+static void group_active_on_kafka_is_refused_over_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 1, 0);
+    put(fixture, "m", 0, 1);
+    fixture->harness.kafka_is_active = true;
+    begin_consume(fixture, &own, fixture->group, 1, 1000, 30000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(end_consume(&own).verdict, QUEUE_GROUP_BUSY_ON_KAFKA);
+    fixture->harness.kafka_is_active = false;
+    assert_int_equal(get(fixture, fixture->group, 1).count, 1);
+}
+
+static void kafka_group_counts_by_what_it_committed_and_goes_on_there(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 1, 0);
+    put(fixture, "m", 0, 10);
+    assert_counters(fixture, fixture->group, 10, 0, 10);
+    fixture->harness.committed = 4;
+    assert_counters(fixture, fixture->group, 10, 4, 6);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 6);
+    assert_string_equal(messages.values[0], "m4");
+    fixture->harness.committed = 2; /* the REST cursor counts now */
+    assert_counters(fixture, fixture->group, 10, 4, 6);
+    ack_all(fixture, fixture->group, &messages);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, 10, 10, 0);
+}
+
+static void what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_KAFKA_HT, 1, 0);
+    put(fixture, "first", 0, 2);
+    advance_ms(fixture, 5000); /* flushed */
+    io_sim_set_sync_us(fixture->harness.sim, 1);
+    put(fixture, "lost", 0, 4); /* answered, and not flushed yet */
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 6);
+    ack_all(fixture, fixture->group, &messages);
+    restart(fixture, true);
+    int64_t retained = count(fixture, fixture->group).produced;
+    assert_true(retained >= 2);
+    assert_int_equal(count(fixture, fixture->group).available, 0);
+    put(fixture, "after", 0, 6);
+    messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 6);
+    assert_string_equal(messages.values[0], "after0");
+    restart(fixture, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(acks_failures_and_counters_survive_a_power_cut),
+        TEST(time_outs_survive_a_restart),
+        TEST(journal_is_kept_short_by_snapshots_and_nothing_is_lost),
+        TEST(deleted_group_is_forgotten_and_its_waiters_are_told),
+        TEST(deleted_queue_takes_its_groups_with_it),
+        TEST(message_ids_lead_back_and_are_unique),
+        TEST(produce_goes_round_the_partitions),
+        TEST(produce_into_a_full_disk_fails_for_every_message),
+        TEST(headers_come_back_as_they_were_given),
+        TEST(group_active_on_kafka_is_refused_over_rest),
+        TEST(kafka_group_counts_by_what_it_committed_and_goes_on_there),
+        TEST(what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again),
+#undef TEST
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
