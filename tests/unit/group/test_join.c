@@ -1,5 +1,5 @@
 /* Joining: who is let in, how long a rebalance waits, who leads (kafka-behaviours §9). */
-#include "support.h"
+#include "tests/unit/group/support.h"
 
 static void new_dynamic_member_must_join_twice(void **state)
 {

@@ -1,5 +1,5 @@
 /* Sync, heartbeat, leave, static members (kafka-behaviours §9). */
-#include "support.h"
+#include "tests/unit/group/support.h"
 
 /* Two members that know generation 1 and have not synced. */
 static void make_joined(struct fixture *fixture, struct client clients[2])

@@ -1,6 +1,6 @@
 /* Committed offsets: who may commit, when it counts, when it ends, what survives. */
 #include "core/base/endian.h"
-#include "support.h"
+#include "tests/unit/group/support.h"
 
 static const uint8_t subscription_t[] = {0, 1, 0, 0, 0, 1, 0, 1, 't', 0xff, 0xff, 0xff, 0xff};
 
