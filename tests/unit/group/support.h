@@ -1,6 +1,6 @@
 /* One thread that owns time, a journal in memory, and clients that speak to a coordinator. */
-#ifndef GROUP_TEST_SUPPORT_H
-#define GROUP_TEST_SUPPORT_H
+#ifndef TESTS_UNIT_GROUP_SUPPORT_H
+#define TESTS_UNIT_GROUP_SUPPORT_H
 
 #include <setjmp.h>
 #include <stdarg.h>
