@@ -74,6 +74,7 @@ enum base_err restgw_http_server_create(const struct restgw_http_options *option
         return BASE_ERR_NOMEM;
     }
     server->options = *options;
+    atomic_init(&server->alive, 1);
     if (options->body_size_max == 0) {
         server->options.body_size_max = RESTGW_HTTP_BODY_SIZE_MAX;
     }
@@ -100,9 +101,31 @@ void restgw_http_server_close(struct restgw_http_server **server)
     *server = NULL;
 }
 
+/* One thing less that keeps the server alive: the last word about it. */
+static void forget(struct restgw_http_server *server)
+{
+    if (atomic_fetch_sub(&server->alive, 1) == 1) {
+        base_executor_post(server->finished_executor, server->finished_task);
+    }
+}
+
+void restgw_http_server_finish(struct restgw_http_server *server, struct base_executor *executor,
+                               struct base_task *finished)
+{
+    BASE_ASSERT(server->finished_task == NULL);
+    server->finished_executor = executor;
+    server->finished_task = finished;
+    forget(server);
+}
+
 void restgw_http_server_drain(struct restgw_http_server *server)
 {
     atomic_store(&server->is_draining, true);
+}
+
+size_t restgw_http_server_connections(const struct restgw_http_server *server)
+{
+    return atomic_load(&server->connections);
 }
 
 size_t restgw_http_server_requests(const struct restgw_http_server *server)
@@ -195,14 +218,18 @@ static void request_enqueue(struct restgw_http_conn *conn, struct restgw_request
 static void request_end(struct restgw_request *request)
 {
     struct restgw_http_conn *conn = request->conn;
+    struct restgw_http_server *server = request->server;
 
-    refund(request->server, request->message_size);
-    (void)atomic_fetch_sub(&request->server->requests, 1);
+    refund(server, request->message_size);
+    (void)atomic_fetch_sub(&server->requests, 1);
     if (conn != NULL && conn->spare == NULL) {
         restgw__request_reset(request);
         conn->spare = request;
     } else {
         restgw__request_destroy(request);
+    }
+    if (conn == NULL) {
+        forget(server);
     }
 }
 
@@ -510,6 +537,7 @@ static void conn_on_drained(struct net_conn *net)
 static void conn_on_close(struct net_conn *net, enum base_err reason)
 {
     struct restgw_http_conn *conn = net_conn_context(net);
+    struct restgw_http_server *server = conn->server;
 
     (void)reason;
     BASE_ASSERT(!conn->is_reading);
@@ -517,6 +545,7 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
     while (node != NULL) {
         struct restgw_request *request = BASE_CONTAINER_OF(node, struct restgw_request, siblings);
         restgw_request_cancel *cancel = request->cancel;
+        (void)atomic_fetch_add(&server->alive, 1); /* from now on it stands for itself */
         request->conn = NULL;
         request->cancel = NULL;
         request->is_cancelled = true;
@@ -527,11 +556,13 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
         }
         node = base_list_pop_front(&conn->requests);
     }
-    refund(conn->server, conn->charged_size);
+    refund(server, conn->charged_size);
     if (conn->spare != NULL) {
         restgw__request_destroy(conn->spare);
     }
     base_free(conn);
+    (void)atomic_fetch_sub(&server->connections, 1);
+    forget(server);
 }
 
 static const struct net_conn_ops conn_ops = {.on_input = conn_on_input,
@@ -559,6 +590,8 @@ enum base_err restgw_http_conn_accept(void *server, struct net_conn *net)
     base_list_init(&conn->requests);
     restgw_http_parser_init(&conn->parser, conn->server->options.body_size_max);
     net_conn_set_context(net, conn);
+    (void)atomic_fetch_add(&conn->server->connections, 1);
+    (void)atomic_fetch_add(&conn->server->alive, 1);
     /* A client that connects and says nothing is held to the header's deadline too. */
     conn->deadline = DEADLINE_HEADER;
     net_conn_set_deadline(net, conn->server->options.header_timeout_ms);

@@ -56,8 +56,16 @@ BASE_MUST_USE enum base_err restgw_http_server_create(const struct restgw_http_o
 /* After the last connection and the last request. Sets *server to NULL. NULL-safe. */
 void restgw_http_server_close(struct restgw_http_server **server);
 
+/* Posts `finished` to executor once no connection and no request is left: the server may be
+ * closed then. Once; no connection may be accepted any more. */
+void restgw_http_server_finish(struct restgw_http_server *server, struct base_executor *executor,
+                               struct base_task *finished);
+
 /* From now on every answer closes its connection: before stopping. Any thread. */
 void restgw_http_server_drain(struct restgw_http_server *server);
+
+/* Connections open now. Any thread. */
+size_t restgw_http_server_connections(const struct restgw_http_server *server);
 
 /* Requests not answered yet, and their bytes with those of unfinished ones. Any thread. */
 size_t restgw_http_server_requests(const struct restgw_http_server *server);

@@ -11,6 +11,11 @@ struct restgw_http_server {
     atomic_size_t requests;             /* not answered yet */
     atomic_size_t bytes;                /* of these, and of unfinished messages */
     atomic_bool is_draining;
+    atomic_size_t connections; /* open now */
+    /* Connections, requests whose connection is gone, and one until finish(). */
+    atomic_size_t alive;
+    struct base_executor *finished_executor; /* borrowed */
+    struct base_task *finished_task;         /* borrowed */
 };
 
 #endif

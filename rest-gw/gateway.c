@@ -1,0 +1,138 @@
+/* The REST door as a whole: its routes, what each loop keeps, its end. */
+#include "rest-gw/gateway.h"
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/net/loop.h"
+#include "core/telemetry/counters.h"
+#include "rest-gw/gateway_priv.h"
+#include "rest-gw/handlers_priv.h"
+
+#define PROJECT "/v1.0/{project_id}"
+#define QUEUES PROJECT "/queues"
+#define QUEUE QUEUES "/{queue_id}"
+
+enum { NO_FLAGS = 0 };
+
+/* Looked through from the top: what is called most stands first. */
+static const struct restgw_route routes[] = {
+    {RESTGW_HTTP_GET, QUEUES, restgw__queue_list, NO_FLAGS, "listQueues"},
+    {RESTGW_HTTP_POST, QUEUES, restgw__queue_create, NO_FLAGS, "createQueue"},
+    {RESTGW_HTTP_GET, QUEUE, restgw__queue_get, NO_FLAGS, "getQueue"},
+    {RESTGW_HTTP_DELETE, QUEUE, restgw__queue_delete, NO_FLAGS, "deleteQueue"},
+    {RESTGW_HTTP_GET, PROJECT "/quotas/dms", restgw__quota_get, RESTGW_ROUTE_ONE_VERSION,
+     "getQuotas"},
+    {RESTGW_HTTP_GET, "/v2/{project_id}/quotas", restgw__quota_get, NO_FLAGS, "getQuotas"},
+    {RESTGW_HTTP_GET, "/livez", restgw__health_live, RESTGW_ROUTE_PUBLIC, NULL},
+    {RESTGW_HTTP_GET, "/readyz", restgw__health_ready, RESTGW_ROUTE_PUBLIC, NULL},
+    {RESTGW_HTTP_GET, "/metrics", restgw__metrics_get, RESTGW_ROUTE_PUBLIC, NULL},
+};
+
+struct catalog_view *restgw__view(const struct restgw_request *request)
+{
+    struct restgw_gateway *gateway = restgw__gateway(request);
+    struct base_executor *executor = restgw_request_executor(request);
+    unsigned index = 0;
+
+    while (gateway->loops[index].executor != executor) {
+        index++;
+        BASE_ASSERT(index < gateway->options.loops_count);
+    }
+    return catalog_reader_view(&gateway->loops[index].reader);
+}
+
+static void count_answer(void *context, const struct restgw_http_report *report)
+{
+    (void)context;
+    telemetry_add(TELEMETRY_HTTP_REQUESTS, 1);
+    if (report->status >= 500) {
+        telemetry_add(TELEMETRY_HTTP_SERVER_ERRORS, 1);
+    } else if (report->status >= 400) {
+        telemetry_add(TELEMETRY_HTTP_CLIENT_ERRORS, 1);
+    }
+}
+
+static void free_gateway(struct restgw_gateway *gateway)
+{
+    for (unsigned i = 0; gateway->loops != NULL && i < gateway->options.loops_count; i++) {
+        catalog_reader_fini(&gateway->loops[i].reader);
+    }
+    restgw_http_server_close(&gateway->server);
+    restgw_router_close(&gateway->router);
+    base_free(gateway->loops);
+    base_free(gateway);
+}
+
+static enum base_err prepare(struct restgw_gateway *gateway)
+{
+    const struct restgw_options *options = &gateway->options;
+
+    gateway->loops = base_alloc_array(options->loops_count, sizeof gateway->loops[0]);
+    if (gateway->loops == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    for (unsigned i = 0; i < options->loops_count; i++) {
+        gateway->loops[i].executor = net_loop_executor(options->loops[i]);
+        catalog_reader_init(&gateway->loops[i].reader, options->catalog);
+    }
+    enum base_err err =
+        restgw_router_create(routes, sizeof routes / sizeof routes[0], &gateway->router);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    struct restgw_http_options http = {
+        .router = gateway->router, .context = gateway, .on_answered = count_answer};
+    return restgw_http_server_create(&http, &gateway->server);
+}
+
+enum base_err restgw_gateway_create(const struct restgw_options *options,
+                                    struct restgw_gateway **out)
+{
+    BASE_ASSERT(options->loops_count > 0);
+    BASE_ASSERT(options->is_ready != NULL);
+
+    *out = NULL;
+    struct restgw_gateway *gateway = base_alloc_object(struct restgw_gateway);
+    if (gateway == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    gateway->options = *options;
+    gateway->started_ms = base_clock_wall_ms(options->clock);
+    enum base_err err = prepare(gateway);
+    if (err != BASE_ERR_OK) {
+        free_gateway(gateway);
+        return err;
+    }
+    *out = gateway;
+    return BASE_ERR_OK;
+}
+
+static void on_finished(struct base_task *task)
+{
+    struct restgw_gateway *gateway = BASE_CONTAINER_OF(task, struct restgw_gateway, finished);
+    struct base_executor *executor = gateway->closed_executor;
+    struct base_task *closed = gateway->closed_task;
+
+    free_gateway(gateway);
+    base_executor_post(executor, closed);
+}
+
+void restgw_gateway_close(struct restgw_gateway *gateway, struct base_executor *executor,
+                          struct base_task *closed)
+{
+    gateway->closed_executor = executor;
+    gateway->closed_task = closed;
+    gateway->finished.run = on_finished;
+    restgw_http_server_finish(gateway->server, executor, &gateway->finished);
+}
+
+void restgw_gateway_listen_options(struct restgw_gateway *gateway,
+                                   struct net_listener_options *options)
+{
+    options->loops = gateway->options.loops;
+    options->loops_count = gateway->options.loops_count;
+    options->conn = restgw_http_conn_options();
+    options->conn.idle_timeout_ms = gateway->options.idle_timeout_ms;
+    options->on_accept = restgw_http_conn_accept;
+    options->context = gateway->server;
+}

@@ -1,0 +1,31 @@
+/* The handlers behind the routes; the table is in gateway.c. */
+#ifndef RESTGW_HANDLERS_PRIV_H
+#define RESTGW_HANDLERS_PRIV_H
+
+#include "rest-gw/router.h"
+
+/* queues.c */
+restgw_handler restgw__queue_create;
+restgw_handler restgw__queue_list;
+restgw_handler restgw__queue_get;
+restgw_handler restgw__queue_delete;
+
+/* quotas.c */
+restgw_handler restgw__quota_get;
+
+/* groups.c */
+restgw_handler restgw__group_create;
+restgw_handler restgw__group_list;
+restgw_handler restgw__group_delete;
+
+/* messages.c, consume.c, ack.c */
+restgw_handler restgw__messages_produce;
+restgw_handler restgw__messages_consume;
+restgw_handler restgw__messages_ack;
+
+/* health.c, metrics.c */
+restgw_handler restgw__health_live;
+restgw_handler restgw__health_ready;
+restgw_handler restgw__metrics_get;
+
+#endif

@@ -1,0 +1,147 @@
+/* From path segments to catalog objects. */
+#include "rest-gw/scope_priv.h"
+
+#include "core/base/assert.h"
+#include "core/base/uuid.h"
+#include "rest-gw/answer.h"
+#include "rest-gw/gateway_priv.h"
+
+const struct security_principal *restgw__principal(const struct restgw_request *request)
+{
+    const struct security_principal *principal = restgw_request_principal(request);
+    return principal == NULL ? security_anonymous() : principal;
+}
+
+static bool is_project_id(struct base_slice text)
+{
+    if (text.length != CATALOG_PROJECT_ID_SIZE - 1) {
+        return false;
+    }
+    for (size_t index = 0; index < text.length; index++) {
+        uint8_t byte = text.data[index];
+        uint8_t lower = byte | 0x20;
+        bool is_hex = (byte >= '0' && byte <= '9') || (lower >= 'a' && lower <= 'f');
+        if (!is_hex) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool restgw__scope_project(struct restgw_request *request, struct base_slice *project_id)
+{
+    *project_id = restgw_request_parameter(request, "project_id");
+    if (is_project_id(*project_id)) {
+        return true;
+    }
+    restgw_answer_error(request, RESTGW_ERROR_PROJECT_ID);
+    return false;
+}
+
+bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice project_id)
+{
+    return topic->kind != CATALOG_INTERNAL && base_slice_is(project_id, topic->project_id);
+}
+
+struct count {
+    struct base_slice project_id;
+    int32_t queues_count;
+};
+
+static bool count_queue(void *context, const struct catalog_topic *topic)
+{
+    struct count *count = context;
+    count->queues_count += topic->made_by_rest && restgw__is_queue_of(topic, count->project_id);
+    return true;
+}
+
+int32_t restgw__queues_count(const struct catalog_view *view, struct base_slice project_id)
+{
+    struct count count = {.project_id = project_id};
+    catalog_view_each(view, count_queue, &count);
+    return count.queues_count;
+}
+
+const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
+                                                enum security_action action)
+{
+    struct base_slice project_id;
+    struct base_slice text = restgw_request_parameter(request, "queue_id");
+    struct base_uuid id;
+
+    if (!restgw__scope_project(request, &project_id)) {
+        return NULL;
+    }
+    if (!base_uuid_parse((const char *)text.data, text.length, &id)) {
+        restgw_answer_error(request, RESTGW_ERROR_QUEUE_ID);
+        return NULL;
+    }
+    const struct catalog_topic *topic = catalog_view_topic_by_id(restgw__view(request), id);
+    if (topic == NULL || !restgw__is_queue_of(topic, project_id)) {
+        restgw_answer_error(request, RESTGW_ERROR_QUEUE_NOT_FOUND);
+        return NULL;
+    }
+    if (!security_authorize(restgw__principal(request), action,
+                            security_topic(base_slice_text(topic->name)))) {
+        restgw_answer_error(request, RESTGW_ERROR_DENIED);
+        return NULL;
+    }
+    return topic;
+}
+
+static bool is_group_id(struct base_slice text)
+{
+    struct base_uuid id;
+    return text.length == CATALOG_GROUP_ID_SIZE - 1 && text.data[0] == 'g' && text.data[1] == '-' &&
+           base_uuid_parse((const char *)text.data + 2, text.length - 2, &id);
+}
+
+struct base_slice restgw__scope_group(struct restgw_request *request,
+                                      const struct catalog_topic *topic,
+                                      enum security_action action)
+{
+    struct base_slice id = restgw_request_parameter(request, "group_id");
+    enum restgw_error error = RESTGW_ERROR_NONE;
+
+    if (!is_group_id(id)) {
+        error = RESTGW_ERROR_GROUP_ID;
+    } else if (catalog_topic_group(topic, id) == NULL) {
+        error = RESTGW_ERROR_GROUP_NOT_FOUND;
+    } else if (!security_authorize(restgw__principal(request), action, security_group(id))) {
+        error = RESTGW_ERROR_DENIED;
+    }
+    if (error != RESTGW_ERROR_NONE) {
+        restgw_answer_error(request, error);
+        return base_slice_of(NULL, 0);
+    }
+    return id;
+}
+
+enum restgw_error restgw__error_of_storage(enum base_err err)
+{
+    /* "Too much at once" is the client's doing; the rest is ours, and has one code. */
+    return err == BASE_ERR_BUSY ? RESTGW_ERROR_FLOW_CONTROL : RESTGW_ERROR_INTERNAL;
+}
+
+enum restgw_error restgw__error_of_queue(enum queue_verdict verdict, enum base_err err)
+{
+    switch (verdict) {
+    case QUEUE_GROUP_NOT_FOUND:
+        return RESTGW_ERROR_GROUP_NOT_FOUND;
+    case QUEUE_GROUP_BUSY_ON_KAFKA:
+        return RESTGW_ERROR_CONSUME_REFUSED;
+    case QUEUE_HANDLER_UNKNOWN:
+        return RESTGW_ERROR_HANDLER_UNKNOWN;
+    case QUEUE_HANDLER_MISMATCH:
+        return RESTGW_ERROR_HANDLER_MISMATCH;
+    case QUEUE_OVERLOADED:
+        return RESTGW_ERROR_FLOW_CONTROL;
+    case QUEUE_STORAGE_FAILED:
+        return restgw__error_of_storage(err);
+    case QUEUE_OK:
+    case QUEUE_VERDICT_COUNT:
+        break;
+    }
+    BASE_ASSERT(false); /* nothing went wrong */
+    return RESTGW_ERROR_INTERNAL;
+}

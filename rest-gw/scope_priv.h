@@ -1,0 +1,39 @@
+/* What a request is about: the project, queue and group that its path names, and whether
+ * whoever asks may do that. Each of these answers the request itself when the answer is no. */
+#ifndef RESTGW_SCOPE_PRIV_H
+#define RESTGW_SCOPE_PRIV_H
+
+#include "core/catalog/topic.h"
+#include "core/queue/queue.h"
+#include "core/security/security.h"
+#include "rest-gw/error.h"
+#include "rest-gw/request.h"
+
+const struct security_principal *restgw__principal(const struct restgw_request *request);
+
+/* False, with the request answered, unless {project_id} is one. */
+bool restgw__scope_project(struct restgw_request *request, struct base_slice *project_id);
+
+/* The queue {queue_id} of {project_id}, to which action is allowed; NULL when the request was
+ * answered. Borrowed until this loop asks for a view again: hold it across a wait. */
+const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
+                                                enum security_action action);
+
+/* {group_id} of the queue; the null slice when the request was answered. Lives as long as the
+ * request. */
+struct base_slice restgw__scope_group(struct restgw_request *request,
+                                      const struct catalog_topic *topic,
+                                      enum security_action action);
+
+/* What the queue engine and the catalog say, in the API's words. err belongs to
+ * STORAGE_FAILED. Not for OK and DONE. */
+enum restgw_error restgw__error_of_queue(enum queue_verdict verdict, enum base_err err);
+enum restgw_error restgw__error_of_storage(enum base_err err);
+
+/* Whether the topic counts as a queue of the project. */
+bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice project_id);
+
+/* How many of the project's queues count against its quota. */
+int32_t restgw__queues_count(const struct catalog_view *view, struct base_slice project_id);
+
+#endif
