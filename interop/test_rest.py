@@ -69,10 +69,10 @@ class Queues(RestTest):
         self.assertNotIn("kafka_topic", got)
 
     def test_redrive_policy_is_shown_when_asked_for(self):
-        made = self.rest.create_queue(redrive_policy="enable", max_consume_count=7)
+        made = self.rest.create_queue(redrive_policy="disable", max_consume_count=7)
         for value in ("true", "True", "TRUE"):
             got = self.rest.must(200, "GET", f"/queues/{made['id']}?include_deadletter={value}")
-            self.assertEqual((got["redrive_policy"], got["max_consume_count"]), ("enable", 7))
+            self.assertEqual((got["redrive_policy"], got["max_consume_count"]), ("disable", 7))
         for value in ("false", "False"):
             got = self.rest.must(200, "GET", f"/queues/{made['id']}?include_deadletter={value}")
             self.assertNotIn("redrive_policy", got)
@@ -121,6 +121,34 @@ class Queues(RestTest):
                          "d" * 160)
 
 
+    def test_numbers_of_messages_are_listed_when_asked_for(self):
+        queue, _ = self.queue()
+        self.rest.produce(queue, 1, 2, 3)
+        for query, number in (("", 0), ("?include_messages_num=true", 3)):
+            rows = self.rest.must(200, "GET", "/queues" + query)["queues"]
+            self.assertEqual([row["produced_messages"] for row in rows], [number])
+
+    def test_quotas_of_both_versions(self):
+        self.queue()
+        wanted = {"quotas": {"resources": [
+            {"type": "queue", "quota": 5, "used": 1, "min": 0, "max": 500}]}}
+        self.assertEqual(self.rest.must(200, "GET", "/quotas/dms"), wanted)
+        newer = harness.Rest(self.broker.http_port, self.rest.project, "v2")
+        self.assertEqual(newer.must(200, "GET", "/quotas"), wanted)
+
+    def test_topics_made_over_kafka_are_queues_of_the_default_project(self):
+        topic = self.topic()
+        self.broker.kcat("-P", "-t", topic, stdin=b"from kafka\n")
+        default = harness.Rest(self.broker.http_port, "0" * 32)
+        rows = {row["name"]: row for row in default.must(200, "GET", "/queues")["queues"]}
+        self.assertEqual(rows[topic]["queue_mode"], "KAFKA_HA")
+        got = default.must(200, "GET", f"/queues/{rows[topic]['id']}")
+        self.assertEqual((got["kafka_topic"], got["produced_messages"]), (topic, 1))
+        self.assertFalse([name for name in rows if name.startswith("__")])
+        group = default.create_group(got["id"])
+        self.assertEqual(len(default.drain(got["id"], group, 1)), 1)
+
+
 class QueueErrors(RestTest):
     def refuse(self, code, **fields):
         self.assert_error(400, code, "POST", "/queues", {"name": "refused", **fields})
@@ -143,6 +171,11 @@ class QueueErrors(RestTest):
             with self.subTest(fields):
                 self.refuse(code, **fields)
         self.assertEqual(self.rest.must(200, "GET", "/queues")["total"], 0)
+
+    def test_dead_letters_are_refused_as_long_as_there_are_none(self):
+        answer = self.assert_error(400, 10540010, "POST", "/queues",
+                                   {"name": "refused", "redrive_policy": "enable"})
+        self.assertIn("dead letters are not offered yet", answer.body["message"])
 
     def test_unknown_mode_or_policy_is_refused(self):
         for fields in ({"queue_mode": "AMQPX"}, {"redrive_policy": "maybe"}, {"name": 5}):
@@ -252,6 +285,19 @@ class Groups(RestTest):
         self.assertEqual((len(first), len(second)), (2, 1))
         self.assertEqual({row["name"] for row in first + second}, set("abc"))
 
+    def test_impossible_pages_hold_nothing_and_invalid_ones_everything(self):
+        queue, _ = self.queue()
+        path = f"/queues/{queue}/groups"
+        for query, count in (("page_size=1&current_page=2", 0),
+                             (f"page_size=2&current_page={2 ** 63 - 1}", 0),
+                             (f"page_size={2 ** 63 - 1}&current_page=1", 1),
+                             (f"page_size={2 ** 63 - 1}&current_page=2", 0),
+                             ("page_size=0&current_page=1", 1), ("page_size=x&current_page=5", 1),
+                             ("page_size=1&current_page=0", 1), ("current_page=7", 1)):
+            with self.subTest(query):
+                rows = self.rest.must(200, "GET", f"{path}?{query}")["groups"]
+                self.assertEqual(len(rows), count)
+
     def test_counts_are_left_away_when_not_asked_for(self):
         queue, group = self.queue()
         self.rest.produce(queue, "x")
@@ -324,6 +370,27 @@ class Produce(RestTest):
         answer = self.rest.call("POST", self.path(queue),
                                 {"messages": [{"body": 1, "attributes": {"a": 1}}]})
         self.assertEqual(answer.status, 400, answer.raw)
+
+    def test_tags_and_delay_are_refused_as_long_as_there_are_none(self):
+        queue, group = self.queue()
+        for field in ({"tags": ["a"]}, {"delay_time": 1000}):
+            answer = self.assert_error(400, 10540010, "POST", self.path(queue),
+                                       {"messages": [{"body": 1, **field}]})
+            self.assertIn("not offered yet", answer.body["message"])
+        self.assert_error(400, 10540010, "GET", f"/queues/{queue}/groups/{group}/messages?tag=a")
+        self.rest.must(201, "POST", self.path(queue), {
+            "messages": [{"body": 1, "tags": [], "delay_time": 0, "attributes": {}}]})
+
+    def test_body_is_returned_as_it_was_written(self):
+        queue, group = self.queue("FIFO")
+        body = b'{"big":123456789012345678901234567890,"e":1E2,"s":"\\u00e9\\/",  "n":null}'
+        text = (b'{"messages":[{"attributes":{"a":1,"b":2,"a":[ 3 ]},"body":' + body +
+                b'},{"body":null}]}')
+        answer = self.rest.raw("POST", self.rest.prefix + self.path(queue), text)
+        self.assertEqual(answer.status, 201, answer.raw)
+        answer = self.rest.call("GET", f"/queues/{queue}/groups/{group}/messages")
+        self.assertIn(b'"body":' + body + b',"attributes":{"b":2,"a":[ 3 ]}', answer.raw)
+        self.assertEqual(answer.body[1]["message"], {"body": None, "attributes": {}})
 
     def test_unknown_queue_is_10240401(self):
         self.assert_error(404, 10240401, "POST", self.path(NO_SUCH), {"messages": [{"body": 1}]})

@@ -11,15 +11,24 @@
 #define PROJECT "/v1.0/{project_id}"
 #define QUEUES PROJECT "/queues"
 #define QUEUE QUEUES "/{queue_id}"
+#define GROUPS QUEUE "/groups"
+#define GROUP GROUPS "/{group_id}"
 
 enum { NO_FLAGS = 0 };
 
 /* Looked through from the top: what is called most stands first. */
 static const struct restgw_route routes[] = {
+    {RESTGW_HTTP_POST, QUEUE "/messages", restgw__messages_produce, RESTGW_ROUTE_MESSAGES,
+     "produceMessages"},
+    {RESTGW_HTTP_GET, GROUP "/messages", restgw__messages_consume, NO_FLAGS, "consumeMessages"},
+    {RESTGW_HTTP_POST, GROUP "/ack", restgw__messages_ack, RESTGW_ROUTE_MESSAGES, "ackMessages"},
     {RESTGW_HTTP_GET, QUEUES, restgw__queue_list, NO_FLAGS, "listQueues"},
     {RESTGW_HTTP_POST, QUEUES, restgw__queue_create, NO_FLAGS, "createQueue"},
     {RESTGW_HTTP_GET, QUEUE, restgw__queue_get, NO_FLAGS, "getQueue"},
     {RESTGW_HTTP_DELETE, QUEUE, restgw__queue_delete, NO_FLAGS, "deleteQueue"},
+    {RESTGW_HTTP_GET, GROUPS, restgw__group_list, NO_FLAGS, "listGroups"},
+    {RESTGW_HTTP_POST, GROUPS, restgw__group_create, NO_FLAGS, "createGroup"},
+    {RESTGW_HTTP_DELETE, GROUP, restgw__group_delete, NO_FLAGS, "deleteGroup"},
     {RESTGW_HTTP_GET, PROJECT "/quotas/dms", restgw__quota_get, RESTGW_ROUTE_ONE_VERSION,
      "getQuotas"},
     {RESTGW_HTTP_GET, "/v2/{project_id}/quotas", restgw__quota_get, NO_FLAGS, "getQuotas"},

@@ -1,5 +1,5 @@
 /* Names and texts that users choose. */
-#include "rest-gw/names_priv.h"
+#include "rest-gw/names.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -30,17 +30,17 @@ static enum restgw_error check_name(struct base_slice name, size_t length_max,
     return RESTGW_ERROR_NONE;
 }
 
-enum restgw_error restgw__queue_name_check(struct base_slice name)
+enum restgw_error restgw_queue_name_check(struct base_slice name)
 {
     return check_name(name, QUEUE_NAME_LENGTH_MAX, RESTGW_ERROR_QUEUE_NAME_LENGTH);
 }
 
-enum restgw_error restgw__group_name_check(struct base_slice name)
+enum restgw_error restgw_group_name_check(struct base_slice name)
 {
     return check_name(name, GROUP_NAME_LENGTH_MAX, RESTGW_ERROR_GROUP_NAME_LENGTH);
 }
 
-enum restgw_error restgw__description_check(struct base_slice text)
+enum restgw_error restgw_description_check(struct base_slice text)
 {
     if (text.length == 0) {
         return RESTGW_ERROR_NONE;

@@ -10,7 +10,7 @@
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/json.h"
 #include "rest-gw/json_write.h"
-#include "rest-gw/names_priv.h"
+#include "rest-gw/names.h"
 #include "rest-gw/scope_priv.h"
 
 enum {
@@ -111,9 +111,9 @@ static bool read_request(struct restgw_request *request, const json_t *json,
     if (restgw_answer_bad_fields(request, &fields)) {
         return false;
     }
-    enum restgw_error error = restgw__queue_name_check(out->name);
+    enum restgw_error error = restgw_queue_name_check(out->name);
     if (error == RESTGW_ERROR_NONE) {
-        error = restgw__description_check(out->description);
+        error = restgw_description_check(out->description);
     }
     if (error != RESTGW_ERROR_NONE) {
         restgw_answer_error(request, error);

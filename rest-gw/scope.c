@@ -123,7 +123,7 @@ enum restgw_error restgw__error_of_storage(enum base_err err)
     return err == BASE_ERR_BUSY ? RESTGW_ERROR_FLOW_CONTROL : RESTGW_ERROR_INTERNAL;
 }
 
-enum restgw_error restgw__error_of_queue(enum queue_verdict verdict, enum base_err err)
+static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
 {
     switch (verdict) {
     case QUEUE_GROUP_NOT_FOUND:
@@ -144,4 +144,10 @@ enum restgw_error restgw__error_of_queue(enum queue_verdict verdict, enum base_e
     }
     BASE_ASSERT(false); /* nothing went wrong */
     return RESTGW_ERROR_INTERNAL;
+}
+
+void restgw__answer_verdict(struct restgw_request *request, enum queue_verdict verdict,
+                            enum base_err err)
+{
+    restgw_answer_errorf(request, error_of(verdict, err), "%s", queue_verdict_text(verdict));
 }

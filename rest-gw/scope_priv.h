@@ -25,9 +25,12 @@ struct base_slice restgw__scope_group(struct restgw_request *request,
                                       const struct catalog_topic *topic,
                                       enum security_action action);
 
-/* What the queue engine and the catalog say, in the API's words. err belongs to
- * STORAGE_FAILED. Not for OK and DONE. */
-enum restgw_error restgw__error_of_queue(enum queue_verdict verdict, enum base_err err);
+/* What the queue engine refused, in the API's words; ends the request. err belongs to
+ * STORAGE_FAILED. Not for OK. */
+void restgw__answer_verdict(struct restgw_request *request, enum queue_verdict verdict,
+                            enum base_err err);
+
+/* What stands for trouble with the storage. */
 enum restgw_error restgw__error_of_storage(enum base_err err);
 
 /* Whether the topic counts as a queue of the project. */

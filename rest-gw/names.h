@@ -1,15 +1,15 @@
 /* The rules for names and texts that users choose. Each gives NONE or what is wrong. */
-#ifndef RESTGW_NAMES_PRIV_H
-#define RESTGW_NAMES_PRIV_H
+#ifndef RESTGW_NAMES_H
+#define RESTGW_NAMES_H
 
 #include "core/base/slice.h"
 #include "rest-gw/error.h"
 
 /* 1 to 64, 1 to 32 of [A-Za-z0-9_-]; the null slice has length 0. */
-enum restgw_error restgw__queue_name_check(struct base_slice name);
-enum restgw_error restgw__group_name_check(struct base_slice name);
+enum restgw_error restgw_queue_name_check(struct base_slice name);
+enum restgw_error restgw_group_name_check(struct base_slice name);
 
 /* At most 160 characters without '<', '>' and NUL. The null slice is fine. */
-enum restgw_error restgw__description_check(struct base_slice text);
+enum restgw_error restgw_description_check(struct base_slice text);
 
 #endif

@@ -1,0 +1,292 @@
+/* Consumer groups: made, listed, deleted. */
+#include "core/base/assert.h"
+#include "rest-gw/answer.h"
+#include "rest-gw/gateway_priv.h"
+#include "rest-gw/handlers_priv.h"
+#include "rest-gw/json.h"
+#include "rest-gw/json_write.h"
+#include "rest-gw/names.h"
+#include "rest-gw/scope_priv.h"
+#include "rest-gw/text.h"
+
+/* One change on behalf of a request; in its arena. */
+struct group_change {
+    struct restgw_request *request;
+    uint32_t created_count; /* of the topic's last groups */
+    struct base_slice deleted_id;
+    struct catalog_change change;
+};
+
+static struct group_change *begin_change(struct restgw_request *request, base_task_run *done)
+{
+    struct group_change *change =
+        base_arena_object(restgw_request_arena(request), struct group_change);
+    if (change == NULL) {
+        restgw_answer_base_error(request, BASE_ERR_NOMEM);
+        return NULL;
+    }
+    change->request = request;
+    change->change.executor = restgw_request_executor(request);
+    change->change.task.run = done;
+    return change;
+}
+
+/* not_found: what is missing when the catalog says so. */
+static void answer_refused(struct restgw_request *request, const struct catalog_change *change,
+                           enum restgw_error not_found)
+{
+    enum restgw_error error = RESTGW_ERROR_INTERNAL;
+
+    switch (change->verdict) {
+    case CATALOG_EXISTS:
+    case CATALOG_COLLIDES:
+        error = RESTGW_ERROR_GROUP_EXISTS;
+        break;
+    case CATALOG_QUOTA_EXCEEDED:
+        error = RESTGW_ERROR_TOO_MANY_GROUPS;
+        break;
+    case CATALOG_NOT_FOUND:
+        error = not_found;
+        break;
+    case CATALOG_STORAGE_FAILED:
+        error = restgw__error_of_storage(change->err);
+        break;
+    case CATALOG_DONE:
+    case CATALOG_VERDICT_COUNT:
+        BASE_ASSERT(false);
+        break;
+    }
+    restgw_answer_error(request, error);
+}
+
+static void groups_created(struct base_task *task)
+{
+    struct group_change *creation = BASE_CONTAINER_OF(task, struct group_change, change.task);
+    struct restgw_request *request = creation->request;
+    struct catalog_topic *topic = creation->change.topic;
+
+    if (creation->change.verdict != CATALOG_DONE) {
+        catalog_topic_release(&topic);
+        answer_refused(request, &creation->change, RESTGW_ERROR_QUEUE_NOT_FOUND);
+        return;
+    }
+    BASE_ASSERT(topic->groups_count >= creation->created_count);
+    struct base_writer *body = restgw_answer_begin(request);
+    RESTGW_JSON_PUT(body, "{\"groups\":[");
+    uint32_t first = topic->groups_count - creation->created_count;
+    for (uint32_t i = first; i < topic->groups_count; i++) {
+        struct base_slice id = base_slice_text(topic->groups[i].id);
+        queue_group_created(restgw__gateway(request)->options.queues, topic, id);
+        if (i > first) {
+            RESTGW_JSON_PUT(body, ",");
+        }
+        RESTGW_JSON_PUT(body, "{\"id\":");
+        restgw_json_put_string(body, id);
+        RESTGW_JSON_PUT(body, ",\"name\":");
+        restgw_json_put_string(body, base_slice_text(topic->groups[i].name));
+        RESTGW_JSON_PUT(body, "}");
+    }
+    RESTGW_JSON_PUT(body, "]}");
+    catalog_topic_release(&topic);
+    restgw_answer_end(request, 201);
+}
+
+/* The names of {"groups":[{"name":..}]} in the arena; NULL with the request answered. */
+static struct base_slice *read_names(struct restgw_request *request, uint32_t *count)
+{
+    const json_t *json = restgw_request_json(request);
+    struct restgw_fields fields;
+
+    if (json == NULL) {
+        return NULL;
+    }
+    restgw_fields_init(&fields, json);
+    const json_t *groups = restgw_fields_array(&fields, "groups", RESTGW_ERROR_REQUEST_FORMAT);
+    if (json_array_size(groups) == 0) {
+        restgw_answer_errorf(request, RESTGW_ERROR_REQUEST_FORMAT,
+                             "groups must be an array of at least one group");
+        return NULL;
+    }
+    *count = (uint32_t)json_array_size(groups);
+    struct base_slice *names =
+        base_arena_array(restgw_request_arena(request), *count, sizeof names[0]);
+    if (names == NULL) {
+        restgw_answer_base_error(request, BASE_ERR_NOMEM);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < *count; i++) {
+        restgw_fields_init(&fields, json_array_get(groups, i));
+        names[i] = restgw_fields_text(&fields, "name", RESTGW_ERROR_REQUEST_FORMAT);
+        if (restgw_answer_bad_fields(request, &fields)) {
+            return NULL;
+        }
+        enum restgw_error error = restgw_group_name_check(names[i]);
+        if (error != RESTGW_ERROR_NONE) {
+            restgw_answer_error(request, error);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+void restgw__group_create(struct restgw_request *request)
+{
+    uint32_t count = 0;
+
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_ALTER);
+    if (topic == NULL) {
+        return;
+    }
+    const struct base_slice *names = read_names(request, &count);
+    if (names == NULL) {
+        return;
+    }
+    struct group_change *creation = begin_change(request, groups_created);
+    if (creation != NULL) {
+        creation->created_count = count;
+        catalog_create_groups(restgw__gateway(request)->options.catalog, topic->id, names, count,
+                              &creation->change);
+    }
+}
+
+static void group_deleted(struct base_task *task)
+{
+    struct group_change *deletion = BASE_CONTAINER_OF(task, struct group_change, change.task);
+    struct restgw_request *request = deletion->request;
+
+    catalog_topic_release(&deletion->change.topic);
+    if (deletion->change.verdict != CATALOG_DONE) {
+        answer_refused(request, &deletion->change, RESTGW_ERROR_GROUP_NOT_FOUND);
+        return;
+    }
+    queue_group_deleted(restgw__gateway(request)->options.queues, deletion->deleted_id);
+    restgw_answer_empty(request, 204);
+}
+
+void restgw__group_delete(struct restgw_request *request)
+{
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_ALTER);
+    if (topic == NULL) {
+        return;
+    }
+    struct base_slice group_id = restgw__scope_group(request, topic, SECURITY_DELETE);
+    if (group_id.data == NULL) {
+        return;
+    }
+    struct group_change *deletion = begin_change(request, group_deleted);
+    if (deletion != NULL) {
+        deletion->deleted_id = group_id;
+        catalog_delete_group(restgw__gateway(request)->options.catalog, topic->id, group_id,
+                             &deletion->change);
+    }
+}
+
+/* What GET .../groups asks for. */
+struct listing {
+    bool include_deadletter;
+    bool include_messages_num;
+    int64_t first; /* group to begin with */
+    int64_t count;
+};
+
+/* Pages count from 1. Unless both parameters are valid there is one page with everything. */
+static void read_page(const struct restgw_query *query, int64_t total, struct listing *listing)
+{
+    int64_t page_size = 0;
+    int64_t page = 0;
+    bool has_pages = restgw_text_to_integer(restgw_query_text(query, "page_size"), &page_size) &&
+                     restgw_text_to_integer(restgw_query_text(query, "current_page"), &page) &&
+                     page_size > 0 && page > 0;
+
+    listing->first = 0;
+    listing->count = total;
+    if (!has_pages) {
+        return;
+    }
+    bool is_behind_end = page - 1 > total / page_size; /* and no product overflows */
+    listing->first = is_behind_end ? total : (page - 1) * page_size;
+    if (listing->first > total) {
+        listing->first = total;
+    }
+    int64_t left = total - listing->first;
+    listing->count = page_size < left ? page_size : left;
+}
+
+static void put_counter(struct base_writer *body, const char *key, int64_t value)
+{
+    base_writer_slice(body, base_slice_text(key));
+    restgw_json_put_integer(body, value);
+}
+
+static void put_group(struct base_writer *body, const struct catalog_group *group,
+                      const struct queue_counters *counters, bool with_deadletters)
+{
+    RESTGW_JSON_PUT(body, "{\"id\":");
+    restgw_json_put_string(body, base_slice_text(group->id));
+    RESTGW_JSON_PUT(body, ",\"name\":");
+    restgw_json_put_string(body, base_slice_text(group->name));
+    put_counter(body, ",\"produced_messages\":", counters->produced);
+    put_counter(body, ",\"consumed_messages\":", counters->consumed);
+    put_counter(body, ",\"available_messages\":", counters->available);
+    if (with_deadletters) { /* none is made so far */
+        put_counter(body, ",\"produced_deadletters\":", 0);
+        put_counter(body, ",\"available_deadletters\":", 0);
+    }
+    RESTGW_JSON_PUT(body, "}");
+}
+
+static void answer_list(struct restgw_request *request, const struct catalog_topic *topic,
+                        const struct listing *listing)
+{
+    struct queue_manager *queues = restgw__gateway(request)->options.queues;
+    bool with_deadletters = listing->include_deadletter && !catalog_kind_is_kafka(topic->kind);
+    struct base_writer *body = restgw_answer_begin(request);
+
+    RESTGW_JSON_PUT(body, "{\"queue_id\":");
+    restgw_json_put_string(body, base_slice_text(topic->id_text));
+    RESTGW_JSON_PUT(body, ",\"queue_name\":");
+    restgw_json_put_string(body, base_slice_text(topic->queue_name));
+    RESTGW_JSON_PUT(body, ",\"groups\":[");
+    for (int64_t i = 0; i < listing->count; i++) {
+        const struct catalog_group *group = &topic->groups[listing->first + i];
+        struct queue_counters counters = {0};
+        enum queue_verdict verdict = QUEUE_OK;
+        if (listing->include_messages_num) {
+            verdict = queue_count(queues, topic, base_slice_text(group->id), &counters);
+        }
+        if (verdict != QUEUE_OK) {
+            restgw__answer_verdict(request, verdict, BASE_ERR_OFFLINE);
+            return;
+        }
+        if (i > 0) {
+            RESTGW_JSON_PUT(body, ",");
+        }
+        put_group(body, group, &counters, with_deadletters);
+    }
+    RESTGW_JSON_PUT(body, "]");
+    if (with_deadletters) {
+        RESTGW_JSON_PUT(body, ",\"redrive_policy\":");
+        restgw_json_put_string(body, base_slice_text(topic->redrive ? "enable" : "disable"));
+    }
+    RESTGW_JSON_PUT(body, "}");
+    restgw_answer_end(request, 200);
+}
+
+void restgw__group_list(struct restgw_request *request)
+{
+    struct restgw_query query = restgw_request_query(request);
+    struct listing listing;
+
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    if (topic == NULL) {
+        return;
+    }
+    listing.include_deadletter =
+        restgw_query_bool(&query, "include_deadletter", false, RESTGW_ERROR_URL_PARAMETERS);
+    listing.include_messages_num =
+        restgw_query_bool(&query, "include_messages_num", true, RESTGW_ERROR_URL_PARAMETERS);
+    read_page(&query, topic->groups_count, &listing);
+    if (!restgw_answer_bad_query(request, &query)) {
+        answer_list(request, topic, &listing);
+    }
+}
