@@ -53,8 +53,10 @@ static const char *allowed_text(struct base_arena *arena, const struct catalog_c
 
     switch (row->type) {
     case CATALOG_CONFIG_INT64:
-        text = base_arena_printf(arena, "a number from %" PRId64 " to %" PRId64, row->least,
-                                 row->most);
+        text = row->least == row->most
+                   ? base_arena_printf(arena, "%" PRId64, row->least)
+                   : base_arena_printf(arena, "a number from %" PRId64 " to %" PRId64, row->least,
+                                       row->most);
         break;
     case CATALOG_CONFIG_BOOL:
         text = row->least == row->most ? (row->most == 0 ? "false" : "true") : "true or false";
