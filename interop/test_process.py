@@ -48,7 +48,7 @@ class Process(unittest.TestCase):
     def test_bad_values_are_refused_and_name_the_key(self):
         for key, value in (("num.partitions", "three"), ("num.partitions", "0"),
                            ("num.partitions", "-1"), ("num.partitions", "3x"),
-                           ("num.network.threads", "0"), ("node.id", "one"),
+                           ("num.network.threads", "-1"), ("node.id", "one"),
                            ("auto.create.topics.enable", "perhaps"),
                            ("group.initial.rebalance.delay.ms", "99999999999999999999"),
                            ("listeners", "127.0.0.1:9092"), ("listeners", "PLAINTEXT://x:port"),

@@ -76,21 +76,25 @@ static enum base_err refuse_exposed(const struct main_config *config, enum main_
     return BASE_ERR_INVALID;
 }
 
+static enum base_err parse_address(const struct main_config *config, enum main_config_key key,
+                                   const char *scheme, struct main_address *out,
+                                   char error[MAIN_CONFIG_ERROR_SIZE])
+{
+    return main_address_parse(main_config_name(key), main_config_text(config, key), scheme, out,
+                              error);
+}
+
 static enum base_err parse_addresses(const struct main_config *config, struct main_address *kafka,
                                      struct main_address *advertised, struct main_address *http,
                                      char error[MAIN_CONFIG_ERROR_SIZE])
 {
-    const char *advertised_text = main_config_text(config, MAIN_ADVERTISED_LISTENERS);
-
-    enum base_err err =
-        main_address_parse(main_config_text(config, MAIN_LISTENERS), "PLAINTEXT", kafka, error);
+    enum base_err err = parse_address(config, MAIN_LISTENERS, "PLAINTEXT", kafka, error);
     if (err == BASE_ERR_OK) {
-        err =
-            main_address_parse(main_config_text(config, MAIN_HTTP_LISTENERS), "http", http, error);
+        err = parse_address(config, MAIN_HTTP_LISTENERS, "http", http, error);
     }
     *advertised = *kafka;
-    if (err == BASE_ERR_OK && advertised_text[0] != '\0') {
-        err = main_address_parse(advertised_text, "PLAINTEXT", advertised, error);
+    if (err == BASE_ERR_OK && main_config_text(config, MAIN_ADVERTISED_LISTENERS)[0] != '\0') {
+        err = parse_address(config, MAIN_ADVERTISED_LISTENERS, "PLAINTEXT", advertised, error);
     }
     if (err == BASE_ERR_OK) {
         err = refuse_exposed(config, MAIN_LISTENERS, kafka, error);

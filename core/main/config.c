@@ -227,33 +227,30 @@ void main_config_print(FILE *out)
     }
 }
 
-static enum base_err bad_address(const char *text, const char *scheme,
+static enum base_err bad_address(const char *key, const char *text, const char *scheme,
                                  char error[MAIN_CONFIG_ERROR_SIZE])
 {
-    (void)snprintf(error, MAIN_CONFIG_ERROR_SIZE, "'%.128s': expected %s://host:port", text,
+    (void)snprintf(error, MAIN_CONFIG_ERROR_SIZE, "%s=%.128s: expected %s://host:port", key, text,
                    scheme);
     return BASE_ERR_INVALID;
 }
 
-enum base_err main_address_parse(const char *text, const char *scheme, struct main_address *out,
-                                 char error[MAIN_CONFIG_ERROR_SIZE])
+enum base_err main_address_parse(const char *key, const char *text, const char *scheme,
+                                 struct main_address *out, char error[MAIN_CONFIG_ERROR_SIZE])
 {
-    const char *host = text;
-    const char *separator = strstr(text, "://");
+    size_t scheme_length = strlen(scheme);
     int64_t port = 0;
 
     *out = (struct main_address){{0}, 0};
-    if (separator != NULL) {
-        size_t length = (size_t)(separator - text);
-        if (length != strlen(scheme) || strncasecmp(text, scheme, length) != 0) {
-            return bad_address(text, scheme, error);
-        }
-        host = separator + 3;
+    if (strncasecmp(text, scheme, scheme_length) != 0 ||
+        strncmp(text + scheme_length, "://", 3) != 0) {
+        return bad_address(key, text, scheme, error);
     }
+    const char *host = text + scheme_length + 3;
     const char *colon = strrchr(host, ':');
     if (colon == NULL ||
         !base_text_int64_between(base_slice_text(colon + 1), 0, UINT16_MAX, &port)) {
-        return bad_address(text, scheme, error);
+        return bad_address(key, text, scheme, error);
     }
     size_t length = (size_t)(colon - host);
     if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
@@ -261,7 +258,7 @@ enum base_err main_address_parse(const char *text, const char *scheme, struct ma
         length -= 2;
     }
     if (length >= sizeof out->host || memchr(host, ',', length) != NULL) {
-        return bad_address(text, scheme, error);
+        return bad_address(key, text, scheme, error);
     }
     memcpy(out->host, host, length);
     out->port = (uint16_t)port;
