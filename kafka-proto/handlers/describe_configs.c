@@ -101,9 +101,11 @@ static bool fill_topic_synonyms(struct describing *describing,
 /* False: no memory. */
 static bool fill_topic_configs(struct describing *describing,
                                const struct kproto_describe_configs_request_resource *asked,
-                               const struct catalog_topic_config *effective,
+                               const struct catalog_topic *topic,
                                struct kproto_describe_configs_response_resource *answer)
 {
+    const struct catalog_topic_config *effective = &topic->config;
+
     answer->configs = kproto_array_create(&describing->arena, describe_configs_response_config,
                                           CATALOG_CONFIG_COUNT);
     if (answer->configs == NULL) {
@@ -112,7 +114,8 @@ static bool fill_topic_configs(struct describing *describing,
     for (unsigned i = 0; i < CATALOG_CONFIG_COUNT; i++) {
         enum catalog_topic_config_key key = (enum catalog_topic_config_key)i;
         struct base_slice name = base_slice_text(catalog_config_row(key)->key);
-        if (!is_wanted(asked, name)) {
+        bool has_key = key != CATALOG_CONFIG_QUEUE_MODE || catalog_kind_is_kafka(topic->kind);
+        if (!has_key || !is_wanted(asked, name)) {
             continue;
         }
         struct kproto_describe_configs_response_config *config =
@@ -150,7 +153,7 @@ static bool describe_topic(struct describing *describing,
         fail_resource(answer, KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION, NULL);
         return true;
     }
-    return fill_topic_configs(describing, asked, &topic->config, answer);
+    return fill_topic_configs(describing, asked, topic, answer);
 }
 
 /* The broker's keys are read from its file at start, so they are read-only. */
