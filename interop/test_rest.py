@@ -466,6 +466,16 @@ class Consume(RestTest):
         self.assertEqual(self.rest.consume(queue, group, time_wait=1), [])
         self.assertEqual(self.rest.drain(queue, other, 1), ["only"])
 
+    def test_message_is_not_given_to_a_client_that_left(self):
+        queue, group = self.queue()
+        target = f"{self.rest.prefix}{self.path(queue, group)}?time_wait=60&ack_wait=300"
+        for _ in range(5):
+            with socket.create_connection((harness.HOST, self.broker.http_port)) as sock:
+                sock.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                time.sleep(0.2)  # it waits by then; if not, the test passes all the same
+        self.rest.produce(queue, "for the living")
+        self.assertEqual(self.rest.drain(queue, group, 1), ["for the living"])
+
     def test_groups_each_get_everything_and_members_share(self):
         queue, group = self.queue()
         other = self.rest.create_group(queue, "other")
@@ -873,6 +883,10 @@ class Http(RestTest):
         answer = self.rest.raw("GET", "/metrics")
         self.assertEqual(answer.status, 200)
         self.assertIn(b"# TYPE ", answer.raw)
+        for metric in (b"dmsd_ready 1\n", b'dmsd_connections{door="kafka"} ',
+                       b'dmsd_partitions{state="offline"} 0\n', b"process_resident_memory_bytes ",
+                       b"dmsd_http_requests_total "):
+            self.assertIn(b"\n" + metric, answer.raw)
 
 
 if __name__ == "__main__":

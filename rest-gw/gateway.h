@@ -27,6 +27,8 @@ struct restgw_options {
 
     /* Whether both doors serve: /readyz. Any thread. */
     bool (*is_ready)(void *context);
+    /* Connections that the Kafka door has now: /metrics. Any thread. May be NULL. */
+    unsigned (*kafka_connections)(void *context);
     void *context;
 };
 

@@ -81,8 +81,13 @@ static void put_objects(struct base_writer *writer, struct restgw_request *reque
     put(writer, "dmsd_partitions{state=\"online\"} %" PRId64 "\n",
         catalog_view_partitions_count(view) - offline);
     put(writer, "dmsd_partitions{state=\"offline\"} %" PRId64 "\n", offline);
-    put_gauge(writer, "dmsd_http_connections", "HTTP connections open now",
-              (int64_t)restgw_http_server_connections(gateway->server));
+    put_head(writer, "dmsd_connections", "gauge", "Connections open now, by door");
+    put(writer, "dmsd_connections{door=\"http\"} %zu\n",
+        restgw_http_server_connections(gateway->server));
+    if (gateway->options.kafka_connections != NULL) {
+        put(writer, "dmsd_connections{door=\"kafka\"} %u\n",
+            gateway->options.kafka_connections(gateway->options.context));
+    }
     put_gauge(writer, "dmsd_http_requests_in_flight", "HTTP requests not answered yet",
               (int64_t)restgw_http_server_requests(gateway->server));
     put_gauge(writer, "dmsd_http_in_flight_bytes", "Bytes of HTTP requests not answered yet",

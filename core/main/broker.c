@@ -380,6 +380,12 @@ static bool is_ready(void *context)
     return atomic_load(&broker->ready);
 }
 
+static unsigned kafka_connections(void *context)
+{
+    const struct main_broker *broker = context;
+    return net_listener_connections(broker->kafka_listener);
+}
+
 static void fill_broker_config(struct main_broker *broker)
 {
     for (unsigned i = 0; i < MAIN_CONFIG_COUNT; i++) {
@@ -458,6 +464,7 @@ static enum base_err open_rest_door(struct main_broker *broker)
         .queues_per_project_max = (int32_t)main_config_int(config, MAIN_PROJECT_QUEUES),
         .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
         .is_ready = is_ready,
+        .kafka_connections = kafka_connections,
         .context = broker};
     enum base_err err = restgw_gateway_create(&options, &broker->rest);
     if (err != BASE_ERR_OK) {

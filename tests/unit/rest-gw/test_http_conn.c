@@ -43,6 +43,8 @@ struct fixture {
     sem_t cancelled; /* posted by every cancel callback */
     unsigned reports_count;
     int gated_status; /* the gate answers with it; 0 = lets pass */
+    struct base_task finished;
+    sem_t has_finished; /* posted once nothing of the server is left */
 };
 
 static void answer_text(struct restgw_request *request, struct base_slice text)
@@ -228,6 +230,28 @@ static void start(struct fixture *fixture, struct restgw_http_options options)
     assert_int_equal(net_listener_create(&listener, &fixture->listener), BASE_ERR_OK);
 }
 
+static void server_finished(struct base_task *task)
+{
+    sem_post(&BASE_CONTAINER_OF(task, struct fixture, finished)->has_finished);
+}
+
+/* The server lives until the requests whose connections are gone have been answered. */
+static void finish_server(struct fixture *fixture)
+{
+    struct base_executor *executor = net_loop_executor(fixture->loop);
+    fixture->finished.run = server_finished;
+    restgw_http_server_finish(fixture->server, executor, &fixture->finished);
+    on_loop(fixture, do_nothing, 0);
+    int early = sem_trywait(&fixture->has_finished);
+    assert_true((early == 0) == (restgw_http_server_requests(fixture->server) == 0));
+    on_loop(fixture, release_rest, 0);
+    if (early != 0) {
+        sem_wait(&fixture->has_finished);
+    }
+    assert_int_equal(restgw_http_server_connections(fixture->server), 0);
+    restgw_http_server_close(&fixture->server);
+}
+
 static void stop(struct fixture *fixture)
 {
     if (fixture->fd >= 0) {
@@ -238,8 +262,7 @@ static void stop(struct fixture *fixture)
         net_listener_stop(fixture->listener);
         net_listener_drain(fixture->listener, 100);
         net_listener_close(&fixture->listener);
-        on_loop(fixture, release_rest, 0);
-        restgw_http_server_close(&fixture->server);
+        finish_server(fixture);
     }
 }
 
@@ -250,6 +273,7 @@ static int set_up(void **state)
     fixture->received = base_alloc(RECEIVED_SIZE_MAX + 1);
     sem_init(&fixture->arrived, 0, 0);
     sem_init(&fixture->cancelled, 0, 0);
+    sem_init(&fixture->has_finished, 0, 0);
     *state = fixture;
     restgw_json_init();
     return net_loop_create(0, base_clock_system(), &fixture->loop) != BASE_ERR_OK ||

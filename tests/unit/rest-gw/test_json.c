@@ -415,6 +415,27 @@ static void text_becomes_numbers_and_booleans(void **state)
     assert_int_equal(number, -12);
 }
 
+/* Strings are looked at eight bytes at a time: each kind of byte at each place, and before and
+ * behind an escape. */
+static void no_byte_of_a_string_is_overlooked(void **state)
+{
+    (void)state;
+    for (size_t place = 1; place < 40; place++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char text[] = "\"0123456789abcdefghij\\n123456789abcdefghijk\"";
+            text[place] = (char)byte;
+            bool is_plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            bool at_escape = place == 21 || place == 22;
+            const char *problem = restgw_json_check(base_slice_text(text));
+            if (byte == 0) {
+                assert_non_null(problem); /* cut off */
+            } else if (!at_escape && byte != '\\') {
+                assert_true((problem == NULL) == is_plain);
+            }
+        }
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -440,6 +461,7 @@ int main(void)
         cmocka_unit_test(errors_have_their_documented_form),
         cmocka_unit_test(every_error_has_a_plausible_row),
         cmocka_unit_test(text_becomes_numbers_and_booleans),
+        cmocka_unit_test(no_byte_of_a_string_is_overlooked),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
