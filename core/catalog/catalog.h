@@ -26,6 +26,8 @@ struct catalog_options {
     int32_t groups_per_queue_max;
     int64_t partitions_max; /* of all topics together */
     int32_t leader_epoch;   /* see catalog_next_generation */
+    /* What topics that are read back follow where they set nothing; copied. NULL: Kafka's. */
+    const struct catalog_topic_config *topic_defaults;
 };
 
 /* Counts the starts of this broker: a number that is larger each time, used as leader

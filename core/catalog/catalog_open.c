@@ -57,7 +57,7 @@ static enum base_err apply_topic(struct catalog *catalog, struct base_slice id_t
         return BASE_ERR_CORRUPT;
     }
     if (json.data != NULL) {
-        err = catalog_topic_from_json(json, &topic);
+        err = catalog_topic_from_json(json, &catalog->topic_defaults, &topic);
     } else {
         err = base_map_put(catalog->deleted_ids, base_slice_of(id.bytes, sizeof id.bytes), catalog);
     }
@@ -167,6 +167,10 @@ enum base_err catalog_open(const struct catalog_options *options, struct catalog
         return BASE_ERR_NOMEM;
     }
     catalog->options = *options;
+    catalog_config_default(&catalog->topic_defaults);
+    if (options->topic_defaults != NULL) {
+        catalog->topic_defaults = *options->topic_defaults;
+    }
     catalog->snapshot_end = -1;
     base_mutex_init(&catalog->lock);
     base_list_init(&catalog->pending);

@@ -21,6 +21,7 @@ enum { CATALOG__KEY_SIZE = 64 };
 
 struct catalog {
     struct catalog_options options;
+    struct catalog_topic_config topic_defaults;
     struct base_mutex lock;
     struct logstore_log *log;       /* owned */
     struct catalog_view *published; /* owned */

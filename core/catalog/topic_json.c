@@ -56,12 +56,13 @@ char *catalog_topic_to_json(const struct catalog_topic *topic)
     return copy;
 }
 
-static enum base_err read_config(json_t *object, struct catalog_topic_config *config)
+static enum base_err read_config(json_t *object, const struct catalog_topic_config *defaults,
+                                 struct catalog_topic_config *config)
 {
     const char *name = NULL;
     json_t *value = NULL;
 
-    catalog_config_default(config);
+    *config = *defaults;
     json_object_foreach(object, name, value)
     {
         enum catalog_topic_config_key key;
@@ -106,7 +107,8 @@ static enum base_err read_groups(json_t *array, struct catalog_topic *topic)
     return BASE_ERR_OK;
 }
 
-static enum base_err read_fields(json_t *object, struct catalog_topic *topic)
+static enum base_err read_fields(json_t *object, const struct catalog_topic_config *defaults,
+                                 struct catalog_topic *topic)
 {
     const char *id = NULL, *name = NULL, *queue_name = NULL, *project_id = NULL, *kind = NULL;
     const char *description = NULL;
@@ -139,11 +141,13 @@ static enum base_err read_fields(json_t *object, struct catalog_topic *topic)
     if (topic->name == NULL || topic->queue_name == NULL || topic->description == NULL) {
         return BASE_ERR_NOMEM;
     }
-    enum base_err err = read_config(config, &topic->config);
+    enum base_err err = read_config(config, defaults, &topic->config);
     return err != BASE_ERR_OK ? err : read_groups(groups, topic);
 }
 
-enum base_err catalog_topic_from_json(struct base_slice text, struct catalog_topic **out)
+enum base_err catalog_topic_from_json(struct base_slice text,
+                                      const struct catalog_topic_config *defaults,
+                                      struct catalog_topic **out)
 {
     enum base_err err = BASE_ERR_OK;
     struct catalog_topic *topic = NULL;
@@ -160,7 +164,7 @@ enum base_err catalog_topic_from_json(struct base_slice text, struct catalog_top
         goto exit;
     }
     atomic_init(&topic->references, 1);
-    err = read_fields(object, topic);
+    err = read_fields(object, defaults, topic);
     if (err != BASE_ERR_OK) {
         goto exit;
     }

@@ -9,8 +9,11 @@
 /* One line of JSON text, owned by the caller (base_free); NULL when memory is out. */
 char *catalog_topic_to_json(const struct catalog_topic *topic);
 
-/* CORRUPT when text is not what to_json makes, or is of a newer version; NOMEM. */
+/* What the topic does not set itself follows defaults, those of the broker as it is
+ * configured now. CORRUPT when text is not what to_json makes, or is of a newer version;
+ * NOMEM. */
 BASE_MUST_USE enum base_err catalog_topic_from_json(struct base_slice text,
+                                                    const struct catalog_topic_config *defaults,
                                                     struct catalog_topic **out);
 
 #endif

@@ -224,7 +224,8 @@ static void open_catalog_on_worker(void *context)
         .queues_per_project_max = (int32_t)main_config_int(config, MAIN_PROJECT_QUEUES),
         .groups_per_queue_max = (int32_t)main_config_int(config, MAIN_QUEUE_GROUPS),
         .partitions_max = main_config_int(config, MAIN_MAX_PARTITIONS),
-        .leader_epoch = broker->generation};
+        .leader_epoch = broker->generation,
+        .topic_defaults = &broker->topic_defaults};
     opening->err = catalog_open(&options, &broker->catalog);
 }
 

@@ -160,7 +160,7 @@ static bool is_first_of_partition(const struct queue_ack *ack, uint32_t index)
     return true;
 }
 
-static enum base_err write(struct queue_group *group, struct queue_ack *ack, bool *pending)
+static enum base_err journal_ack(struct queue_group *group, struct queue_ack *ack, bool *pending)
 {
     struct queue_record_range few[QUEUE_MESSAGES_MAX];
     struct queue_record_range *done = few;
@@ -216,7 +216,7 @@ static bool start(struct queue_group *group, struct queue_ack *ack)
     if (ack->success_count > 0 || ack->has_failed) {
         ack->waiter.executor = ack->executor;
         ack->waiter.task.run = on_durable;
-        err = write(group, ack, &pending);
+        err = journal_ack(group, ack, &pending);
     }
     if (pending) {
         return false;

@@ -73,9 +73,13 @@ class Layers(Tree):
         self.put("core/group/join.c", '#include "core/partition/waiters_priv.h"\n')
         self.finds(check_layers, "private to core/partition")
 
-    def test_private_header_is_refused_in_tests(self):
-        self.put("tests/unit/partition/test_x.c", '#include "core/partition/waiters_priv.h"\n')
+    def test_private_header_is_refused_in_tests_of_other_libraries(self):
+        self.put("tests/unit/group/test_x.c", '#include "core/partition/waiters_priv.h"\n')
         self.finds(check_layers, "private to core/partition")
+
+    def test_private_header_is_for_the_unit_tests_of_its_library(self):
+        self.put("tests/unit/partition/test_x.c", '#include "core/partition/waiters_priv.h"\n')
+        self.clean(check_layers)
 
     def test_include_not_from_the_root_is_refused(self):
         self.put("core/base/err.c", '#include "err.h"\n')

@@ -1,7 +1,7 @@
 /* One broker and short words for what clients of a queue do. Static functions: each test
  * program uses some of them. */
-#ifndef TESTS_UNIT_QUEUE_FIXTURE_H
-#define TESTS_UNIT_QUEUE_FIXTURE_H
+#ifndef TESTS_UNIT_QUEUE_QUEUE_FIXTURE_H
+#define TESTS_UNIT_QUEUE_QUEUE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
