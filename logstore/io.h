@@ -137,7 +137,8 @@ struct logstore_io_ops {
 
 struct logstore_io {
     const struct logstore_io_ops *ops;
-    /* An append that ended is durable without sync (RADOS). */
+    /* An append that ended is durable without sync, and one that did not is there whole or
+     * not at all (RADOS): there are no torn tails. */
     bool append_is_durable;
 };
 

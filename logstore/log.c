@@ -78,6 +78,10 @@ void logstore__offline(struct logstore_log *log, const struct logstore_segment *
     if (log->appending_count == 0) {
         logstore_chain_clear(&log->chain); /* else their bytes are still in use */
     }
+    if (log->head_waits) {
+        log->head_waits = false;
+        logstore__want(log, LOGSTORE__WANT_HEAD); /* to answer the trims */
+    }
     logstore__progress(log);
 }
 

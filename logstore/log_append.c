@@ -206,7 +206,9 @@ void logstore__append_done(struct base_task *task)
 
 void logstore__roll_if_idle(struct logstore_log *log)
 {
-    if (log->state == LOGSTORE__IDLE && logstore__active(log)->size_bytes > 0 && !log->closing) {
+    int64_t now_us = base_clock_monotonic_us(log->store->clock);
+    if (log->state == LOGSTORE__IDLE && logstore__active(log)->size_bytes > 0 && !log->closing &&
+        now_us >= log->roll_retry_us) {
         start_writer(log, LOGSTORE__ROLLING);
     }
 }
@@ -287,6 +289,7 @@ static void run_roll(struct logstore_log *log, struct logstore_segment *sealed)
     }
     if (err == BASE_ERR_OK) {
         publish(log, segment);
+        logstore__want(log, LOGSTORE__WANT_RETENTION);
     } else if (err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM) {
         warn_no_space(log);
         log->roll_retry_us = base_clock_monotonic_us(log->store->clock) + LOGSTORE__RETRY_US;
@@ -296,9 +299,6 @@ static void run_roll(struct logstore_log *log, struct logstore_segment *sealed)
     }
     logstore__move(log, LOGSTORE__IDLE);
     logstore__progress(log);
-    if (log->config.retention_ms >= 0) {
-        logstore__want(log, LOGSTORE__WANT_RETENTION);
-    }
 }
 
 static void run_open(struct logstore_log *log, struct logstore_segment *active)

@@ -127,7 +127,6 @@ struct logstore_log {
     struct base_task sync_task;
     struct base_executor *sync_executor; /* of sync_task */
     struct base_task writer_task;        /* OPENING and ROLLING, on the worker */
-    struct base_executor *writer_executor;
     struct base_task upkeep_task;
     uint8_t durable_note[LOGSTORE__DURABLE_SIZE]; /* written after the sync in flight */
 

@@ -183,33 +183,21 @@ static enum base_err create_first(struct recovery *recovery)
     return log->io->ops->create(log->io, name, &segment->object);
 }
 
-/* Removes objects wholly below the start, which a crash left behind. */
-static void remove_leftovers(struct recovery *recovery)
+/* Removes index objects whose segment is gone: a crash came between the two. Segments below
+ * the start are left to the background job, which sees to it that no snapshot goes with
+ * them that is still needed. */
+static void remove_orphans(struct recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
     char name[LOGSTORE_NAME_SIZE];
-    enum base_err err = BASE_ERR_OK;
 
-    while (log->segments_count > 1 && log->segments[1]->base_offset <= log->start_durable &&
-           err == BASE_ERR_OK) {
-        struct logstore_segment *segment = log->segments[0];
-        logstore_segment_name(name, log->name, segment->base_offset);
-        err = log->io->ops->remove(log->io, name);
-        if (err == BASE_ERR_OK) {
-            log->size_bytes -= segment->size_bytes;
-            log->segments_count--;
-            memmove(log->segments, log->segments + 1,
-                    log->segments_count * sizeof log->segments[0]);
-            logstore_segment_close(&segment);
-        }
-    }
     for (uint32_t i = 0; i < recovery->indexes_count; i++) {
         if (recovery->indexes[i] < log->segments[0]->base_offset) {
             logstore_segment_index_name(name, log->name, recovery->indexes[i]);
-            err = log->io->ops->remove(log->io, name);
+            enum base_err err = log->io->ops->remove(log->io, name);
+            (void)err; /* the next open tries again */
         }
     }
-    (void)err; /* the next open tries again */
 }
 
 /* One batch that is younger than the snapshot. */
@@ -363,7 +351,8 @@ static enum base_err end_active(struct recovery *recovery, uint64_t size_bytes)
     uint64_t position = active->size_bytes;
     char name[LOGSTORE_NAME_SIZE];
 
-    if (position < recovery->durable_position) {
+    if (position < recovery->durable_position ||
+        (position < size_bytes && log->io->append_is_durable)) {
         set_damage(recovery, active, position,
                    position < size_bytes ? "batch is damaged" : "bytes that were durable are gone");
         return BASE_ERR_CORRUPT;
@@ -402,6 +391,19 @@ static struct logstore__scan aim(const struct recovery *recovery, int64_t covere
         scan.next_offset = active->base_offset + entry.relative_offset;
     }
     return scan;
+}
+
+/* All that has survived is durable: the next recovery is to know. */
+static void note_durable(struct logstore_log *log)
+{
+    uint8_t note[LOGSTORE__DURABLE_SIZE];
+    char name[LOGSTORE_NAME_SIZE];
+    struct logstore__mark mark = logstore__written_mark(log);
+
+    logstore__durable_encode(note, &mark);
+    logstore__object_name(name, log, "durable");
+    enum base_err err = log->io->ops->put_lazy(log->io, name, base_slice_of(note, sizeof note));
+    (void)err; /* as after a sync */
 }
 
 static enum base_err recover_active(struct recovery *recovery)
@@ -447,7 +449,13 @@ static enum base_err recover_active(struct recovery *recovery)
     }
     log->size_bytes += active->size_bytes;
     log->written_offset = scan.next_offset;
-    return err == BASE_ERR_OK || err == BASE_ERR_CORRUPT ? end_active(recovery, size_bytes) : err;
+    if (err == BASE_ERR_OK || err == BASE_ERR_CORRUPT) {
+        err = end_active(recovery, size_bytes);
+    }
+    if (err == BASE_ERR_OK) {
+        note_durable(log);
+    }
+    return err;
 }
 
 static enum base_err recover(struct recovery *recovery)
@@ -474,7 +482,7 @@ static enum base_err recover(struct recovery *recovery)
         log->start_offset = log->written_offset;
         return BASE_ERR_OK;
     }
-    remove_leftovers(recovery);
+    remove_orphans(recovery);
     if (log->start_offset < log->segments[0]->base_offset) {
         log->start_offset = log->segments[0]->base_offset;
     }
@@ -533,11 +541,11 @@ static enum base_err create(const struct logstore_log_options *options, struct l
     return BASE_ERR_OK;
 }
 
-/* The start that exact retention has reached is not stored: it is found again. Runs the
- * background job in place. */
+/* The start that exact retention has reached is not stored: it is found again. Segments
+ * below the start, which a crash left behind, go. Runs the background job in place. */
 static void run_retention(struct logstore_log *log)
 {
-    log->wants = LOGSTORE__WANT_RETENTION;
+    log->wants = LOGSTORE__WANT_RETENTION | LOGSTORE__WANT_REMOVAL;
     log->upkeep_running = true;
     logstore__use(log);
     base_mutex_unlock(log->lock);

@@ -31,18 +31,25 @@ static void schedule_locked(struct logstore_store *store, struct logstore__resid
 }
 
 /* On the housekeeper: brings its timer in line with the earliest deadline. */
-static void arm(struct base_task *task)
+static void arm_timer(struct logstore_store *store)
 {
-    struct logstore_store *store = BASE_CONTAINER_OF(task, struct logstore_store, arm_task);
-
     base_mutex_lock(&store->lock);
-    store->arm_posted = false;
     int64_t next_us = base_timer_heap_next_us(&store->heap);
     base_mutex_unlock(&store->lock);
     if (next_us >= 0 &&
         (!base_timer_is_armed(&store->timer) || store->timer.deadline_us > next_us)) {
         base_timer_arm(store->housekeeper, &store->timer, next_us);
     }
+}
+
+static void deadline_came(struct base_task *task)
+{
+    struct logstore_store *store = BASE_CONTAINER_OF(task, struct logstore_store, arm_task);
+
+    base_mutex_lock(&store->lock);
+    store->arm_posted = false;
+    base_mutex_unlock(&store->lock);
+    arm_timer(store);
 }
 
 /* Takes one log whose deadline has passed; NULL when there is none. */
@@ -69,7 +76,7 @@ static void ring(struct base_timer *timer)
          due = take_due(store, now_us)) {
         logstore__log_housekeep(due);
     }
-    arm(&store->arm_task);
+    arm_timer(store);
 }
 
 static void no_fire(struct base_timer *timer)
@@ -101,7 +108,7 @@ enum base_err logstore_store_create(const struct logstore_store_options *options
     store->open_segments_max = options->open_segments_max;
     store->retention_check_ms = options->retention_check_ms;
     store->timer.fire = ring;
-    store->arm_task.run = arm;
+    store->arm_task.run = deadline_came;
     base_mutex_init(&store->lock);
     base_timer_heap_init(&store->heap);
     base_list_init(&store->open_segments);

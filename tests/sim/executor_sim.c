@@ -41,6 +41,9 @@ struct sim_scheduler {
 
 static void push(struct queue *queue, struct base_task *task)
 {
+    for (const struct base_task *other = queue->first; other != NULL; other = other->next) {
+        BASE_ASSERT(other != task); /* posted twice */
+    }
     task->next = NULL;
     if (queue->last == NULL) {
         queue->first = task;

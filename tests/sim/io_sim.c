@@ -165,6 +165,15 @@ static void end_pending(struct pending *pending, enum base_err err)
     base_free(pending);
 }
 
+/* How much of an append that a crash interrupts has been written. */
+static size_t partial(struct io_sim *sim, size_t length)
+{
+    if (sim->io.append_is_durable) {
+        return sim_chance(sim->options.scheduler, 2) ? length : 0;
+    }
+    return (size_t)random_below(sim, length + 1);
+}
+
 /* Everything pending ends; appends may have got a part of their bytes written. */
 static void crash(struct io_sim *sim)
 {
@@ -173,7 +182,7 @@ static void crash(struct io_sim *sim)
         struct pending *pending = BASE_CONTAINER_OF(node, struct pending, link);
         if (pending->kind == PENDING_APPEND && pending->err == BASE_ERR_OK &&
             pending->data.length > 0 && pending->file->now.length == pending->position) {
-            size_t length = (size_t)random_below(sim, pending->data.length + 1);
+            size_t length = partial(sim, pending->data.length);
             bytes_write(&pending->file->now, (size_t)pending->position, pending->data.data, length);
             bytes_fini(&pending->data);
         }
@@ -290,8 +299,7 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
     }
     struct bytes data = gather(chunks, chunks_count);
     if (cut_off) {
-        bytes_write(&file->now, (size_t)position, data.data,
-                    (size_t)random_below(sim, data.length + 1));
+        bytes_write(&file->now, (size_t)position, data.data, partial(sim, data.length));
         bytes_fini(&data);
         crash(sim);
         return done(op, BASE_ERR_CLOSED);
@@ -792,8 +800,6 @@ void io_sim_restart(struct io_sim *sim, bool power_cut)
     for (struct base_list *node = sim->files.next; node != &sim->files; node = node->next) {
         struct file *file = BASE_CONTAINER_OF(node, struct file, link);
         BASE_ASSERT(file->opened == 0);
-        /* With append_is_durable, an append that ended is on disk; one that did not may be
-         * there in part or not at all, which is what crash() has left. */
         if (power_cut && file->exists && !sim->io.append_is_durable) {
             mix(sim, file);
         }

@@ -380,18 +380,27 @@ bool queue_harness_delete_queue(struct queue_harness *harness, const struct cata
     return change.op.verdict == CATALOG_DONE;
 }
 
+static void consume_end(struct queue_harness_consume *own)
+{
+    own->is_over = true;
+    if (own->on_over != NULL) {
+        own->on_over(own);
+    }
+}
+
 static void consume_over(struct base_task *task)
 {
     struct queue_consume *consume = BASE_CONTAINER_OF(task, struct queue_consume, task);
-    BASE_CONTAINER_OF(consume, struct queue_harness_consume, consume)->is_over = true;
+    consume_end(BASE_CONTAINER_OF(consume, struct queue_harness_consume, consume));
 }
 
 static void consume_start(struct base_task *task)
 {
     struct queue_harness_consume *own =
         BASE_CONTAINER_OF(task, struct queue_harness_consume, start);
-    own->is_started = true;
-    own->is_over = queue_consume(own->manager, &own->consume) == QUEUE_DONE;
+    if (queue_consume(own->manager, &own->consume) == QUEUE_DONE) {
+        consume_end(own);
+    }
 }
 
 void queue_harness_start_consume(struct queue_harness *harness, uint32_t loop,
@@ -399,23 +408,35 @@ void queue_harness_start_consume(struct queue_harness *harness, uint32_t loop,
 {
     consume->manager = harness->manager;
     consume->is_over = false;
-    consume->is_started = false;
     consume->consume.executor = harness->loops[loop];
     consume->consume.task.run = consume_over;
     consume->start.run = consume_start;
     base_executor_post(harness->loops[loop], &consume->start);
 }
 
+static void ack_end(struct queue_harness_ack *own)
+{
+    own->is_over = true;
+    if (own->on_over != NULL) {
+        own->on_over(own);
+    }
+}
+
 static void ack_over(struct base_task *task)
 {
     struct queue_ack *ack = BASE_CONTAINER_OF(task, struct queue_ack, task);
-    BASE_CONTAINER_OF(ack, struct queue_harness_ack, ack)->is_over = true;
+    ack_end(BASE_CONTAINER_OF(ack, struct queue_harness_ack, ack));
 }
 
 static void ack_start(struct base_task *task)
 {
     struct queue_harness_ack *own = BASE_CONTAINER_OF(task, struct queue_harness_ack, start);
-    own->is_over = queue_ack(own->manager, &own->ack) == QUEUE_DONE;
+    if (own->on_start != NULL) {
+        own->on_start(own);
+    }
+    if (queue_ack(own->manager, &own->ack) == QUEUE_DONE) {
+        ack_end(own);
+    }
 }
 
 void queue_harness_start_ack(struct queue_harness *harness, uint32_t loop,
@@ -429,17 +450,27 @@ void queue_harness_start_ack(struct queue_harness *harness, uint32_t loop,
     base_executor_post(harness->loops[loop], &ack->start);
 }
 
+static void produce_end(struct queue_harness_produce *own)
+{
+    own->is_over = true;
+    if (own->on_over != NULL) {
+        own->on_over(own);
+    }
+}
+
 static void produce_over(struct base_task *task)
 {
     struct queue_produce *produce = BASE_CONTAINER_OF(task, struct queue_produce, task);
-    BASE_CONTAINER_OF(produce, struct queue_harness_produce, produce)->is_over = true;
+    produce_end(BASE_CONTAINER_OF(produce, struct queue_harness_produce, produce));
 }
 
 static void produce_start(struct base_task *task)
 {
     struct queue_harness_produce *own =
         BASE_CONTAINER_OF(task, struct queue_harness_produce, start);
-    own->is_over = queue_produce(own->manager, &own->produce) == QUEUE_DONE;
+    if (queue_produce(own->manager, &own->produce) == QUEUE_DONE) {
+        produce_end(own);
+    }
 }
 
 void queue_harness_start_produce(struct queue_harness *harness, uint32_t loop,

@@ -75,7 +75,7 @@ bool queue_harness_delete_queue(struct queue_harness *harness, const struct cata
 struct queue_harness_consume {
     struct queue_consume consume;
     bool is_over;
-    bool is_started;
+    void (*on_over)(struct queue_harness_consume *consume); /* may be NULL, and may free it */
     struct queue_manager *manager;
     struct base_task start;
 };
@@ -88,6 +88,8 @@ void queue_harness_start_consume(struct queue_harness *harness, uint32_t loop,
 struct queue_harness_ack {
     struct queue_ack ack;
     bool is_over;
+    void (*on_start)(struct queue_harness_ack *ack); /* may be NULL; right before it is asked */
+    void (*on_over)(struct queue_harness_ack *ack);  /* may be NULL, and may free it */
     struct queue_manager *manager;
     struct base_task start;
 };
@@ -99,6 +101,7 @@ void queue_harness_start_ack(struct queue_harness *harness, uint32_t loop,
 struct queue_harness_produce {
     struct queue_produce produce;
     bool is_over;
+    void (*on_over)(struct queue_harness_produce *produce); /* may be NULL, and may free it */
     struct queue_manager *manager;
     struct base_task start;
 };
