@@ -68,6 +68,14 @@ static void free_request(struct khandler_request_own *own)
     base_free(own);
 }
 
+static void close_after_answers(struct khandler_conn *conn)
+{
+    if (conn->net != NULL && !conn->closing) {
+        conn->closing = true;
+        net_conn_close_when_sent(conn->net);
+    }
+}
+
 /* Sends what is answered at the head of the line. */
 static void send_answers(struct khandler_conn *conn)
 {
@@ -80,11 +88,17 @@ static void send_answers(struct khandler_conn *conn)
         if (own->state != KHANDLER_ANSWERED) {
             break;
         }
-        if (conn->net != NULL && own->chunks_count > 0) {
+        if (own->closes) {
+            close_after_answers(conn); /* what is behind it is cancelled when it has gone */
+        }
+        if (conn->net != NULL && !conn->closing && own->chunks_count > 0) {
             net_conn_send(conn->net, own->chunks, own->chunks_count);
             own->chunks_count = 0; /* the references moved */
         }
         free_request(own);
+    }
+    if (conn->refused && base_list_is_empty(&conn->requests)) {
+        close_after_answers(conn);
     }
     if (conn->paused && conn->net != NULL && conn->requests_count < REQUESTS_IN_FLIGHT_MAX / 2) {
         conn->paused = false;
@@ -101,6 +115,7 @@ void khandler_end(struct khandler_request *request)
     send_answers(request->conn);
 }
 
+/* Stops reading. What was asked before is still answered; then the connection closes. */
 static void reject(struct khandler_conn *conn, const char *why)
 {
     if (conn->refused) {
@@ -109,7 +124,6 @@ static void reject(struct khandler_conn *conn, const char *why)
     conn->refused = true;
     telemetry_add(TELEMETRY_KAFKA_REJECTED, 1);
     base_log(BASE_LOG_INFO, "KAFKA_CONNECTION_REFUSED", "peer=%s cause=\"%s\"", conn->host, why);
-    net_conn_close(conn->net, BASE_ERR_MALFORMED);
 }
 
 void khandler_encode(struct khandler_request *request, const void *response)
@@ -132,6 +146,7 @@ void khandler_encode(struct khandler_request *request, const void *response)
     kproto_writer_fini(&writer);
     if (err != BASE_ERR_OK) {
         own->chunks_count = 0;
+        own->closes = true;
         reject(request->conn, base_err_text(err));
         return;
     }
@@ -152,6 +167,7 @@ void khandler_answer_nothing(struct khandler_request *request)
 void khandler_refuse(struct khandler_request *request, const char *why)
 {
     if (!khandler_is_cancelled(request)) {
+        own_of(request)->closes = true;
         reject(request->conn, why);
     }
     khandler_end(request);
@@ -247,6 +263,9 @@ static bool take_frame(struct khandler_conn *conn)
     int32_t length = base_get_i32(input.data);
     if (length < 0 || length > conn->loop->server->options.request_bytes_max) {
         reject(conn, "frame length is negative or over socket.request.max.bytes");
+        if (base_list_is_empty(&conn->requests)) {
+            close_after_answers(conn);
+        }
         return false;
     }
     if (input.length - FRAME_PREFIX_SIZE < (size_t)length) {
@@ -264,6 +283,10 @@ static void on_input(struct net_conn *net)
 {
     struct khandler_conn *conn = net_conn_context(net);
 
+    if (conn->refused) {
+        net_conn_consume(net, net_conn_input(net).length);
+        return;
+    }
     for (unsigned frames = 0; frames < FRAMES_PER_TURN_MAX; frames++) {
         if (conn->requests_count >= REQUESTS_IN_FLIGHT_MAX) {
             if (!conn->paused) {

@@ -37,7 +37,9 @@ struct khandler_conn {
     struct base_list requests;  /* in flight, in order of arrival */
     uint32_t requests_count;
     bool paused;     /* too many requests in flight: reading stopped */
-    bool refused;    /* a bad request: closing, nothing more is read */
+    bool refused;    /* a bad request: nothing more is read, and when its turn has come to be
+                      * answered the connection is closed instead */
+    bool closing;    /* the last answer is on its way: no more */
     bool cancelling; /* on_close is walking the requests */
     char host[NET_ADDRESS_SIZE];
     size_t host_length;
@@ -53,6 +55,7 @@ struct khandler_request_own {
     struct khandler_request request;
     struct base_list link;
     enum khandler_request_state state;
+    bool closes;               /* refused: closing the connection is its answer */
     struct base_chunk *chunks; /* the answer; in the request's arena, references owned */
     size_t chunks_count;
 };
