@@ -9,8 +9,9 @@
 #include "core/queue/manager_priv.h"
 
 enum {
-    DELIVER_STEPS_MAX = 10000, /* records looked at before others get the thread */
-    DELIVER_RETRIES_MAX = 3,   /* of a read that the moving log start overtook */
+    DELIVER_STEPS_MAX = 10000,      /* records looked at before others get the thread */
+    DELIVER_RETRIES_MAX = 3,        /* of a read that the moving log start overtook */
+    DELIVER_RETRY_US = 1000 * 1000, /* after a read that failed */
 };
 
 /* What looking at one partition gave. */
@@ -32,6 +33,15 @@ struct delivery {
     unsigned retries;
 };
 
+/* Failing reads must not follow each other at the speed of the failure. */
+static void read_failed(struct queue_group *group, struct queue_place *place, enum base_err err)
+{
+    place->err = err;
+    place->read_err = err;
+    place->retry_us = base_clock_monotonic_us(group->manager->options.clock) + DELIVER_RETRY_US;
+    group->retry_us = place->retry_us;
+}
+
 static void on_read(struct base_task *task)
 {
     struct logstore_read *read = BASE_CONTAINER_OF(task, struct logstore_read, task);
@@ -43,6 +53,10 @@ static void on_read(struct base_task *task)
     BASE_ASSERT(group->reads_count > 0);
     group->reads_count--;
     queue__reader_fetched(reader);
+    /* Out of range: the log start has moved, and the next look at it will tell. */
+    if (reader->err != BASE_ERR_OK && reader->err != BASE_ERR_OUT_OF_RANGE) {
+        read_failed(group, window->place, reader->err);
+    }
     queue__group_run(group, group->home);
     base_mutex_unlock(&group->lock);
     queue__group_release(&group);
@@ -60,6 +74,7 @@ static struct queue_window *window_for(struct queue_group *group, struct queue_p
         }
         queue__reader_init(&(*window)->reader);
         (*window)->group = group;
+        (*window)->place = place;
         (*window)->reader.read.executor = group->home;
         (*window)->reader.read.task.run = on_read;
         group->has_windows = true;
@@ -89,7 +104,7 @@ static bool fetch(struct delivery *delivery, struct queue_window *window, int64_
         return place->end >= 0;
     }
     if (window->reader.err != BASE_ERR_OK) {
-        place->err = window->reader.err;
+        read_failed(group, place, window->reader.err);
     }
     return false;
 }
@@ -166,8 +181,8 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
     case QUEUE_READER_ELSEWHERE:
         return fetch(delivery, window, candidate, result);
     case QUEUE_READER_FAILED:
-        err = window->reader.err;
-        break;
+        read_failed(delivery->group, place, window->reader.err);
+        return false;
     case QUEUE_READER_GAP:
         err = queue_cursor_pass_gap(&place->cursor, candidate, gap_to);
         break;
@@ -209,12 +224,17 @@ static enum look look_at(struct queue_group *group, struct queue_place *place,
         .consume = consume,
         .oldest_ms = queue__group_oldest_ms(group),
     };
+    int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
     enum look result = LOOK_NOTHING;
     bool goes_on = true;
     unsigned steps = 0;
 
     BASE_ASSERT(consume->messages_count == 0);
     queue__place_look(group, place, true);
+    if (now_us < place->retry_us) {
+        place->err = place->read_err;
+        return LOOK_NOTHING;
+    }
     if (is_blocked(group, place)) {
         return LOOK_NOTHING;
     }
@@ -231,7 +251,6 @@ static enum look look_at(struct queue_group *group, struct queue_place *place,
         goes_on = step(&delivery, candidate, &result);
     }
     if (delivery.lease != NULL) {
-        int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
         consume->lease_number = delivery.lease->number;
         queue_lease_start(delivery.lease, now_us + consume->ack_wait_ms * 1000);
     }

@@ -425,6 +425,7 @@ static void earlier(int64_t *deadline_us, const struct base_timer_heap *heap)
 
 static void set_alarm(struct queue_group *group, bool has_more)
 {
+    int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
     int64_t deadline_us = INT64_MAX;
 
     earlier(&deadline_us, &group->leases);
@@ -433,8 +434,11 @@ static void set_alarm(struct queue_group *group, bool has_more)
     if (group->has_windows && is_idle && group->used_us + GROUP_WINDOW_IDLE_US < deadline_us) {
         deadline_us = group->used_us + GROUP_WINDOW_IDLE_US;
     }
+    if (!is_idle && group->retry_us > now_us && group->retry_us < deadline_us) {
+        deadline_us = group->retry_us;
+    }
     if (has_more) {
-        deadline_us = base_clock_monotonic_us(group->manager->options.clock);
+        deadline_us = now_us;
     }
     if (deadline_us < INT64_MAX) {
         base_alarm_set(&group->alarm, deadline_us);

@@ -23,6 +23,7 @@
 struct queue_window {
     struct queue_reader reader;
     struct queue_group *group; /* borrowed; counted while a read is pending */
+    struct queue_place *place; /* borrowed */
 };
 
 /* A partition as the group sees it. */
@@ -41,6 +42,10 @@ struct queue_place {
     int64_t start;
     int64_t end;       /* -1 unreadable */
     enum base_err err; /* why nothing comes from here, or OK */
+
+    /* A read that failed is not tried again before this time. */
+    int64_t retry_us;
+    enum base_err read_err;
 };
 
 struct queue_group {
@@ -68,6 +73,7 @@ struct queue_group {
     uint32_t waiters_count;
     uint32_t reads_count; /* reads under way */
     int64_t used_us;      /* last consume, for dropping windows */
+    int64_t retry_us;     /* latest of the places' */
     struct partition_watcher watcher;
     bool is_watching; /* the watcher is armed or fired; holds a reference */
     bool has_windows;
