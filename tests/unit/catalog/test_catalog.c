@@ -213,7 +213,7 @@ static void names_that_differ_by_dot_and_underscore_collide(void **state)
 static void quotas_bound_queues_groups_and_partitions(void **state)
 {
     struct fixture *fixture = *state;
-    char name[16];
+    char name[32];
     for (int i = 0; i < QUEUES_MAX; i++) {
         (void)snprintf(name, sizeof name, "queue-%d", i);
         assert_int_equal(create(fixture, name, true, 1), CATALOG_DONE);

@@ -103,7 +103,7 @@ struct actor {
     struct group_commit_item item;
     struct group_protocol protocol;
     struct group_assignment share;
-    char topic[8];
+    char topic[16];
     char member_id[128];
     int rounds;
 };
