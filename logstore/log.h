@@ -52,7 +52,8 @@ struct logstore_log_options {
     const char *name;             /* copied; [A-Za-z0-9._-] */
     struct base_mutex *lock;      /* borrowed; the owner's */
     struct logstore_log_config config;
-    int32_t leader_epoch; /* stamped on every batch appended from now on */
+    int32_t leader_epoch; /* stamped on every batch appended from now on; never lower than
+                           * in a log's life before: such a batch counts as damaged */
     void *owner;          /* borrowed; for on_progress */
     /* written, durable or start moved, or the log went offline. Locked; also from within
      * append, flush and trim, when they make progress in place. Only getters of the log

@@ -231,6 +231,7 @@ struct logstore__scan {
     uint64_t end;                   /* bytes of the object */
     int64_t next_offset;            /* in: of the first batch; out: behind the last good one */
     bool gaps_allowed;              /* compaction may have removed batches */
+    int32_t epoch_max;              /* of the log: a larger one is damage */
     uint32_t index_interval_bytes;
     struct logstore_segment *segment; /* takes note of batches at or behind its size; may be NULL */
     enum base_err (*visit)(void *context, const struct logstore_batch *batch); /* may be NULL */

@@ -292,6 +292,7 @@ static enum base_err replay_sealed(struct recovery *recovery)
             .end = size_bytes,
             .next_offset = segment->base_offset,
             .gaps_allowed = true,
+            .epoch_max = log->leader_epoch,
             .visit = replay,
             .context = recovery,
         };
@@ -378,6 +379,7 @@ static struct logstore__scan aim(const struct recovery *recovery, int64_t covere
         .position = active->size_bytes,
         .end = size_bytes,
         .next_offset = covered_offset,
+        .epoch_max = log->leader_epoch,
         .index_interval_bytes = log->config.index_interval_bytes,
         .segment = active,
         .visit = replay,
@@ -566,6 +568,9 @@ enum base_err logstore_log_open(const struct logstore_log_options *options,
     struct recovery recovery = {.log = log, .now_ms = base_clock_wall_ms(options->store->clock)};
     err = recover(&recovery);
     base_free(recovery.indexes);
+    if (err == BASE_ERR_OK) {
+        err = logstore__store_add(log->store, &log->resident);
+    }
     if (err != BASE_ERR_OK) {
         logstore__log_free(log);
         return err;
@@ -575,7 +580,6 @@ enum base_err logstore_log_open(const struct logstore_log_options *options,
     log->checkpoint_bytes = logstore__active(log)->size_bytes;
     logstore__set_roll_due(log);
     logstore_epochs_trim(&log->epochs, log->start_offset);
-    logstore__store_add(log->store, &log->resident);
 
     base_mutex_lock(log->lock);
     if (recovery.is_damaged) {

@@ -70,7 +70,7 @@ enum base_err logstore__scan_run(struct logstore__scan *scan)
     while (err == BASE_ERR_OK) {
         /* Offset and epoch lie outside the CRC. */
         bool is_good = logstore_batch_verify_crc(data, batch.size_bytes) == BASE_ERR_OK &&
-                       batch.leader_epoch >= last_epoch &&
+                       batch.leader_epoch >= last_epoch && batch.leader_epoch <= scan->epoch_max &&
                        (scan->gaps_allowed ? batch.base_offset >= scan->next_offset
                                            : batch.base_offset == scan->next_offset);
         if (!is_good) {
@@ -167,6 +167,7 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
         .end = size_bytes,
         .next_offset = base_offset,
         .gaps_allowed = true,
+        .epoch_max = log->leader_epoch,
         .index_interval_bytes = log->config.index_interval_bytes,
         .segment = loaded,
     };

@@ -244,6 +244,7 @@ static void run_footers(struct logstore_log *log)
     if (checkpoint) {
         write_checkpoint(log, snapshot_offset);
     }
+    base_writer_fini(&log->snapshot); /* can be large */
     if (log->removal_waits) {
         log->removal_waits = false;
         log->removal_goes_on = true;

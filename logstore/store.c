@@ -152,12 +152,16 @@ enum base_err logstore_store_remove_log(struct logstore_store *store, const char
     return store->io->ops->remove_all(store->io, log_name);
 }
 
-void logstore__store_add(struct logstore_store *store, struct logstore__resident *resident)
+enum base_err logstore__store_add(struct logstore_store *store, struct logstore__resident *resident)
 {
     resident->timer.fire = no_fire;
     base_mutex_lock(&store->lock);
-    store->logs_count++;
+    enum base_err err = base_timer_heap_reserve(&store->heap, store->logs_count + 1);
+    if (err == BASE_ERR_OK) {
+        store->logs_count++;
+    }
     base_mutex_unlock(&store->lock);
+    return err;
 }
 
 void logstore__store_remove(struct logstore_store *store, struct logstore__resident *resident)

@@ -49,7 +49,9 @@ struct logstore__resident {
     bool closed; /* no deadline is taken any more */
 };
 
-void logstore__store_add(struct logstore_store *store, struct logstore__resident *resident);
+/* NOMEM: the log is not in. */
+enum base_err logstore__store_add(struct logstore_store *store,
+                                  struct logstore__resident *resident);
 
 /* After this nothing of the log is called by the housekeeper, once a task posted there
  * afterwards has run. */

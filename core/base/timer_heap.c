@@ -57,23 +57,29 @@ static void sift_down(struct base_timer_heap *heap, uint32_t index)
     place(heap, index, timer);
 }
 
-static void grow(struct base_timer_heap *heap)
+enum base_err base_timer_heap_reserve(struct base_timer_heap *heap, uint32_t count)
 {
+    if (count <= heap->capacity) {
+        return BASE_ERR_OK;
+    }
     uint32_t capacity = heap->capacity == 0 ? HEAP_CAPACITY_MIN : heap->capacity * 2;
+    capacity = capacity < count ? count : capacity;
     struct base_timer **timers =
         base_realloc_array(heap->timers, (size_t)capacity + 1, sizeof heap->timers[0]);
-    BASE_ASSERT(timers != NULL);
+    if (timers == NULL) {
+        return BASE_ERR_NOMEM;
+    }
     heap->timers = timers;
     heap->capacity = capacity;
+    return BASE_ERR_OK;
 }
 
 void base_timer_heap_arm(struct base_timer_heap *heap, struct base_timer *timer)
 {
     BASE_ASSERT(timer->fire != NULL);
     if (timer->heap_index == 0) {
-        if (heap->count == heap->capacity) {
-            grow(heap);
-        }
+        enum base_err err = base_timer_heap_reserve(heap, heap->count + 1);
+        BASE_ASSERT(err == BASE_ERR_OK);
         heap->count++;
         place(heap, heap->count, timer);
     }

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "core/base/err.h"
 #include "core/base/executor.h"
 
 struct base_timer_heap {
@@ -16,6 +17,9 @@ void base_timer_heap_init(struct base_timer_heap *heap);
 
 /* Forgets all timers. */
 void base_timer_heap_fini(struct base_timer_heap *heap);
+
+/* Room for count timers in all, so that arming them cannot abort. NOMEM changes nothing. */
+BASE_MUST_USE enum base_err base_timer_heap_reserve(struct base_timer_heap *heap, uint32_t count);
 
 /* Inserts timer, or moves it if it is already in. Aborts when memory for the
  * array is out: a lost timer would be a silent hang. */

@@ -777,6 +777,11 @@ uint64_t io_sim_calls_count(const struct io_sim *sim)
     return sim->calls_count;
 }
 
+uint64_t io_sim_syncs_count(const struct io_sim *sim)
+{
+    return sim->syncs_count;
+}
+
 void io_sim_crash_at(struct io_sim *sim, uint64_t calls)
 {
     sim->crash_call = sim->calls_count + calls;

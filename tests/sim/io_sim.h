@@ -39,6 +39,9 @@ struct logstore_io *io_sim_io(struct io_sim *sim);
 /* Calls of logstore_io so far. */
 uint64_t io_sim_calls_count(const struct io_sim *sim);
 
+/* Syncs that were asked for so far. */
+uint64_t io_sim_syncs_count(const struct io_sim *sim);
+
 /* The call after the next `calls` ones crashes. */
 void io_sim_crash_at(struct io_sim *sim, uint64_t calls);
 void io_sim_crash(struct io_sim *sim);
@@ -54,7 +57,7 @@ void io_sim_fail_sync_at(struct io_sim *sim, uint64_t syncs);
 /* While set, appends, creates and puts fail with NO_SPACE. */
 void io_sim_set_full(struct io_sim *sim, bool full);
 
-/* The next allocation-free way to be slow: syncs take this long instead. 0: as before. */
+/* Syncs take this long instead. 0: as before. */
 void io_sim_set_sync_us(struct io_sim *sim, int64_t sync_us);
 
 /* Size of an object, as written; -1 when there is none. */

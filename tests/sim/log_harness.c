@@ -169,7 +169,7 @@ struct base_chunk log_harness_make(struct log_harness *harness,
     return (struct base_chunk){.buffer = buffer, .length = length};
 }
 
-static enum base_err append_chunk(struct log_harness *harness, const struct base_chunk *chunk,
+enum base_err log_harness_append_chunk(struct log_harness *harness, const struct base_chunk *chunk,
                                   struct logstore_appended *out)
 {
     struct logstore_batch batch;
@@ -186,7 +186,7 @@ enum base_err log_harness_append(struct log_harness *harness, const struct log_h
                                  struct logstore_appended *out)
 {
     struct base_chunk chunk = log_harness_make(harness, spec);
-    enum base_err err = append_chunk(harness, &chunk, out);
+    enum base_err err = log_harness_append_chunk(harness, &chunk, out);
     base_chunk_release(&chunk);
     return err;
 }

@@ -63,7 +63,11 @@ struct log_harness_batch {
 struct base_chunk log_harness_make(struct log_harness *harness,
                                    const struct log_harness_batch *spec);
 
-/* Makes and appends; nothing runs meanwhile. */
+/* Appends bytes that hold one whole batch; nothing runs meanwhile. */
+enum base_err log_harness_append_chunk(struct log_harness *harness, const struct base_chunk *chunk,
+                                       struct logstore_appended *out);
+
+/* Makes and appends. */
 enum base_err log_harness_append(struct log_harness *harness, const struct log_harness_batch *spec,
                                  struct logstore_appended *out);
 
