@@ -62,6 +62,7 @@ static void forget(struct queue_cursor *cursor)
     cursor->ready_capacity = 0;
     cursor->ready_count = 0;
     cursor->done_count = 0;
+    cursor->skipped_count = 0;
     cursor->next = cursor->floor;
 }
 
@@ -172,15 +173,27 @@ static void ready_pop(struct queue_cursor *cursor)
     cursor->ready[i] = last;
 }
 
+static bool is_done(const struct queue_slot *slot)
+{
+    return slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_SKIPPED;
+}
+
+/* The slot leaves the ring. */
+static void uncount_done(struct queue_cursor *cursor, const struct queue_slot *slot)
+{
+    cursor->done_count -= is_done(slot);
+    cursor->skipped_count -= slot->state == QUEUE_SLOT_SKIPPED;
+}
+
 static void floor_advance(struct queue_cursor *cursor)
 {
-    while (cursor->floor < cursor->next &&
-           slot_at(cursor, cursor->floor)->state == QUEUE_SLOT_DONE) {
+    while (cursor->floor < cursor->next && is_done(slot_at(cursor, cursor->floor))) {
+        uncount_done(cursor, slot_at(cursor, cursor->floor));
         cursor->floor++;
-        cursor->done_count--;
     }
     if (cursor->floor == cursor->next) {
         BASE_ASSERT(cursor->done_count == 0);
+        BASE_ASSERT(cursor->skipped_count == 0);
         cursor->ready_count = 0; /* stale ones only */
         if (cursor->slots_capacity > SLOTS_CAPACITY_IDLE) {
             forget(cursor);
@@ -196,16 +209,18 @@ static struct queue_slot *extend(struct queue_cursor *cursor, enum queue_slot_st
     cursor->next++;
     struct queue_slot *slot = slot_at(cursor, cursor->next - 1);
     *slot = (struct queue_slot){.state = (uint8_t)state};
-    if (state == QUEUE_SLOT_DONE) {
-        cursor->done_count++;
-    }
+    cursor->done_count += is_done(slot);
+    cursor->skipped_count += state == QUEUE_SLOT_SKIPPED;
     return slot;
 }
 
 /* Appends slots that are done, up to `to` or the end of the span; *count says how many. With
  * nothing in the ring there is no limit. */
-static enum base_err extend_done(struct queue_cursor *cursor, int64_t to, int64_t *count)
+static enum base_err extend_done(struct queue_cursor *cursor, enum queue_slot_state state,
+                                 int64_t to, int64_t *count)
 {
+    BASE_ASSERT(state == QUEUE_SLOT_DONE || state == QUEUE_SLOT_SKIPPED);
+
     enum base_err err = BASE_ERR_OK;
     int64_t from = cursor->next;
 
@@ -217,7 +232,7 @@ static enum base_err extend_done(struct queue_cursor *cursor, int64_t to, int64_
            cursor->next - cursor->floor < QUEUE_CURSOR_SPAN_MAX) {
         err = reserve_slot(cursor);
         if (err == BASE_ERR_OK) {
-            (void)extend(cursor, QUEUE_SLOT_DONE);
+            (void)extend(cursor, state);
         }
     }
     *count = cursor->next - from;
@@ -226,12 +241,20 @@ static enum base_err extend_done(struct queue_cursor *cursor, int64_t to, int64_
 
 static void mark_done(struct queue_cursor *cursor, struct queue_slot *slot)
 {
-    BASE_ASSERT(slot->state != QUEUE_SLOT_DONE);
+    BASE_ASSERT(!is_done(slot));
     BASE_ASSERT(slot->lease == NULL);
 
     slot->state = QUEUE_SLOT_DONE;
     slot->failures = 0;
     cursor->done_count++;
+}
+
+static void mark_skipped(struct queue_cursor *cursor, struct queue_slot *slot)
+{
+    mark_done(cursor, slot);
+    slot->state = QUEUE_SLOT_SKIPPED;
+    cursor->skipped_count++;
+    cursor->skipped++;
 }
 
 int64_t queue_cursor_candidate(struct queue_cursor *cursor, int64_t end)
@@ -248,37 +271,43 @@ int64_t queue_cursor_candidate(struct queue_cursor *cursor, int64_t end)
     return cursor->next < end && has_room ? cursor->next : -1;
 }
 
-static enum base_err pass(struct queue_cursor *cursor, int64_t candidate, int64_t to,
-                          int64_t *count)
+enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate, int64_t to)
 {
-    BASE_ASSERT(candidate >= cursor->floor);
     BASE_ASSERT(to > candidate);
 
     enum base_err err = BASE_ERR_OK;
     if (candidate < cursor->next) {
-        struct queue_slot *slot = slot_at(cursor, candidate);
-        BASE_ASSERT(slot->state == QUEUE_SLOT_READY);
-        mark_done(cursor, slot);
-        *count = 1;
+        mark_done(cursor, slot_at(cursor, candidate));
     } else {
+        int64_t count;
         BASE_ASSERT(candidate == cursor->next);
-        err = extend_done(cursor, to, count);
+        err = extend_done(cursor, QUEUE_SLOT_DONE, to, &count);
     }
     floor_advance(cursor);
     return err;
 }
 
-enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate, int64_t to)
+/* Makes everything new up to `to` skipped, as far as the span allows. */
+static enum base_err skip_new(struct queue_cursor *cursor, int64_t to)
 {
     int64_t count;
-    return pass(cursor, candidate, to, &count);
+    enum base_err err = extend_done(cursor, QUEUE_SLOT_SKIPPED, to, &count);
+    cursor->skipped += count;
+    return err;
 }
 
 enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate, int64_t to)
 {
-    int64_t count;
-    enum base_err err = pass(cursor, candidate, to, &count);
-    cursor->skipped += count;
+    BASE_ASSERT(to > candidate);
+
+    enum base_err err = BASE_ERR_OK;
+    if (candidate < cursor->next) {
+        mark_skipped(cursor, slot_at(cursor, candidate));
+    } else {
+        BASE_ASSERT(candidate == cursor->next);
+        err = skip_new(cursor, to);
+    }
+    floor_advance(cursor);
     return err;
 }
 
@@ -357,8 +386,7 @@ static void make_ready(struct queue_cursor *cursor, struct queue_slot *slot, int
 {
     lease_drop(slot);
     if (offset < cursor->trimmed_to) {
-        mark_done(cursor, slot);
-        cursor->skipped++;
+        mark_skipped(cursor, slot);
     } else {
         slot->state = QUEUE_SLOT_READY;
         ready_push(cursor, offset);
@@ -487,8 +515,7 @@ enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)
     for (; offset < start && offset < cursor->next; offset++) {
         struct queue_slot *slot = slot_at(cursor, offset);
         if (slot->state == QUEUE_SLOT_READY) {
-            mark_done(cursor, slot);
-            cursor->skipped++;
+            mark_skipped(cursor, slot);
         }
     }
     if (cursor->trimmed_to < start) {
@@ -496,9 +523,7 @@ enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)
     }
     floor_advance(cursor);
     if (cursor->next < start) {
-        int64_t count;
-        err = extend_done(cursor, start, &count);
-        cursor->skipped += count;
+        err = skip_new(cursor, start);
         floor_advance(cursor);
     }
     return err;
@@ -523,7 +548,7 @@ int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start,
         done = cursor->done_count;
     } else {
         for (int64_t offset = start; offset < cursor->next; offset++) {
-            done += slot_at(cursor, offset)->state == QUEUE_SLOT_DONE;
+            done += is_done(slot_at(cursor, offset));
         }
     }
     int64_t available = end - start - done;
@@ -554,7 +579,7 @@ bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end)
         return true;
     }
     for (int64_t offset = end; offset < cursor->next; offset++) {
-        cursor->done_count -= slot_at(cursor, offset)->state == QUEUE_SLOT_DONE;
+        uncount_done(cursor, slot_at(cursor, offset));
     }
     cursor->next = end;
     ready_rebuild(cursor);
@@ -580,7 +605,7 @@ enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor
     cursor->skipped = skipped;
     cursor->used = used;
     while (cursor->floor < floor && cursor->floor < cursor->next) {
-        cursor->done_count -= slot_at(cursor, cursor->floor)->state == QUEUE_SLOT_DONE;
+        uncount_done(cursor, slot_at(cursor, cursor->floor));
         cursor->floor++;
     }
     if (cursor->floor < floor) {

@@ -25,6 +25,7 @@ enum queue_slot_state {
     QUEUE_SLOT_FAILING,   /* settles: will be ready with one more failure */
     QUEUE_SLOT_RETURNING, /* settles: will be ready */
     QUEUE_SLOT_DONE,
+    QUEUE_SLOT_SKIPPED, /* done, too: a message that was dropped */
     QUEUE_SLOT_STATE_COUNT
 };
 
@@ -60,10 +61,11 @@ struct queue_cursor {
     uint32_t slots_capacity;
     uint32_t ready_capacity;
     uint32_t ready_count;
-    uint32_t done_count;   /* DONE slots between floor and next */
-    uint32_t open_count;   /* leased or settling slots */
-    uint32_t acking_count; /* of those: ACKING */
-    bool used;             /* has delivered something */
+    uint32_t done_count;    /* DONE and SKIPPED slots between floor and next */
+    uint32_t skipped_count; /* of those: SKIPPED */
+    uint32_t open_count;    /* leased or settling slots */
+    uint32_t acking_count;  /* of those: ACKING */
+    bool used;              /* has delivered something */
 };
 
 void queue_cursor_init(struct queue_cursor *cursor, struct base_timer_heap *deadlines,

@@ -17,7 +17,7 @@ void queue__record_init(struct queue_record *record, const struct queue_cursor *
         .used = cursor->used,
         .floor = cursor->floor,
         .consumed = cursor->consumed + cursor->acking_count,
-        .skipped = cursor->skipped,
+        .skipped = cursor->skipped - cursor->skipped_count,
     };
 }
 

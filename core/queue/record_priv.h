@@ -5,7 +5,8 @@
  *             "done":[[12,14]],"fail":[[11,2]]}
  *     or null: the cursor is gone
  *
- * floor, consumed and skipped are what they are after this record; done (ranges, both ends
+ * floor, consumed and skipped are what they are after this record, skipped only below the
+ * floor (what is skipped above it is found to be so again); done (ranges, both ends
  * included) and fail (offset, failures so far) are added to what earlier records said, or
  * replace it when "all" is there. "all" and "used" are left out when false. Always in this
  * order and without spaces. */
