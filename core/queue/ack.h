@@ -47,7 +47,8 @@ struct queue_ack {
  *
  * verdict is OK whenever some item was valid, HANDLER_UNKNOWN or HANDLER_MISMATCH when the
  * very first one was not (those behind it went back to the queue). STORAGE_FAILED: nothing
- * was acked and the leases are as they were. */
+ * was acked and the leases are as they were; only with OFFLINE and CLOSED it may turn out
+ * at the next start that the ack had reached the disk. */
 enum queue_progress queue_ack(struct queue_manager *manager, struct queue_ack *ack);
 
 /* There is no cancelling: what was asked for happens. The request must live until its answer. */

@@ -49,6 +49,9 @@ struct view {
     enum progress progress;
     bool is_leased;                   /* delivered; its lease has not ended by anything but time */
     char handler[QUEUE_HANDLER_SIZE]; /* of that lease */
+    uint32_t acks_open;               /* under way that name the message */
+    uint64_t batch;                   /* of that lease: which answer it came with */
+    uint32_t maybe_life;   /* of the broker in which an ack got no clear answer; 0 none */
     int64_t lease_us;      /* when its consume was sent: it ends ACK_WAIT after that at the least */
     uint32_t failures_min; /* what must have been counted */
     uint32_t failures_max; /* and what may have been */
@@ -69,6 +72,7 @@ struct group {
     uint32_t held_count;
     uint32_t waiting_count;
     uint32_t last_count; /* of the last answer's messages */
+    uint32_t fails_open; /* acks under way that hold a failure */
 };
 
 struct queue {
@@ -91,6 +95,7 @@ struct world {
     bool is_draining;
     struct queue queues[QUEUES];
     uint64_t delivered_count;
+    uint64_t batches_count;
     uint64_t crashes_count;
 };
 
@@ -202,6 +207,12 @@ struct consume {
     bool drops_answer; /* the connection is gone when the answer comes */
 };
 
+/* Of a message that is not done: an ack without a clear answer may show after a restart. */
+static enum progress open_progress(const struct world *world, const struct view *view)
+{
+    return view->maybe_life == world->life ? PROGRESS_MAYBE : PROGRESS_OPEN;
+}
+
 /* The lease of an earlier delivery must be over; if nobody ended it, it failed. */
 static void end_old_lease(struct world *world, struct view *view)
 {
@@ -260,7 +271,7 @@ static void check_message(struct world *world, struct consume *consume,
     }
     CHECK(world, view->progress != PROGRESS_DONE);
     CHECK(world, view->progress != PROGRESS_ACKING);
-    view->progress = PROGRESS_OPEN;
+    view->progress = open_progress(world, view);
     end_old_lease(world, view);
     CHECK(world, got->failures >= view->failures_min);
     CHECK(world, got->failures <= view->failures_max);
@@ -275,6 +286,7 @@ static void check_message(struct world *world, struct consume *consume,
     }
     view->is_leased = true;
     view->lease_us = consume->sent_us;
+    view->batch = world->batches_count;
     memcpy(view->handler, got->handler, QUEUE_HANDLER_SIZE);
 
     struct held *held = &group->held[group->held_count++ % HELD_MAX];
@@ -311,6 +323,7 @@ static void on_consumed(struct queue_harness_consume *own)
     if (request->verdict == QUEUE_OK && consume->drops_answer) {
         drop_answer(consume);
     } else if (request->verdict == QUEUE_OK) {
+        world->batches_count++;
         for (uint32_t i = 0; i < request->messages_count; i++) {
             check_message(world, consume, &request->messages[i]);
         }
@@ -378,7 +391,8 @@ struct ack {
     struct queue_ack_item items[QUEUE_MESSAGES_MAX];
     struct held held[QUEUE_MESSAGES_MAX];
     bool was_acking[QUEUE_MESSAGES_MAX]; /* set to ACKING by this ack */
-    uint32_t certain_count;              /* items that it must take, or stop at a failure */
+    bool has_failure;
+    uint32_t certain_count; /* items that it must take, or stop at a failure */
 };
 
 static bool names_its_lease(const struct ack *ack, uint32_t index)
@@ -389,11 +403,12 @@ static bool names_its_lease(const struct ack *ack, uint32_t index)
 }
 
 /* The failed item of a FIFO queue takes what was delivered behind it along. */
-static void end_behind(struct group *group, int64_t offset)
+static void end_behind(struct group *group, int64_t offset, uint64_t batch)
 {
     for (uint32_t i = 0; i < group->queue->messages_count; i++) {
-        if (group->queue->messages[i].offset > offset &&
-            group->views[i].progress == PROGRESS_OPEN) {
+        if (group->queue->messages[i].offset > offset && group->views[i].batch == batch &&
+            (group->views[i].progress == PROGRESS_OPEN ||
+             group->views[i].progress == PROGRESS_MAYBE)) {
             group->views[i].is_leased = false;
         }
     }
@@ -417,7 +432,7 @@ static void ack_succeeded(struct ack *ack)
             continue;
         }
         if (ack->was_acking[i] && view->progress == PROGRESS_ACKING) {
-            view->progress = PROGRESS_OPEN;
+            view->progress = open_progress(world, view);
         }
         if (is_stop && request->stopped_by != QUEUE_OK) {
             /* It was not valid: its lease had ended, or another ack holds it. */
@@ -428,7 +443,7 @@ static void ack_succeeded(struct ack *ack)
             view->failures_max++;
             view->failures_kept = view->failures_min;
             if (group->queue->is_fifo) {
-                end_behind(group, group->queue->messages[ack->held[i].number].offset);
+                end_behind(group, group->queue->messages[ack->held[i].number].offset, view->batch);
             }
         } else if (ack->items[i].is_held && names_its_lease(ack, i)) {
             view->is_leased = false; /* returned */
@@ -439,13 +454,16 @@ static void ack_succeeded(struct ack *ack)
 static void ack_failed(struct ack *ack)
 {
     struct queue_ack *request = &ack->own.ack;
+    struct world *world = ack->group->queue->world;
     bool is_open = request->verdict != QUEUE_STORAGE_FAILED || is_certain(request->err);
 
     for (uint32_t i = 0; i < request->items_count; i++) {
         struct view *view = &ack->group->views[ack->held[i].number];
         if (ack->was_acking[i] && view->progress == PROGRESS_ACKING) {
-            view->progress = is_open ? PROGRESS_OPEN : PROGRESS_MAYBE;
+            view->maybe_life = is_open ? view->maybe_life : world->life;
+            view->progress = open_progress(world, view);
         } else if (!is_open && names_its_lease(ack, i) && view->progress == PROGRESS_OPEN) {
+            view->maybe_life = world->life;
             view->progress = PROGRESS_MAYBE;
         }
         view->failures_max += !is_open && !ack->items[i].success ? 1 : 0;
@@ -454,6 +472,14 @@ static void ack_failed(struct ack *ack)
             view->is_leased = false; /* returned */
         }
     }
+}
+
+static void on_ack_ended(struct ack *ack)
+{
+    for (uint32_t i = 0; i < ack->own.ack.items_count; i++) {
+        ack->group->views[ack->held[i].number].acks_open--;
+    }
+    ack->group->fails_open -= ack->has_failure;
 }
 
 static void on_acked(struct queue_harness_ack *own)
@@ -469,6 +495,7 @@ static void on_acked(struct queue_harness_ack *own)
         CHECK(world, own->ack.success_count == 0);
         ack_failed(ack);
     }
+    on_ack_ended(ack);
     world->open_count--;
     base_free(ack);
 }
@@ -477,18 +504,27 @@ static void on_acked(struct queue_harness_ack *own)
 static void on_ack_starts(struct queue_harness_ack *own)
 {
     struct ack *ack = BASE_CONTAINER_OF(own, struct ack, own);
+    struct group *group = ack->group;
+    struct world *world = group->queue->world;
 
     for (uint32_t i = 0; i < own->ack.items_count && ack->items[i].success; i++) {
-        struct view *view = &ack->group->views[ack->held[i].number];
-        bool may_have_ended =
-            now_us(ack->group->queue->world) >= view->lease_us + ACK_WAIT_MS * 1000;
-        if (!names_its_lease(ack, i) || view->progress != PROGRESS_OPEN || may_have_ended) {
+        struct view *view = &group->views[ack->held[i].number];
+        bool may_have_ended = now_us(world) >= view->lease_us + ACK_WAIT_MS * 1000;
+        bool is_contested = view->acks_open > 0 || (group->queue->is_fifo && group->fails_open > 0);
+        if (!names_its_lease(ack, i) || is_contested || may_have_ended) {
             break; /* the ack may stop here */
         }
+        CHECK(world, view->progress == PROGRESS_OPEN || view->progress == PROGRESS_MAYBE);
         ack->certain_count++;
         view->progress = PROGRESS_ACKING;
+        view->acks_open++; /* so that the same message once more in this ack is not certain */
         ack->was_acking[i] = true;
     }
+    for (uint32_t i = 0; i < own->ack.items_count; i++) {
+        group->views[ack->held[i].number].acks_open += !ack->was_acking[i];
+        ack->has_failure |= !ack->items[i].success;
+    }
+    group->fails_open += ack->has_failure;
 }
 
 static void start_ack(struct world *world, struct group *group)
@@ -567,7 +603,7 @@ static void crash(struct world *world)
 
     io_sim_crash(harness->sim);
     io_sim_set_full(harness->sim, false);
-    sim_scheduler_advance(harness->scheduler, 1000 * 1000);
+    sim_scheduler_advance(harness->scheduler, 3 * QUEUE_HARNESS_SECOND); /* disk full: retried */
     CHECK(world, world->open_count == 0); /* everybody was answered */
     queue_harness_stop(harness);
     CHECK(world, base_list_is_empty(&world->consumes));
@@ -776,6 +812,8 @@ static void make_queue(struct world *world, uint32_t index)
         (void)snprintf(group->id, sizeof group->id, "%s", queue->topic->groups[i].id);
         queue_group_created(world->harness.manager, queue->topic, base_slice_text(group->id));
     }
+    /* Nobody waits for the record of where a group began; from here on it is on the disk. */
+    sim_scheduler_advance(world->harness.scheduler, QUEUE_HARNESS_SECOND);
 }
 
 static void run_seed(uint64_t seed)
@@ -788,6 +826,7 @@ static void run_seed(uint64_t seed)
 
     BASE_ASSERT(world != NULL);
     world->seed = seed;
+    world->life = 1;
     base_list_init(&world->consumes);
     queue_harness_init(&world->harness, seed, &options);
     world->harness.snapshot_updates = 5 + (uint32_t)pick(world, 100);
