@@ -28,8 +28,9 @@ struct broker_poller {
     uint32_t targets_count;
     uint32_t reading; /* the target that is being read */
     struct logstore_read read;
-    size_t bytes_count; /* of this round */
-    bool is_failed;     /* a target cannot be read: answer at once */
+    int64_t next_offset; /* behind the last read */
+    size_t bytes_count;  /* of this round */
+    bool is_failed;      /* a target cannot be read: answer at once */
     int64_t deadline_us;
     bool is_cancelled;
     uint64_t ended_count;
@@ -164,6 +165,19 @@ static void stop_waiting(struct broker_poller *poller)
 
 static void read_on(struct broker_poller *poller);
 
+/* A partition that stopped has no more news: that is the answer. */
+static bool has_stopped(struct broker_poller *poller, const struct target *target)
+{
+    struct partition_offsets offsets;
+
+    partition_offsets(target->partition, &offsets);
+    if (offsets.err == BASE_ERR_OK) {
+        return false;
+    }
+    broker_world_check_err(poller->client.world, target->topic, offsets.err);
+    return true;
+}
+
 /* Waits for news. False when there is some already. */
 static bool wait_for_news(struct broker_poller *poller)
 {
@@ -177,6 +191,7 @@ static bool wait_for_news(struct broker_poller *poller)
         target->watch.watcher = &poller->watcher;
         target->watch.offset = target->offset;
         if (partition_watch(target->partition, &target->watch)) {
+            poller->is_failed = has_stopped(poller, target);
             unwatch_all(poller);
             return false;
         }
@@ -198,11 +213,13 @@ static void round_over(struct broker_poller *poller)
         broker_client_wake(&poller->client, poller->deadline_us - broker_world_now_us(world));
         return;
     }
-    poller->state = POLLER_WAITING;
-    if (!atomic_load(&poller->watcher.fired)) {
-        atomic_store(&poller->watcher.fired, true);
-        base_executor_post(poller->client.loop, &poller->watcher.task);
+    if (poller->is_failed) {
+        end_poll(poller);
+        return;
     }
+    poller->state = POLLER_WAITING; /* look again in a moment */
+    atomic_store(&poller->watcher.fired, true);
+    base_executor_post(poller->client.loop, &poller->watcher.task);
 }
 
 static void take_read(struct broker_poller *poller)
@@ -219,6 +236,7 @@ static void take_read(struct broker_poller *poller)
     } else {
         MODEL_CHECK(read->next_offset == read->offset);
     }
+    poller->next_offset = read->next_offset;
     logstore_read_release(read);
     poller->reading++;
 }
@@ -230,21 +248,31 @@ static void read_done(struct base_task *task)
     read_on(poller);
 }
 
+/* True: it is over, and taken. */
+static bool start_read(struct broker_poller *poller, base_task_run *done)
+{
+    struct target *target = &poller->targets[poller->reading];
+
+    poller->read = (struct logstore_read){.offset = target->offset,
+                                          .bytes_max = READ_BYTES_MAX,
+                                          .first_whole = true,
+                                          .in_memory = true,
+                                          .executor = poller->client.loop,
+                                          .task.run = done};
+    if (partition_read(target->partition, &poller->read) == LOGSTORE_IO_PENDING) {
+        return false;
+    }
+    take_read(poller);
+    return true;
+}
+
 /* Reads the targets one after the other. */
 static void read_on(struct broker_poller *poller)
 {
     while (poller->reading < poller->targets_count) {
-        struct target *target = &poller->targets[poller->reading];
-        poller->read = (struct logstore_read){.offset = target->offset,
-                                              .bytes_max = READ_BYTES_MAX,
-                                              .first_whole = true,
-                                              .in_memory = true,
-                                              .executor = poller->client.loop,
-                                              .task.run = read_done};
-        if (partition_read(target->partition, &poller->read) == LOGSTORE_IO_PENDING) {
+        if (!start_read(poller, read_done)) {
             return;
         }
-        take_read(poller);
     }
     round_over(poller);
 }
@@ -370,28 +398,23 @@ uint64_t broker_poller_progress(const struct broker_poller *poller)
 
 /* The whole partition. */
 
-static bool read_piece(struct broker_world *world, struct broker_poller *poller)
+static void piece_read(struct base_task *task)
 {
-    uint32_t reading = poller->reading;
+    take_read(BASE_CONTAINER_OF(task, struct broker_poller, read.task));
+}
+
+static void read_piece(struct broker_world *world, struct broker_poller *poller)
+{
     struct target *target = &poller->targets[0];
 
-    poller->read = (struct logstore_read){.offset = target->offset,
-                                          .bytes_max = READ_BYTES_MAX,
-                                          .first_whole = true,
-                                          .in_memory = true,
-                                          .executor = poller->client.loop,
-                                          .task.run = read_done};
-    if (partition_read(target->partition, &poller->read) == LOGSTORE_IO_DONE) {
-        take_read(poller);
-    }
-    while (poller->reading == reading) {
+    poller->reading = 0;
+    start_read(poller, piece_read);
+    while (poller->reading == 0) {
         sim_scheduler_advance(world->harness.scheduler, 1000);
     }
     MODEL_CHECK(!poller->is_failed);
-    bool any = poller->read.next_offset > target->offset;
-    target->offset = poller->read.next_offset;
-    poller->targets_count = 1; /* so that read_done() leaves the rest to us */
-    return any;
+    MODEL_CHECK(poller->next_offset > target->offset); /* below the high watermark is data */
+    target->offset = poller->next_offset;
 }
 
 void broker_poller_verify(struct broker_world *world, uint32_t topic, int32_t partition)
@@ -408,10 +431,9 @@ void broker_poller_verify(struct broker_world *world, uint32_t topic, int32_t pa
     target->partition = broker_world_partition(world, topic, partition);
     partition_offsets(target->partition, &offsets);
     target->offset = offsets.start;
-    while (read_piece(world, poller)) {
-        poller->reading = 0;
+    while (target->offset < offsets.high_watermark) {
+        read_piece(world, poller);
     }
-    MODEL_CHECK(target->offset >= offsets.high_watermark);
     partition_release(&target->partition);
     base_free(poller);
 }

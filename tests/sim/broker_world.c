@@ -92,22 +92,14 @@ void broker_world_check_err(struct broker_world *world, uint32_t topic, enum bas
 {
     bool may_be_offline = world->sync_may_fail || io_sim_has_crashed(world->harness.sim);
 
-    switch (err) {
-    case BASE_ERR_OFFLINE:
-    case BASE_ERR_IO:
+    if (err == BASE_ERR_OFFLINE || err == BASE_ERR_IO) {
         MODEL_CHECK(may_be_offline); /* partitions stop for a reason */
-        break;
-    case BASE_ERR_CLOSED:
+    } else if (err == BASE_ERR_CLOSED) {
         MODEL_CHECK(may_be_offline || world->model.topics[topic].state != MODEL_TOPIC_EXISTS);
-        break;
-    case BASE_ERR_NO_SPACE:
+    } else if (err == BASE_ERR_NO_SPACE) {
         MODEL_CHECK(world->was_full);
-        break;
-    case BASE_ERR_OK:
-    case BASE_ERR_BUSY:
-        break;
-    default:
-        MODEL_CHECK(!"an error that nothing explains");
+    } else {
+        MODEL_CHECK(err == BASE_ERR_OK || err == BASE_ERR_BUSY);
     }
 }
 

@@ -27,13 +27,14 @@ struct broker_world {
     struct broker_model model;
     uint64_t seed;
     enum broker_plant plant;
-    bool is_up;           /* the broker takes requests */
-    bool is_calm;         /* no faults any more: everything must go well now */
-    bool is_ending;       /* clients start nothing new */
-    bool sync_may_fail;   /* a failing sync was planned in this life of the broker */
-    bool was_full;        /* the disk was full at some time in this life */
-    uint32_t open_count;  /* requests under way that must end before the broker stops */
-    int64_t think_us_max; /* how long clients think */
+    bool is_up;            /* the broker takes requests */
+    bool is_calm;          /* no faults any more: everything must go well now */
+    bool is_ending;        /* clients start nothing new */
+    bool sync_may_fail;    /* a failing sync was planned in this life of the broker */
+    bool was_full;         /* the disk was full at some time in this life */
+    uint32_t open_count;   /* requests under way that must end before the broker stops */
+    uint32_t parked_count; /* joins and syncs under way: the stop ends them */
+    int64_t think_us_max;  /* how long clients think */
     uint64_t crashes_count;
     uint64_t records_count; /* read and compared */
     struct broker_producer *producers[WORLD_PRODUCERS];
@@ -101,9 +102,6 @@ void broker_poller_verify(struct broker_world *world, uint32_t topic, int32_t pa
 struct broker_admin *broker_admin_create(struct broker_world *world);
 void broker_admin_close(struct broker_admin **admin);
 
-/* Makes the first topics. */
-void broker_admin_begin(struct broker_world *world);
-
 struct broker_group *broker_group_create(struct broker_world *world, uint32_t index);
 void broker_group_close(struct broker_group **group);
 void broker_group_disconnect(struct broker_group *group, uint32_t member);
@@ -123,8 +121,15 @@ void broker_faults_step(struct broker_world *world);
 /* Ends all faults for good. */
 void broker_faults_end(struct broker_world *world);
 
-/* Stops the broker as a crash or, with is_clean, an administrator does; starts it again and
- * compares everything with the model. */
-void broker_faults_restart(struct broker_world *world, bool is_clean, bool is_power_cut);
+/* How the broker stops. */
+enum broker_stop {
+    STOP_CLEAN, /* an administrator stops it */
+    STOP_KILL,  /* its process dies */
+    STOP_POWER, /* the power is cut */
+};
+
+/* Stops the broker, starts it again and compares what it says with the model; with
+ * reads_all every record, too. */
+void broker_faults_restart(struct broker_world *world, enum broker_stop stop, bool reads_all);
 
 #endif

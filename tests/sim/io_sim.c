@@ -295,6 +295,9 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
     BASE_ASSERT(file->exists);
     BASE_ASSERT(position == file->now.length);
     if (sim->full) {
+        if (cut_off) {
+            crash(sim);
+        }
         return done(op, cut_off ? BASE_ERR_CLOSED : BASE_ERR_NO_SPACE);
     }
     struct bytes data = gather(chunks, chunks_count);
