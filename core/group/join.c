@@ -288,7 +288,7 @@ static enum group_answer join_known(struct group *group, struct group_join *join
     case GROUP_STATE_COUNT:
         break;
     }
-    BASE_ASSERT(!"a group with members is neither empty nor dead");
+    BASE_UNREACHABLE("a group with members is neither empty nor dead");
     return GROUP_DONE;
 }
 

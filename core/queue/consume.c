@@ -8,7 +8,7 @@
 static void wait_never_fires(struct base_timer *timer)
 {
     (void)timer;
-    BASE_ASSERT(!"waits are taken out of the heap by their group");
+    BASE_UNREACHABLE("waits are taken out of the heap by their group");
 }
 
 static enum queue_progress refuse(struct queue_consume *consume, enum queue_verdict verdict,

@@ -349,7 +349,7 @@ enum base_err queue_cursor_take(struct queue_cursor *cursor, struct queue_lease 
 static void lease_never_fires(struct base_timer *timer)
 {
     (void)timer;
-    BASE_ASSERT(!"leases are taken out of the heap by their group");
+    BASE_UNREACHABLE("leases are taken out of the heap by their group");
 }
 
 struct queue_lease *queue_lease_create(struct queue_cursor *cursor, uint64_t number)
