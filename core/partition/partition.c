@@ -10,6 +10,8 @@
 #include "core/partition/partition_priv.h"
 #include "logstore/replay.h"
 
+enum { REOPEN_US = 1000000 };
+
 struct partition *partition_hold(struct partition *partition)
 {
     unsigned before = atomic_fetch_add_explicit(&partition->references, 1, memory_order_relaxed);
@@ -96,13 +98,72 @@ int32_t partition_index(const struct partition *partition)
     return partition->index;
 }
 
+static int64_t now_us(const struct partition *partition)
+{
+    struct logstore_store *store = partition__table_store(partition->table);
+    return base_clock_monotonic_us(logstore_store_clock(store));
+}
+
+/* The topic as it is now; NULL when it was deleted. The caller releases it. */
+static struct catalog_topic *find_topic(const struct partition *partition)
+{
+    struct catalog_view *view = catalog_view(partition__table_options(partition->table)->catalog);
+    const struct catalog_topic *topic = catalog_view_topic_by_id(view, partition->topic_id);
+    struct catalog_topic *held = topic == NULL ? NULL : catalog_topic_hold(topic);
+
+    catalog_view_release(&view);
+    return held;
+}
+
+/* On the worker. */
+static void reopen(struct base_task *task)
+{
+    struct partition *partition = BASE_CONTAINER_OF(task, struct partition, reopen_task);
+    struct catalog_topic *topic = find_topic(partition);
+
+    if (topic != NULL) {
+        (void)partition__open(partition, topic);
+        catalog_topic_release(&topic);
+        topic = find_topic(partition); /* it may have been configured meanwhile */
+    }
+    if (topic != NULL) {
+        partition__configure(partition, topic);
+        catalog_topic_release(&topic);
+    }
+    base_mutex_lock(&partition->lock);
+    partition->is_reopening = false;
+    base_mutex_unlock(&partition->lock);
+    partition_release(&partition);
+}
+
+/* A log that had no room, or no memory, when it was to be opened is tried again, once in a
+ * while, when somebody asks for it. Locked. */
+static void reopen_maybe(struct partition *partition)
+{
+    bool may_pass =
+        partition->open_err == BASE_ERR_NO_SPACE || partition->open_err == BASE_ERR_NOMEM;
+
+    if (!may_pass || partition->is_reopening || now_us(partition) < partition->reopen_us) {
+        return;
+    }
+    partition->is_reopening = true;
+    partition->reopen_task.run = reopen;
+    (void)partition_hold(partition);
+    base_executor_post(logstore_store_worker(partition__table_store(partition->table)),
+                       &partition->reopen_task);
+}
+
 /* Why nothing can be done now, or OK. Locked. */
-static enum base_err state_of(const struct partition *partition)
+static enum base_err state_of(struct partition *partition)
 {
     if (partition->closed) {
         return BASE_ERR_CLOSED;
     }
-    if (partition->log == NULL || logstore_log_offline_reason(partition->log) != NULL) {
+    if (partition->log == NULL) {
+        reopen_maybe(partition);
+        return BASE_ERR_OFFLINE;
+    }
+    if (logstore_log_offline_reason(partition->log) != NULL) {
         return BASE_ERR_OFFLINE;
     }
     return BASE_ERR_OK;
@@ -240,6 +301,8 @@ enum base_err partition__open(struct partition *partition, const struct catalog_
 
     base_mutex_lock(&partition->lock);
     partition->log = log;
+    partition->open_err = err;
+    partition->reopen_us = now_us(partition) + REOPEN_US;
     if (log != NULL) {
         partition->high_watermark = partition->high_is_durable ? logstore_log_durable_offset(log)
                                                                : logstore_log_written_offset(log);
@@ -359,9 +422,7 @@ enum logstore_io_state partition_read(struct partition *partition, struct logsto
 {
     base_mutex_lock(&partition->lock);
     /* A log that stopped writing can still be read up to where it is sound. */
-    read->err = partition->closed          ? BASE_ERR_CLOSED
-                : (partition->log == NULL) ? BASE_ERR_OFFLINE
-                                           : BASE_ERR_OK;
+    read->err = partition->closed || partition->log == NULL ? state_of(partition) : BASE_ERR_OK;
     read->chunks_count = 0;
     read->length = 0;
     read->next_offset = read->offset;

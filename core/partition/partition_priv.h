@@ -13,6 +13,9 @@ struct partition {
     int32_t index;
     struct base_mutex lock;
     struct logstore_log *log;  /* owned; NULL while it could not be opened */
+    enum base_err open_err;    /* why not */
+    int64_t reopen_us;         /* not before, monotonic */
+    bool is_reopening;         /* reopen_task is on its way, with a reference */
     bool high_is_durable;      /* HA: the high watermark is the durable end; HT: the written */
     bool closed;               /* the topic was deleted, or the broker stops */
     bool remove_when_released; /* the log goes with the last handle */
@@ -23,13 +26,15 @@ struct partition {
     struct partition_table *table; /* borrowed; outlives all partitions */
     struct base_task log_closed;
     struct base_task remove_task;
+    struct base_task reopen_task;
 };
 
 /* A partition without a log, one reference. NULL when memory is out. */
 struct partition *partition__create(struct partition_table *table,
                                     const struct catalog_topic *topic, int32_t index);
 
-/* Opens the log. An error leaves the partition offline. Worker only. */
+/* Opens the log. An error leaves the partition offline; want of room or memory is tried
+ * again when somebody asks for the partition. Worker only. */
 enum base_err partition__open(struct partition *partition, const struct catalog_topic *topic);
 
 /* Applies a changed topic configuration. */

@@ -1,6 +1,6 @@
 /* All partitions this broker owns, and the life of topics: created, grown, configured,
  * deleted. A topic made here exists in the catalog, and its partitions are open, when
- * the caller is told.
+ * the caller is told. One that has no room on the disk is offline until there is some.
  *
  * Threads: a monitor; every function from any thread unless it says otherwise. */
 #ifndef PARTITION_TABLE_H

@@ -47,6 +47,7 @@ static void create_over(struct broker_admin *admin, struct model_topic *topic)
 {
     if (admin->op.verdict == CATALOG_DONE) {
         check_topic(topic, admin->op.topic);
+        topic->is_made_on_full_disk = admin->client.world->was_full;
         topic->state = MODEL_TOPIC_EXISTS;
         topic->partitions_count = topic->partitions_asked;
     } else { /* nobody knows: the next start tells */
@@ -59,6 +60,7 @@ static void grow_over(struct broker_admin *admin, struct model_topic *topic)
 {
     if (admin->op.verdict == CATALOG_DONE) {
         check_topic(topic, admin->op.topic);
+        topic->is_made_on_full_disk = topic->is_made_on_full_disk || admin->client.world->was_full;
         topic->partitions_count = topic->partitions_asked;
     } else {
         MODEL_CHECK(admin->op.verdict == CATALOG_STORAGE_FAILED);

@@ -4,7 +4,7 @@
 #include "tests/sim/broker_group.h"
 #include "tests/sim/broker_world.h"
 
-enum { SLICE_US = 20000, DRAIN_US_MAX = 120 * 1000000 };
+enum { SLICE_US = 20000, DRAIN_US_MAX = 120 * 1000000, ROOM_US_MAX = 20 * 1000000 };
 
 static void break_connection(struct broker_world *world)
 {
@@ -42,6 +42,14 @@ static void break_all(struct broker_world *world)
     }
 }
 
+static void make_room(struct broker_world *world)
+{
+    if (world->room_us == INT64_MAX) {
+        io_sim_set_full(world->harness.sim, false);
+        world->room_us = broker_world_now_us(world) + ROOM_US_MAX;
+    }
+}
+
 static void drain(struct broker_world *world)
 {
     int64_t end_us = broker_world_now_us(world) + DRAIN_US_MAX;
@@ -49,7 +57,7 @@ static void drain(struct broker_world *world)
     while (world->open_count > 0) {
         MODEL_CHECK(broker_world_now_us(world) < end_us); /* every request has an answer */
         if (broker_world_now_us(world) > end_us - DRAIN_US_MAX / 2) {
-            io_sim_set_full(world->harness.sim, false); /* what was accepted waits for room */
+            make_room(world); /* what was accepted waits for it */
         }
         sim_scheduler_advance(world->harness.scheduler, SLICE_US);
     }
@@ -164,6 +172,10 @@ void broker_faults_restart(struct broker_world *world, enum broker_stop stop, bo
     start(world, &is_power_cut);
     world->sync_may_fail = false;
     world->was_full = false;
+    world->room_us = 0;
+    for (uint32_t i = 0; i < world->model.topics_count; i++) {
+        world->model.topics[i].is_made_on_full_disk = false;
+    }
     check_topics(world);
     for (uint32_t i = 0; i < MODEL_GROUPS; i++) {
         broker_group_restarted(world->groups[i]);
@@ -188,6 +200,7 @@ static void plan(struct broker_world *world)
     case 3:
         io_sim_set_full(sim, true);
         world->was_full = true;
+        world->room_us = INT64_MAX;
         break;
     case 4:
         io_sim_set_sync_us(sim, (int64_t)broker_world_pick(world, 3 * WORLD_SECOND));
@@ -205,7 +218,7 @@ static void plan(struct broker_world *world)
         break;
     case 9:
     case 10:
-        io_sim_set_full(sim, false);
+        make_room(world);
         io_sim_set_sync_us(sim, 0);
         break;
     default:

@@ -66,7 +66,8 @@ struct model_topic {
     enum model_topic_state state;
     bool is_ha;
     bool has_retention;
-    int32_t partitions_count; /* acknowledged */
+    bool is_made_on_full_disk; /* some of its partitions */
+    int32_t partitions_count;  /* acknowledged */
     int32_t partitions_asked;
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
 };

@@ -93,7 +93,9 @@ void broker_world_check_err(struct broker_world *world, uint32_t topic, enum bas
     bool may_be_offline = world->sync_may_fail || io_sim_has_crashed(world->harness.sim);
 
     if (err == BASE_ERR_OFFLINE || err == BASE_ERR_IO) {
-        MODEL_CHECK(may_be_offline); /* partitions stop for a reason */
+        /* Partitions stop for a reason; one that was made without room is not there yet. */
+        MODEL_CHECK(may_be_offline || (world->model.topics[topic].is_made_on_full_disk &&
+                                       broker_world_now_us(world) < world->room_us));
     } else if (err == BASE_ERR_CLOSED) {
         MODEL_CHECK(may_be_offline || world->model.topics[topic].state != MODEL_TOPIC_EXISTS);
     } else if (err == BASE_ERR_NO_SPACE) {

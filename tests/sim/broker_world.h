@@ -32,6 +32,7 @@ struct broker_world {
     bool is_ending;        /* clients start nothing new */
     bool sync_may_fail;    /* a failing sync was planned in this life of the broker */
     bool was_full;         /* the disk was full at some time in this life */
+    int64_t room_us;       /* by when what waits for room on the disk must have got it */
     uint32_t open_count;   /* requests under way that must end before the broker stops */
     uint32_t parked_count; /* joins and syncs under way: the stop ends them */
     int64_t think_us_max;  /* how long clients think */

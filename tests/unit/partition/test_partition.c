@@ -443,6 +443,39 @@ static void growing_adds_partitions_and_keeps_the_old(void **state)
     partition_release(&bench.partition);
 }
 
+static void a_partition_made_on_a_full_disk_works_when_there_is_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct bench bench = bench_of(fixture, CATALOG_KAFKA_HA);
+    struct base_uuid id = partition_topic_id(bench.partition);
+    struct topic_wait wait = {.op = {.executor = fixture->loop, .task = {.run = op_done}}};
+    struct append_wait append_wait;
+    struct partition_offsets offsets;
+
+    partition_release(&bench.partition);
+    partition_grow_topic(fixture->table, id, 2, &wait.op);
+    io_sim_set_full(fixture->sim, true); /* the catalog has its record already */
+    assert_int_equal(finish_op(fixture, &wait), CATALOG_DONE);
+    bench.partition = partition_table_get(fixture->table, id, 1);
+    assert_non_null(bench.partition);
+    append(&bench, "refused", PARTITION_ACK_ALL, &append_wait);
+    assert_int_equal(append_wait.err, BASE_ERR_OFFLINE);
+    sim_scheduler_advance(fixture->scheduler, 2 * SYNC_US);
+    partition_offsets(bench.partition, &offsets); /* tries, and it is still full */
+    assert_int_equal(offsets.err, BASE_ERR_OFFLINE);
+    io_sim_set_full(fixture->sim, false);
+    sim_scheduler_advance(fixture->scheduler, 2 * SYNC_US);
+    partition_offsets(bench.partition, &offsets);
+    sim_scheduler_advance(fixture->scheduler, SYNC_US);
+    partition_offsets(bench.partition, &offsets);
+    assert_int_equal(offsets.err, BASE_ERR_OK);
+    append(&bench, "taken", PARTITION_ACK_ALL, &append_wait);
+    wait_append(&bench, &append_wait);
+    assert_int_equal(append_wait.waiter.err, BASE_ERR_OK);
+    assert_int_equal(high_watermark(&bench), 1);
+    partition_release(&bench.partition);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -459,6 +492,7 @@ int main(void)
         TEST(trim_moves_the_start_and_not_beyond_the_high_watermark),
         TEST(deleting_a_topic_ends_waits_and_removes_its_log),
         TEST(growing_adds_partitions_and_keeps_the_old),
+        TEST(a_partition_made_on_a_full_disk_works_when_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
