@@ -1,8 +1,8 @@
 /* What the parts of the load generator share: options and the end of the program.
  *
  * A tool, not a server: whatever goes wrong ends it with one line on stderr. */
-#ifndef BENCH_H
-#define BENCH_H
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
 
 #include <stdint.h>
 #include <sys/types.h>

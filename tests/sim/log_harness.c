@@ -170,7 +170,7 @@ struct base_chunk log_harness_make(struct log_harness *harness,
 }
 
 enum base_err log_harness_append_chunk(struct log_harness *harness, const struct base_chunk *chunk,
-                                  struct logstore_appended *out)
+                                       struct logstore_appended *out)
 {
     struct logstore_batch batch;
     enum base_err err =
