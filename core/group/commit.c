@@ -1,4 +1,6 @@
 /* OffsetCommit, OffsetDelete and DeleteGroups. */
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/group/coordinator_priv.h"
@@ -52,6 +54,32 @@ static void unprepare(struct group *group, struct group_commit *commit)
     }
 }
 
+/* A topic that is gone, since the caller looked, gets an id that no topic has. */
+static struct base_uuid id_of(const struct catalog_view *view, struct base_slice name)
+{
+    const struct catalog_topic *topic = catalog_view_topic(view, name);
+    struct base_uuid none;
+
+    memset(none.bytes, 0xff, sizeof none.bytes);
+    return topic == NULL ? none : topic->id;
+}
+
+/* Which topics the names stand for now: one that is made later under the same name has
+ * nothing to do with these offsets. */
+static void resolve(const struct group *group, struct group_commit *commit)
+{
+    struct catalog *catalog = group->coordinator->options.catalog;
+    struct catalog_view *view = catalog == NULL ? NULL : catalog_view(catalog);
+
+    for (uint32_t i = 0; i < commit->items_count; i++) {
+        struct group_commit_item *item = &commit->items[i];
+        item->topic_id = view == NULL ? (struct base_uuid){0} : id_of(view, item->topic);
+    }
+    if (view != NULL) {
+        catalog_view_release(&view);
+    }
+}
+
 /* Everything that takes memory is done before the log knows of it. */
 static enum group_verdict prepare(struct group *group, struct group_commit *commit,
                                   struct group_batch *batch)
@@ -100,6 +128,7 @@ static enum group_verdict append_commit(struct group *group, struct group_commit
 {
     struct group_batch batch;
 
+    resolve(group, commit);
     group__batch_init(&batch, group__now_ms(group));
     enum group_verdict verdict = prepare(group, commit, &batch);
     if (verdict == GROUP_OK && batch.records_count > 0) {

@@ -58,7 +58,9 @@ static bool pick_expired(void *context, struct group *group, struct group_offset
         return true;
     }
     look_at_topic(group, entry->topic, picked);
-    if (!picked->topic_exists || is_expired(group, entry, picked)) {
+    if (!picked->topic_exists ||
+        group__offset_is_stale(picked->view, entry->topic->name, entry->visible) ||
+        is_expired(group, entry, picked)) {
         picked->entries[picked->count++] = entry;
     }
     return true;
@@ -69,7 +71,13 @@ static bool pick_topic(void *context, struct group *group, struct group_offset_e
     struct picked *picked = context;
 
     (void)group;
-    if (base_slice_equal(entry->topic->name, picked->topic) && entry->appended != NULL) {
+    if (!base_slice_equal(entry->topic->name, picked->topic) || entry->appended == NULL) {
+        return true;
+    }
+    /* There may be another topic of that name by now, with offsets of its own. */
+    bool has_successor =
+        picked->view != NULL && catalog_view_topic(picked->view, picked->topic) != NULL;
+    if (!has_successor || group__offset_is_stale(picked->view, picked->topic, entry->appended)) {
         picked->entries[picked->count++] = entry;
     }
     return true;
@@ -163,8 +171,14 @@ static void remove_topic(struct group_walk *walk, struct group *group)
         picked.entries =
             base_alloc_array(group->entries_count, sizeof(struct group_offset_entry *));
         if (picked.entries != NULL) { /* otherwise the next sweep finds the topic gone */
+            if (group->coordinator->options.catalog != NULL) {
+                picked.view = catalog_view(group->coordinator->options.catalog);
+            }
             group__entries_each(group, pick_topic, &picked);
             group__remove_entries(group, picked.entries, picked.count);
+            if (picked.view != NULL) {
+                catalog_view_release(&picked.view);
+            }
             base_free(picked.entries);
         }
     }

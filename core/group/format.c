@@ -1,9 +1,12 @@
 /* Encoding and decoding of what is in __consumer_offsets. */
 #include "core/group/format_priv.h"
 
+#include <string.h>
+
 #include "core/base/assert.h"
 #include "core/group/coordinator.h"
 #include "core/group/offsets_priv.h"
+#include "logstore/records.h"
 
 enum {
     KEY_VERSION_OFFSET_OLD = 0, /* same layout as 1 */
@@ -15,6 +18,8 @@ enum {
     MEMBER_SIZE_MIN = 4 * 2 + 2 * 4 + 2 * 4,
     KEY_SIZE_MAX = 3 * (INT16_MAX + 2) + 8,
 };
+
+#define HEADER_TOPIC_ID "dms.topic_id"
 
 static void write_string(struct base_writer *writer, struct base_slice text)
 {
@@ -91,7 +96,8 @@ static struct base_slice written(const struct base_writer *writer)
     return base_slice_of(writer->buffer == NULL ? NULL : writer->buffer->data, writer->length);
 }
 
-static void add(struct group_batch *batch, struct base_slice value)
+static void add(struct group_batch *batch, struct base_slice value,
+                const struct logstore_header *header)
 {
     batch->records_count++; /* also one that failed: finish() must not be skipped then */
     if (batch->key.err || batch->value.err) {
@@ -99,7 +105,12 @@ static void add(struct group_batch *batch, struct base_slice value)
         return;
     }
     struct logstore_record_input input = {
-        .timestamp_ms = batch->now_ms, .key = written(&batch->key), .value = value};
+        .timestamp_ms = batch->now_ms,
+        .key = written(&batch->key),
+        .value = value,
+        .headers = header,
+        .headers_count = header == NULL ? 0 : 1,
+    };
     logstore_records_builder_add(&batch->builder, &input);
 }
 
@@ -120,7 +131,15 @@ void group__batch_add_offset(struct group_batch *batch, struct base_slice group_
         write_string(&batch->value, base_slice_of(offset->metadata, offset->metadata_length));
         base_writer_int64(&batch->value, offset->commit_ms);
     }
-    add(batch, offset == NULL ? base_slice_of(NULL, 0) : written(&batch->value));
+    if (offset == NULL) {
+        add(batch, base_slice_of(NULL, 0), NULL);
+        return;
+    }
+    const struct logstore_header header = {
+        .key = base_slice_text(HEADER_TOPIC_ID),
+        .value = base_slice_of(offset->topic_id.bytes, BASE_UUID_SIZE),
+    };
+    add(batch, written(&batch->value), base_uuid_is_zero(offset->topic_id) ? NULL : &header);
 }
 
 void group__batch_add_group(struct group_batch *batch, struct base_slice group_id,
@@ -129,7 +148,7 @@ void group__batch_add_group(struct group_batch *batch, struct base_slice group_i
     base_writer_reset(&batch->key);
     base_writer_int16(&batch->key, KEY_VERSION_GROUP);
     write_string(&batch->key, group_id);
-    add(batch, value);
+    add(batch, value, NULL);
 }
 
 enum base_err group__batch_finish(struct group_batch *batch, struct base_chunk *chunk)
@@ -198,12 +217,18 @@ enum base_err group__decode_key(struct base_slice bytes, struct group_key *out)
     return base_reader_finish(&reader);
 }
 
-enum base_err group__decode_offset(struct base_slice bytes, struct group_commit_item *item,
-                                   int64_t *commit_ms)
+enum base_err group__decode_offset(const struct logstore_record *record,
+                                   struct group_commit_item *item, int64_t *commit_ms)
 {
     struct base_reader reader;
+    struct base_slice topic_id;
 
-    base_reader_init(&reader, bytes.data, bytes.length);
+    item->topic_id = (struct base_uuid){0};
+    if (logstore_record_header(record, HEADER_TOPIC_ID, &topic_id) &&
+        topic_id.length == BASE_UUID_SIZE) {
+        memcpy(item->topic_id.bytes, topic_id.data, BASE_UUID_SIZE);
+    }
+    base_reader_init(&reader, record->value.data, record->value.length);
     if (base_reader_int16(&reader) != VALUE_VERSION_OFFSET) {
         return BASE_ERR_UNSUPPORTED;
     }

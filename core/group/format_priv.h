@@ -3,6 +3,8 @@
  *   key   0, 1  group, topic, partition   value 3  offset, leader epoch, metadata, time
  *   key   2     group                     value 3  protocol type, generation, ..., members
  *
+ * An offset has the topic's id in a header, so that one committed for a topic that was deleted
+ * is not taken for that of another which was given its name.
  * All integers big-endian, strings with a 16-bit and bytes with a 32-bit length, -1 = null. */
 #ifndef GROUP_FORMAT_PRIV_H
 #define GROUP_FORMAT_PRIV_H
@@ -52,9 +54,11 @@ struct group_key {
 /* UNSUPPORTED for a key of a version that we do not know: to be skipped. */
 BASE_MUST_USE enum base_err group__decode_key(struct base_slice bytes, struct group_key *out);
 
-/* Fills in offset, leader_epoch, metadata of item. */
-BASE_MUST_USE enum base_err
-group__decode_offset(struct base_slice bytes, struct group_commit_item *item, int64_t *commit_ms);
+/* Fills in offset, leader_epoch, metadata and topic_id of item. */
+struct logstore_record;
+BASE_MUST_USE enum base_err group__decode_offset(const struct logstore_record *record,
+                                                 struct group_commit_item *item,
+                                                 int64_t *commit_ms);
 
 struct group_value {
     struct base_slice protocol_type;

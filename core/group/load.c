@@ -27,12 +27,12 @@ struct reading {
 };
 
 static enum base_err load_offset(struct group *group, const struct group_key *key,
-                                 struct base_slice value)
+                                 const struct logstore_record *record)
 {
     struct group_commit_item item = {.topic = key->topic, .partition = key->partition};
     int64_t commit_ms = 0;
 
-    if (value.data == NULL) {
+    if (record->value.data == NULL) {
         struct group_offset_entry *entry = group__entry_find(group, key->topic, key->partition);
         if (entry != NULL) {
             group__entry_set_appended(entry, NULL);
@@ -41,7 +41,7 @@ static enum base_err load_offset(struct group *group, const struct group_key *ke
         }
         return BASE_ERR_OK;
     }
-    enum base_err err = group__decode_offset(value, &item, &commit_ms);
+    enum base_err err = group__decode_offset(record, &item, &commit_ms);
     if (err) {
         return BASE_ERR_CORRUPT;
     }
@@ -92,8 +92,7 @@ static enum base_err load_record(void *context, const struct logstore_record *re
         return verdict == GROUP_OUT_OF_MEMORY ? BASE_ERR_NOMEM : BASE_ERR_CORRUPT;
     }
     group__lock(group, NULL);
-    err =
-        key.is_offset ? load_offset(group, &key, record->value) : load_group(group, record->value);
+    err = key.is_offset ? load_offset(group, &key, record) : load_group(group, record->value);
     group__exit(&group);
     return err;
 }

@@ -40,12 +40,37 @@ struct group_offset *group__offset_make(const struct group_commit_item *item, in
     offset->offset = item->offset;
     offset->leader_epoch = item->leader_epoch;
     offset->commit_ms = commit_ms;
+    offset->topic_id = item->topic_id;
     offset->metadata_length = item->metadata.length;
     if (item->metadata.length > 0) {
         memcpy(offset->metadata, item->metadata.data, item->metadata.length);
     }
     offset->metadata[item->metadata.length] = '\0';
     return offset;
+}
+
+bool group__offset_is_stale(const struct catalog_view *view, struct base_slice topic,
+                            const struct group_offset *offset)
+{
+    if (view == NULL || base_uuid_is_zero(offset->topic_id)) {
+        return false;
+    }
+    const struct catalog_topic *now = catalog_view_topic(view, topic);
+    return now != NULL && !base_uuid_equal(now->id, offset->topic_id);
+}
+
+/* What exists; NULL where there is no catalog. To be released. */
+static struct catalog_view *view_of(const struct group_coordinator *coordinator)
+{
+    struct catalog *catalog = coordinator->options.catalog;
+    return catalog == NULL ? NULL : catalog_view(catalog);
+}
+
+static void release_view(struct catalog_view *view)
+{
+    if (view != NULL) {
+        catalog_view_release(&view);
+    }
 }
 
 /* Index of the first entry whose partition is not less. */
@@ -255,13 +280,16 @@ enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
     if (group == NULL) {
         return verdict == GROUP_NOT_FOUND ? GROUP_OK : verdict;
     }
+    struct catalog_view *view = view_of(coordinator);
     for (uint32_t i = 0; i < items_count; i++) {
         const struct group_offset_entry *entry =
             group__entry_find(group, items[i].topic, items[i].partition);
-        if (entry != NULL && entry->visible != NULL) {
+        if (entry != NULL && entry->visible != NULL &&
+            !group__offset_is_stale(view, items[i].topic, entry->visible)) {
             items[i].offset = group_offset_hold(entry->visible);
         }
     }
+    release_view(view);
     group__exit(&group);
     return GROUP_OK;
 }
@@ -269,6 +297,7 @@ enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
 struct show {
     group_offsets_visit *visit;
     void *context;
+    struct catalog_view *view;
 };
 
 static bool show_topic(void *context, struct base_slice name, void *value)
@@ -278,7 +307,7 @@ static bool show_topic(void *context, struct base_slice name, void *value)
 
     for (uint32_t i = 0; i < topic->entries_count; i++) {
         struct group_offset_entry *entry = topic->entries[i];
-        if (entry->visible != NULL &&
+        if (entry->visible != NULL && !group__offset_is_stale(show->view, name, entry->visible) &&
             !show->visit(show->context, name, entry->partition, entry->visible)) {
             return false;
         }
@@ -297,7 +326,9 @@ enum group_verdict group_offsets_each(struct group_coordinator *coordinator,
     if (group == NULL) {
         return verdict == GROUP_NOT_FOUND ? GROUP_OK : verdict;
     }
+    show.view = view_of(coordinator);
     base_map_each(group->topics, show_topic, &show);
+    release_view(show.view);
     group__exit(&group);
     return GROUP_OK;
 }

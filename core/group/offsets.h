@@ -8,6 +8,7 @@
 #include "core/base/executor.h"
 #include "core/base/list.h"
 #include "core/base/slice.h"
+#include "core/base/uuid.h"
 #include "core/group/group.h"
 #include "core/group/verdict.h"
 #include "core/partition/partition.h"
@@ -18,8 +19,9 @@ enum { GROUP_OFFSET_METADATA_SIZE_MAX = 4096 }; /* offset.metadata.max.bytes */
 struct group_offset {
     atomic_uint references;
     int64_t offset;
-    int32_t leader_epoch; /* -1 none */
-    int64_t commit_ms;    /* wall clock */
+    int32_t leader_epoch;      /* -1 none */
+    int64_t commit_ms;         /* wall clock */
+    struct base_uuid topic_id; /* that the name stood for; zero: not known */
     size_t metadata_length;
     char metadata[]; /* NUL-terminated behind its length */
 };
@@ -46,6 +48,7 @@ struct group_commit_item {
     /* the group's own */
     struct group_offset_entry *entry;
     struct group_offset *value;
+    struct base_uuid topic_id;
 };
 
 /* A change on its way to the log; the group's own. */

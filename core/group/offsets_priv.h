@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "core/catalog/view.h"
 #include "core/group/group_priv.h"
 #include "core/group/offsets.h"
 
@@ -24,6 +25,11 @@ struct group_offset_entry {
 
 /* NULL when memory is out. */
 struct group_offset *group__offset_make(const struct group_commit_item *item, int64_t commit_ms);
+
+/* True when a topic of that name exists in view and offset was committed for another, which
+ * was deleted. view may be NULL: never. */
+bool group__offset_is_stale(const struct catalog_view *view, struct base_slice topic,
+                            const struct group_offset *offset);
 
 struct group_offset_entry *group__entry_find(struct group *group, struct base_slice topic,
                                              int32_t partition);

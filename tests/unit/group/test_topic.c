@@ -255,6 +255,36 @@ static void offsets_of_a_deleted_topic_are_forgotten(void **state)
     assert_int_equal(offset_of(fixture, "g", "u"), 2);
 }
 
+static void a_topic_made_again_has_no_offsets(void **state)
+{
+    struct fixture *fixture = *state;
+    struct base_uuid id = create_topic(fixture, "t");
+    struct topic_wait wait = {.op = {.executor = fixture->loop, .task.run = topic_done}};
+
+    assert_int_equal(commit(fixture, "g", "t", 7), GROUP_OK);
+    /* The catalog has the deletion; that of the offset finds no room any more. */
+    partition_delete_topic(fixture->table, id, &wait.op);
+    io_sim_set_full(fixture->sim, true);
+    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    assert_int_equal(wait.op.verdict, CATALOG_DONE);
+    catalog_topic_release(&wait.op.topic);
+    sim_scheduler_advance(fixture->scheduler, 1000000);
+    io_sim_set_full(fixture->sim, false);
+    sim_scheduler_advance(fixture->scheduler, 1000000);
+    (void)create_topic(fixture, "t");
+    assert_int_equal(offset_of(fixture, "g", "t"), -1);
+    close_all(fixture);
+    open_all(fixture);
+    assert_int_equal(offset_of(fixture, "g", "t"), -1);
+    sim_scheduler_advance(fixture->scheduler, 1000000);
+    assert_int_equal(offset_of(fixture, "g", "t"), -1);
+    assert_int_equal(commit(fixture, "g", "t", 3), GROUP_OK);
+    assert_int_equal(offset_of(fixture, "g", "t"), 3);
+    close_all(fixture);
+    open_all(fixture);
+    assert_int_equal(offset_of(fixture, "g", "t"), 3);
+}
+
 static void snapshot_moves_the_start_of_the_partition(void **state)
 {
     struct fixture *fixture = *state;
@@ -288,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(committed_offsets_survive_a_power_cut),
         T(offsets_of_a_deleted_topic_are_forgotten),
+        T(a_topic_made_again_has_no_offsets),
         T(snapshot_moves_the_start_of_the_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
