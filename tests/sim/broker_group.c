@@ -10,6 +10,8 @@
 #include "core/base/assert.h"
 #include "core/base/list.h"
 
+enum { RETRY_US = 100000 };
+
 static struct base_slice instance_of(const struct broker_member *member)
 {
     return base_slice_text(member->instance_id[0] != '\0' ? member->instance_id : NULL);
@@ -37,6 +39,7 @@ static void check_trouble(struct broker_member *member, enum group_verdict verdi
     MODEL_CHECK(verdict == GROUP_STORAGE_FAILED || verdict == GROUP_CLOSING ||
                 verdict == GROUP_NOT_READY);
     MODEL_CHECK(has_reason);
+    member->retry_us = broker_world_now_us(world) + RETRY_US;
 }
 
 /* Sync. */
@@ -290,7 +293,7 @@ static void act(struct broker_client *client)
     }
     switch (member->state) {
     case MEMBER_OUT:
-        if (!member->commit_pending) {
+        if (!member->commit_pending && broker_world_now_us(world) >= member->retry_us) {
             start_join(member);
         }
         break;
@@ -371,6 +374,7 @@ bool broker_group_is_settled(struct broker_group *group)
 {
     struct broker_world *world = group->world;
     const struct broker_member *leader = NULL;
+    bool has_old_static = false;
     struct base_arena arena;
     struct group_description description;
 
@@ -385,9 +389,13 @@ bool broker_group_is_settled(struct broker_group *group)
         is_stable = is_stable && member->state == MEMBER_STABLE &&
                     member->generation == group->members[0].generation;
         leader = member->is_leader ? member : leader;
+        has_old_static =
+            has_old_static || (member->instance_id[0] != '\0' && !member->supports_skip_assignment);
     }
-    return is_stable && leader != NULL &&
-           leader->topics_seen == broker_share_topics(world, (1u << MODEL_NAMES) - 1);
+    if (leader == NULL) { /* its instance came back before v9 could tell it to lead (KIP-814) */
+        return is_stable && has_old_static;
+    }
+    return is_stable && leader->topics_seen == broker_share_topics(world, (1u << MODEL_NAMES) - 1);
 }
 
 void broker_group_verify(struct broker_group *group)

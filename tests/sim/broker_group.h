@@ -45,6 +45,7 @@ struct broker_member {
     int32_t generation;
     bool is_leader;
     int64_t asleep_until_us; /* it does nothing, as if its machine had stopped */
+    int64_t retry_us;        /* no join before, after trouble that passes */
     int64_t heartbeat_us;    /* the next one */
     unsigned topics_seen;    /* partitions of what it leads, to notice a change */
     struct broker_share share;
