@@ -597,6 +597,16 @@ static void start_broker(struct world *world)
     world->life++;
 }
 
+static void end_life(struct world *world)
+{
+    queue_harness_stop(&world->harness);
+    CHECK(world, base_list_is_empty(&world->consumes));
+    for (uint32_t i = 0; i < QUEUES * GROUPS; i++) {
+        crash_views(world, &world->queues[i / GROUPS].groups[i % GROUPS]);
+    }
+    start_broker(world);
+}
+
 static void crash(struct world *world)
 {
     struct queue_harness *harness = &world->harness;
@@ -605,19 +615,33 @@ static void crash(struct world *world)
     io_sim_set_full(harness->sim, false);
     sim_scheduler_advance(harness->scheduler, 3 * QUEUE_HARNESS_SECOND); /* disk full: retried */
     CHECK(world, world->open_count == 0); /* everybody was answered */
-    queue_harness_stop(harness);
-    CHECK(world, base_list_is_empty(&world->consumes));
-    for (uint32_t i = 0; i < QUEUES * GROUPS; i++) {
-        crash_views(world, &world->queues[i / GROUPS].groups[i % GROUPS]);
-    }
     world->crashes_count++;
-    start_broker(world);
+    end_life(world);
 }
 
 /* A sync that failed stops a partition for good. */
 static bool is_offline(struct world *world)
 {
     return partition_table_offline_count(world->harness.table) > 0;
+}
+
+/* Stops and starts the broker in good order, consumes still waiting. Until everything is
+ * answered it may crash; then that is what happened. */
+static void restart_in_order(struct world *world)
+{
+    struct queue_harness *harness = &world->harness;
+
+    io_sim_set_full(harness->sim, false);
+    sim_scheduler_run(harness->scheduler);
+    for (unsigned i = 0; i < 100 && world->open_count > 0; i++) {
+        sim_scheduler_advance(harness->scheduler, 50000);
+    }
+    if (io_sim_has_crashed(harness->sim) || is_offline(world)) {
+        crash(world);
+        return;
+    }
+    CHECK(world, world->open_count == 0);
+    end_life(world);
 }
 
 static struct group *random_group(struct world *world)
@@ -666,6 +690,8 @@ static void step(struct world *world)
             io_sim_crash_at(harness->sim, pick(world, 60));
         } else if (pick(world, 20) == 0) {
             io_sim_fail_sync_at(harness->sim, pick(world, 10));
+        } else if (pick(world, 20) == 0) {
+            restart_in_order(world);
         }
         break;
     default:
