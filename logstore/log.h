@@ -40,7 +40,8 @@ struct logstore_log_config {
     bool retention_exact;           /* log start follows retention_ms message by message (DMS) */
     bool durable;                   /* HA: sync right after every append; HT: in the background */
     int64_t flush_interval_ms;      /* HT: longest time written data stays unsynced; 1000 */
-    uint64_t flush_bytes;           /* HT: most written and unsynced bytes; 64 MiB */
+    uint64_t flush_bytes;           /* HT: written and unsynced bytes that start a sync; 64 MiB, but
+                                     * never more than an eighth of a segment */
     uint32_t index_interval_bytes;  /* one index entry every so many bytes; 4096 */
     int64_t producer_expiration_ms; /* idle producer state is forgotten; 1 day */
 };
@@ -74,7 +75,8 @@ BASE_MUST_USE enum base_err logstore_log_open(const struct logstore_log_options 
 /* Ends what is under way, and with `checkpoint` makes the log durable and leaves a
  * checkpoint that spares the next open its scan. Then frees the log and posts `closed`
  * to executor. Not locked. Nobody may use the log from this call on; on_progress is not
- * called any more. Reads, lookups and trims that are under way are answered first. */
+ * called any more. (A few KiB without a checkpoint are left to the next open: many small
+ * logs close quickly.) Reads, lookups and trims that are under way are answered first. */
 void logstore_log_close(struct logstore_log *log, bool checkpoint, struct base_executor *executor,
                         struct base_task *closed);
 

@@ -227,6 +227,7 @@ static void publish(struct logstore_log *log, struct logstore_segment *segment)
     log->segments_count++;
     log->durable = logstore__written_mark(log);
     log->checkpoint_bytes = 0;
+    log->covered_bytes = 0;
     log->roll_wanted = false;
     logstore__set_roll_due(log);
     logstore__store_segment_used(log->store, sealed);

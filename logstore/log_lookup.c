@@ -41,14 +41,14 @@ static void note(struct search *search, const struct logstore_batch *batch, uint
     }
 }
 
-/* Looks at headers from position on. Not locked. */
-static enum base_err scan_headers(struct search *search, struct logstore_object *object,
-                                  uint64_t position, uint64_t end)
+/* Looks at the headers in a range. *position: where it went wrong. Not locked. */
+static enum base_err scan_headers(struct search *search, const struct logstore__range *range,
+                                  uint64_t *position)
 {
     struct logstore_scan scan;
     struct logstore_batch batch;
 
-    logstore_scan_init(&scan, object, position, end, false);
+    logstore__range_scan(range, &scan);
     enum base_err err = logstore_scan_next(&scan, &batch, NULL);
     while (err == BASE_ERR_OK && batch.base_offset < search->limit_offset &&
            (search->from_ms == LOGSTORE_LOOKUP_MAX || !search->hit.is_found)) {
@@ -57,6 +57,7 @@ static enum base_err scan_headers(struct search *search, struct logstore_object 
         }
         err = logstore_scan_next(&scan, &batch, NULL);
     }
+    *position = scan.position;
     logstore_scan_fini(&scan);
     if (err == BASE_ERR_NOT_FOUND) {
         return BASE_ERR_OK;
@@ -131,10 +132,14 @@ static enum base_err search_segment(struct logstore_log *log, struct logstore_se
         return BASE_ERR_OK; /* nothing in here can be it */
     }
     struct logstore_index_entry entry = logstore_index_find_timestamp(&segment->index, least_ms);
-    uint64_t end = segment->size_bytes;
+    struct logstore__range range = logstore__range_from(log, segment, entry, false);
+    uint64_t position = 0;
     base_mutex_unlock(log->lock);
-    err = scan_headers(search, segment->object, entry.position, end);
+    err = scan_headers(search, &range, &position);
     base_mutex_lock(log->lock);
+    if (err == BASE_ERR_CORRUPT) {
+        logstore__offline(log, segment, position, "batch header is damaged", err);
+    }
     return err;
 }
 

@@ -26,6 +26,7 @@ enum {
     LOGSTORE__PENDING_BYTES_MAX = 64 << 20,  /* accepted and not yet written */
     LOGSTORE__APPEND_BYTES_MAX = 1 << 20,    /* in one append of the io */
     LOGSTORE__CHECKPOINT_BYTES = 16 << 20,   /* between checkpoints of the active segment */
+    LOGSTORE__CLOSE_BYTES = 64 << 10,        /* so few to scan are not worth one at close */
     LOGSTORE__RETRY_US = 1000000,            /* after NO_SPACE in the background */
     LOGSTORE__TAIL_IDLE_US = 10000000,       /* then a log gives its tail back */
     LOGSTORE__OBJECT_IDLE_US = 60000000,     /* then the active object is closed */
@@ -100,6 +101,7 @@ struct logstore_log {
     struct logstore__mark durable;
     struct logstore__mark syncing; /* becomes durable when the sync in flight ends */
     uint64_t unsynced_bytes;
+    uint64_t covered_bytes;    /* of the active segment, by its checkpoint on disk */
     uint64_t checkpoint_bytes; /* of the active segment, when its last checkpoint was asked for */
 
     /* Segments, oldest first; the last one is active. */
@@ -203,6 +205,23 @@ void logstore__on_synced(struct logstore_io_op *op);
 
 /* log_segments.c */
 
+/* A range of a segment's batches whose headers are to be walked. */
+struct logstore__range {
+    struct logstore_object *object; /* borrowed; of a pinned segment */
+    uint64_t position;              /* of the batch at offset_min or behind it */
+    uint64_t end;
+    int64_t offset_min;
+    int64_t offset_max;
+};
+
+/* From an index entry to the end of what is written, or durable. */
+struct logstore__range logstore__range_from(const struct logstore_log *log,
+                                            const struct logstore_segment *segment,
+                                            struct logstore_index_entry entry, bool durable_only);
+
+struct logstore_scan;
+void logstore__range_scan(const struct logstore__range *range, struct logstore_scan *scan);
+
 /* Index of the segment that holds offset, which is at least that of the first one. */
 uint32_t logstore__find_segment(const struct logstore_log *log, int64_t offset);
 
@@ -263,6 +282,9 @@ void logstore__checkpoint_wait(struct logstore_log *log);
 
 /* Makes the start durable and answers trims, for close. Not locked, worker. */
 void logstore__head_wait(struct logstore_log *log);
+
+/* Writes "durable", lazily: all that is written is on disk. Worker; nobody appends. */
+void logstore__durable_note(struct logstore_log *log);
 
 /* Encodes and decodes the objects "head" and "durable". */
 void logstore__head_encode(uint8_t head[LOGSTORE__HEAD_SIZE], int64_t start_offset);

@@ -34,6 +34,7 @@ struct read_job {
     int64_t offset;          /* looked for; behind read->offset after a gap */
     int64_t limit_offset;    /* no batch that starts at or behind it */
     uint64_t limit_position; /* nothing of the segment is read at or behind it */
+    int64_t offset_min;      /* of the batch at position: a lower one is damage */
     int64_t end_offset;      /* of the batch at limit_position, or of the next segment */
     bool limit_is_exact;     /* all batches in front of limit_position are in the limit */
     uint64_t position;       /* of the batch to look at next */
@@ -157,7 +158,9 @@ static enum look look(struct read_job *job, struct logstore_batch *batch)
     size_t at = (size_t)(job->position - job->block_position);
     enum base_err err = logstore_batch_peek(job->block + at, job->block_length - at, batch, NULL);
     if ((err != BASE_ERR_OK && batch->size_bytes == 0) ||
-        batch->size_bytes > job->limit_position - job->position) {
+        batch->size_bytes > job->limit_position - job->position ||
+        batch->base_offset < job->offset_min ||
+        logstore_batch_next_offset(batch) > job->end_offset) {
         set_damaged(job);
         return LOOK_ENDED;
     }
@@ -182,6 +185,7 @@ static void aim(struct read_job *job, uint32_t index)
     struct logstore_index_entry entry =
         logstore_index_find_offset(&segment->index, (uint64_t)(job->offset - segment->base_offset));
     job->position = entry.position;
+    job->offset_min = segment->base_offset + entry.relative_offset;
     job->block_length = 0;
     job->step = STEP_START;
 }
@@ -260,6 +264,7 @@ static void jump_ahead(struct read_job *job)
     /* Less than the budget by a little is not worth a walk, less by much is. */
     if (job->to - job->from < bytes_max / 2) {
         job->position = job->to;
+        job->offset_min = job->next_offset;
         job->step = STEP_END;
     }
 }
@@ -280,6 +285,7 @@ static bool run_start(struct read_job *job)
     }
     if (logstore_batch_next_offset(&batch) <= job->offset) {
         job->position += batch.size_bytes;
+        job->offset_min = logstore_batch_next_offset(&batch);
         return true;
     }
     if (batch.base_offset >= job->limit_offset ||
@@ -314,6 +320,7 @@ static bool run_end(struct read_job *job)
     job->position += batch.size_bytes;
     job->to = job->position;
     job->next_offset = logstore_batch_next_offset(&batch);
+    job->offset_min = job->next_offset;
     return true;
 }
 

@@ -147,11 +147,14 @@ static enum base_err read_durable(struct recovery *recovery)
     logstore__object_name(name, log, "durable");
     enum base_err err = log->io->ops->get(log->io, name, SMALL_OBJECT_SIZE_MAX, &content, &length);
     if (err == BASE_ERR_OK) {
-        /* Written lazily: torn or old is no damage. */
-        if (logstore__durable_decode(base_slice_of(content->data, length), &base_offset,
-                                     &position) &&
-            base_offset == logstore__active(log)->base_offset) {
+        /* Written lazily: torn or old is no damage. But a segment that it names was there. */
+        bool is_good =
+            logstore__durable_decode(base_slice_of(content->data, length), &base_offset, &position);
+        int64_t last_offset = log->segments_count == 0 ? -1 : logstore__active(log)->base_offset;
+        if (is_good && base_offset == last_offset) {
             recovery->durable_position = position;
+        } else if (is_good && base_offset > last_offset) {
+            set_damage(recovery, NULL, 0, "segments are gone");
         }
         base_buffer_release(&content);
     }
@@ -332,6 +335,7 @@ static enum base_err use_checkpoint(struct recovery *recovery, uint64_t size_byt
         }
         if (footer.covered_bytes <= size_bytes) {
             active->size_bytes = footer.covered_bytes;
+            log->covered_bytes = footer.covered_bytes;
             active->max_timestamp_ms = footer.max_timestamp_ms;
             active->max_timestamp_offset = footer.max_timestamp_offset;
             *covered_offset = footer.next_offset;
@@ -395,19 +399,6 @@ static struct logstore__scan aim(const struct recovery *recovery, int64_t covere
     return scan;
 }
 
-/* All that has survived is durable: the next recovery is to know. */
-static void note_durable(struct logstore_log *log)
-{
-    uint8_t note[LOGSTORE__DURABLE_SIZE];
-    char name[LOGSTORE_NAME_SIZE];
-    struct logstore__mark mark = logstore__written_mark(log);
-
-    logstore__durable_encode(note, &mark);
-    logstore__object_name(name, log, "durable");
-    enum base_err err = log->io->ops->put_lazy(log->io, name, base_slice_of(note, sizeof note));
-    (void)err; /* as after a sync */
-}
-
 static enum base_err recover_active(struct recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
@@ -436,7 +427,7 @@ static enum base_err recover_active(struct recovery *recovery)
     logstore_segment_name(name, log->name, active->base_offset);
     uint64_t opened_bytes = 0;
     err = log->io->ops->open(log->io, name, &active->object, &opened_bytes);
-    if (err == BASE_ERR_OK) {
+    if (err == BASE_ERR_OK && recovery->durable_position < size_bytes) {
         err = log->io->ops->settle(log->io, active->object, scan.position);
     }
     if (err != BASE_ERR_OK) {
@@ -454,8 +445,8 @@ static enum base_err recover_active(struct recovery *recovery)
     if (err == BASE_ERR_OK || err == BASE_ERR_CORRUPT) {
         err = end_active(recovery, size_bytes);
     }
-    if (err == BASE_ERR_OK) {
-        note_durable(log);
+    if (err == BASE_ERR_OK && active->size_bytes > recovery->durable_position) {
+        logstore__durable_note(log); /* all that has survived is durable */
     }
     return err;
 }
@@ -468,12 +459,15 @@ static enum base_err recover(struct recovery *recovery)
     if (err == BASE_ERR_OK) {
         err = read_head(recovery);
     }
+    if (err == BASE_ERR_OK) {
+        err = read_durable(recovery);
+    }
     if (err != BASE_ERR_OK) {
         return err;
     }
     if (log->segments_count == 0) {
         log->written_offset = log->start_offset;
-        if (log->start_offset > 0 || recovery->indexes_count > 0 || recovery->is_damaged) {
+        if (log->start_offset > 0 || recovery->indexes_count > 0) {
             set_damage(recovery, NULL, 0, "segments are gone");
         }
         return create_first(recovery);
@@ -489,10 +483,7 @@ static enum base_err recover(struct recovery *recovery)
         log->start_offset = log->segments[0]->base_offset;
     }
     recovery->snapshot_offset = log->segments[0]->base_offset;
-    err = read_durable(recovery);
-    if (err == BASE_ERR_OK) {
-        err = recover_active(recovery);
-    }
+    err = recover_active(recovery);
     if (err == BASE_ERR_CORRUPT) {
         err = BASE_ERR_OK; /* set_damage() says what */
     }

@@ -104,14 +104,14 @@ struct oldest {
     bool is_found;
 };
 
-/* Looks in one pinned, loaded segment, up to end. Not locked. */
-static enum base_err find_oldest(struct logstore_object *object, uint64_t position, uint64_t end,
-                                 int64_t cutoff_ms, int64_t start_offset, struct oldest *oldest)
+/* Looks in one pinned, loaded segment. *position: where it went wrong. Not locked. */
+static enum base_err find_oldest(const struct logstore__range *range, int64_t cutoff_ms,
+                                 int64_t start_offset, struct oldest *oldest, uint64_t *position)
 {
     struct logstore_scan scan;
     struct logstore_batch batch;
 
-    logstore_scan_init(&scan, object, position, end, false);
+    logstore__range_scan(range, &scan);
     enum base_err err = logstore_scan_next(&scan, &batch, NULL);
     while (err == BASE_ERR_OK && !oldest->is_found) {
         /* A batch without a time cannot be called expired. */
@@ -124,6 +124,7 @@ static enum base_err find_oldest(struct logstore_object *object, uint64_t positi
             err = logstore_scan_next(&scan, &batch, NULL);
         }
     }
+    *position = scan.position;
     logstore_scan_fini(&scan);
     return err == BASE_ERR_NOT_FOUND ? BASE_ERR_OK : err;
 }
@@ -143,19 +144,21 @@ static enum base_err search_oldest(struct logstore_log *log, int64_t cutoff_ms,
         bool may_have =
             is_active || segment->max_timestamp_ms < 0 || segment->max_timestamp_ms >= cutoff_ms;
         if (err == BASE_ERR_OK && may_have && !log->closing) {
-            uint64_t end = is_active ? log->durable.position : segment->size_bytes;
             int64_t relative_offset = log->start_offset - segment->base_offset;
             struct logstore_index_entry by_offset = logstore_index_find_offset(
                 &segment->index, relative_offset < 0 ? 0 : (uint64_t)relative_offset);
             struct logstore_index_entry by_time =
                 logstore_index_find_timestamp(&segment->index, cutoff_ms);
-            uint64_t position =
-                by_offset.position > by_time.position ? by_offset.position : by_time.position;
+            struct logstore__range range = logstore__range_from(
+                log, segment, by_offset.position > by_time.position ? by_offset : by_time, true);
             int64_t start_offset = log->start_offset;
-            if (position < end) {
-                base_mutex_unlock(log->lock);
-                err = find_oldest(segment->object, position, end, cutoff_ms, start_offset, oldest);
-                base_mutex_lock(log->lock);
+            uint64_t position = 0;
+            base_mutex_unlock(log->lock);
+            err = find_oldest(&range, cutoff_ms, start_offset, oldest, &position);
+            base_mutex_lock(log->lock);
+            if (err == BASE_ERR_MALFORMED) {
+                logstore__offline(log, segment, position, "batch header is damaged",
+                                  BASE_ERR_CORRUPT);
             }
         }
         logstore__unpin(segment);

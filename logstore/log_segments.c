@@ -31,6 +31,30 @@ int64_t logstore__segment_next_offset(const struct logstore_log *log, uint32_t i
                                            : log->written_offset;
 }
 
+struct logstore__range logstore__range_from(const struct logstore_log *log,
+                                            const struct logstore_segment *segment,
+                                            struct logstore_index_entry entry, bool durable_only)
+{
+    bool cut = durable_only && log->durable.segment == segment;
+    return (struct logstore__range){
+        .object = segment->object,
+        .position = entry.position,
+        .end = cut ? log->durable.position : segment->size_bytes,
+        .offset_min = segment->base_offset + entry.relative_offset,
+        .offset_max = cut ? log->durable.offset
+                          : logstore__segment_next_offset(
+                                log, logstore__find_segment(log, segment->base_offset)),
+    };
+}
+
+void logstore__range_scan(const struct logstore__range *range, struct logstore_scan *scan)
+{
+    uint64_t end = range->end < range->position ? range->position : range->end;
+    logstore_scan_init(scan, range->object, range->position, end, false);
+    scan->offset_min = range->offset_min;
+    scan->offset_max = range->offset_max;
+}
+
 void logstore__pin(struct logstore_segment *segment)
 {
     segment->pins++;

@@ -6,13 +6,23 @@
 #include "core/base/log.h"
 #include "logstore/log_priv.h"
 
+enum { FLUSHES_PER_SEGMENT = 8 };
+
+/* In HT, so many unsynced bytes start a sync. Less than a segment in any case: appends wait
+ * while a segment is synced for a roll, and that must be short. */
+static uint64_t flush_bytes(const struct logstore_log *log)
+{
+    uint64_t part_bytes = log->config.segment_bytes / FLUSHES_PER_SEGMENT;
+    return log->config.flush_bytes < part_bytes ? log->config.flush_bytes : part_bytes;
+}
+
 bool logstore__wants_sync(const struct logstore_log *log)
 {
     if (log->offline || log->durable.offset == log->written_offset) {
         return false;
     }
     return log->config.durable || log->durable.offset < log->flush_offset ||
-           log->unsynced_bytes >= log->config.flush_bytes;
+           log->unsynced_bytes >= flush_bytes(log);
 }
 
 void logstore__on_synced(struct logstore_io_op *op)

@@ -83,6 +83,18 @@ bool logstore__durable_decode(struct base_slice content, int64_t *base_offset, u
     return true;
 }
 
+void logstore__durable_note(struct logstore_log *log)
+{
+    uint8_t note[LOGSTORE__DURABLE_SIZE];
+    char name[LOGSTORE_NAME_SIZE];
+    struct logstore__mark mark = logstore__written_mark(log);
+
+    logstore__durable_encode(note, &mark);
+    logstore__object_name(name, log, "durable");
+    enum base_err err = log->io->ops->put_lazy(log->io, name, base_slice_of(note, sizeof note));
+    (void)err; /* only makes recovery tell damage from a torn tail */
+}
+
 void logstore__want(struct logstore_log *log, unsigned wants)
 {
     if (log->closing) {
@@ -218,6 +230,9 @@ static void write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
     enum base_err err = put_footer(log, base_offset, &writer);
     base_writer_fini(&writer);
     base_mutex_lock(log->lock);
+    if (err == BASE_ERR_OK && mark.segment == logstore__active(log)) {
+        log->covered_bytes = mark.position;
+    }
     if (err == BASE_ERR_OK && snapshot_offset >= 0) {
         log->snapshot_base = base_offset;
     }
@@ -434,6 +449,16 @@ void logstore__head_wait(struct logstore_log *log)
     answer_trims(&log->trims, err);
 }
 
+static bool wants_footer(const struct logstore_log *log)
+{
+    for (uint32_t i = 0; i + 1 < log->segments_count; i++) {
+        if (log->segments[i]->footer_wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void logstore__checkpoint_wait(struct logstore_log *log)
 {
     struct logstore_segment *active = logstore__active(log);
@@ -448,8 +473,14 @@ void logstore__checkpoint_wait(struct logstore_log *log)
                  log->durable.offset);
         return;
     }
+    if (log->durable.offset < log->written_offset) {
+        log->durable = logstore__written_mark(log);
+        logstore__durable_note(log);
+    }
+    if (active->size_bytes - log->covered_bytes < LOGSTORE__CLOSE_BYTES && !wants_footer(log)) {
+        return;
+    }
     base_mutex_lock(log->lock); /* for the asserts of what it shares with the job */
-    log->durable = logstore__written_mark(log);
     if (log->end_offset == log->written_offset) {
         take_snapshot(log);
     } else {

@@ -14,8 +14,11 @@ void logstore_scan_init(struct logstore_scan *scan, struct logstore_object *obje
                         uint64_t position, uint64_t end, bool whole)
 {
     BASE_ASSERT(position <= end);
-    *scan =
-        (struct logstore_scan){.object = object, .position = position, .end = end, .whole = whole};
+    *scan = (struct logstore_scan){.object = object,
+                                   .position = position,
+                                   .end = end,
+                                   .offset_max = INT64_MAX,
+                                   .whole = whole};
 }
 
 void logstore_scan_fini(struct logstore_scan *scan)
@@ -98,9 +101,12 @@ enum base_err logstore_scan_next(struct logstore_scan *scan, struct logstore_bat
         }
         wanted = needed;
     }
-    if (batch->size_bytes > left) {
+    /* Offsets are not part of the CRC, and headers are walked without it. */
+    if (batch->size_bytes > left || batch->base_offset < scan->offset_min ||
+        logstore_batch_next_offset(batch) > scan->offset_max) {
         return BASE_ERR_MALFORMED;
     }
+    scan->offset_min = logstore_batch_next_offset(batch);
     if (data != NULL) {
         *data = bytes_at(scan);
     }

@@ -20,7 +20,9 @@ struct logstore_scan {
     size_t buffer_length;           /* valid bytes */
     uint64_t position;              /* of the next batch */
     uint64_t end;                   /* nothing is read at or behind it */
-    bool whole;                     /* next() gives all bytes of a batch, not only its header */
+    int64_t offset_min; /* of the next batch; 0 after init, the caller may know better */
+    int64_t offset_max; /* no batch ends behind it; INT64_MAX after init */
+    bool whole;         /* next() gives all bytes of a batch, not only its header */
 };
 
 /* position: a batch boundary. */
@@ -30,7 +32,7 @@ void logstore_scan_fini(struct logstore_scan *scan);
 
 /* The batch at scan->position, which then moves behind it.
  *   NOT_FOUND  the end
- *   MALFORMED  no batch, or a cut one, at scan->position
+ *   MALFORMED  no batch, a cut one, or one with impossible offsets, at scan->position
  *   IO, NOMEM
  * *data (may be NULL unless whole): its bytes, valid until the next call. Does not verify
  * the CRC. */

@@ -808,7 +808,8 @@ void io_sim_restart(struct io_sim *sim, bool power_cut)
     for (struct base_list *node = sim->files.next; node != &sim->files; node = node->next) {
         struct file *file = BASE_CONTAINER_OF(node, struct file, link);
         BASE_ASSERT(file->opened == 0);
-        if (power_cut && file->exists && !sim->io.append_is_durable) {
+        /* What a failed sync left in the cache is gone by the time somebody opens it again. */
+        if (file->exists && (file->sync_failed || (power_cut && !sim->io.append_is_durable))) {
             mix(sim, file);
         }
     }

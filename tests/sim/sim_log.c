@@ -449,6 +449,33 @@ static void reopen(struct model *model, bool power_cut)
     }
 }
 
+/* Reads and searches a log with a flipped bit in it: an answer or an error, and no end. */
+static void stir(struct model *model)
+{
+    struct log_harness *harness = &model->harness;
+    int64_t end = log_harness_written(harness);
+    struct logstore_lookup lookup = {.timestamp_ms = LOGSTORE_LOOKUP_MAX, .limit_offset = end};
+
+    for (int64_t offset = log_harness_start(harness); offset < end;) {
+        struct logstore_read read = {.offset = offset,
+                                     .limit_offset = end,
+                                     .bytes_max = (size_t)pick(model, 5000),
+                                     .first_whole = true,
+                                     .in_memory = true};
+        log_harness_read(harness, &read);
+        BASE_ASSERT(read.err == BASE_ERR_OK || read.chunks_count == 0);
+        BASE_ASSERT(read.next_offset >= offset);
+        BASE_ASSERT(read.next_offset <= end);
+        bool is_stuck = read.next_offset == offset;
+        BASE_ASSERT(!is_stuck || read.err != BASE_ERR_OK);
+        offset = is_stuck ? end : read.next_offset;
+        logstore_read_release(&read);
+    }
+    log_harness_lookup(harness, &lookup);
+    BASE_ASSERT(lookup.offset < end);
+    sim_scheduler_advance(model->scheduler, 30000000); /* retention */
+}
+
 /* One flipped bit after the process died: found, or harmless, but never a shorter log. */
 static void check_flip(struct model *model)
 {
@@ -484,6 +511,7 @@ static void check_flip(struct model *model)
         BASE_ASSERT(strstr(log_harness_reason(harness), name) != NULL);
         BASE_ASSERT(io_sim_size(harness->sim, name) == size);
     }
+    stir(model);
     log_harness_close(harness, false);
 }
 

@@ -199,8 +199,11 @@ static void file_shorter_than_its_checkpoint_stops_the_log(void **state)
 {
     struct log_harness *harness = *state;
 
-    write_and_kill(harness, 3);
+    harness->config.segment_bytes = 1 << 20;
     open_log(harness);
+    for (int i = 0; i < 3; i++) {
+        (void)log_harness_put(harness, 2, 30000);
+    }
     log_harness_close(harness, true);
     drop(harness, "durable");
     off_t third = size_of(harness, FIRST) / 3;
@@ -268,7 +271,7 @@ static void missing_and_damaged_indexes_are_made_again(void **state)
     char name[64];
 
     write_segments(harness);
-    for (int64_t base = 0; base <= 27; base += 3) {
+    for (int64_t base = 0; base <= 24; base += 3) {
         name_of(name, base, ".index");
         assert_true(size_of(harness, name) > 0);
         if (base % 2 == 0) {
@@ -282,7 +285,7 @@ static void missing_and_damaged_indexes_are_made_again(void **state)
     assert_int_equal(log_harness_verify(harness, 0, 29, NULL), 29);
     sim_scheduler_advance(harness->scheduler, 1000000);
     log_harness_close(harness, true);
-    for (int64_t base = 0; base <= 27; base += 3) {
+    for (int64_t base = 0; base <= 24; base += 3) {
         name_of(name, base, ".index");
         assert_true(size_of(harness, name) > 0);
     }
@@ -330,11 +333,17 @@ static void good_close_spares_the_next_open_its_scan(void **state)
 {
     struct log_harness *harness = *state;
 
-    write_segments(harness);
+    harness->config.segment_bytes = 1 << 20;
+    open_log(harness);
+    for (int i = 0; i < 300; i++) {
+        (void)log_harness_put(harness, 1, 900);
+    }
+    log_harness_close(harness, true);
     uint64_t before = io_sim_calls_count(harness->sim);
     open_log(harness);
     /* list, head, durable, index: not even the segment is opened. */
     assert_int_equal(io_sim_calls_count(harness->sim) - before, 4);
+    assert_int_equal(log_harness_end(harness), 300);
 }
 
 static void failed_sync_stops_the_log_and_is_not_tried_again(void **state)
@@ -361,13 +370,22 @@ static void failed_sync_stops_the_log_and_is_not_tried_again(void **state)
     assert_int_equal(log_harness_verify(harness, 0, 2, NULL), 2);
 }
 
+static void lost_active_segment_is_noticed(void **state)
+{
+    struct log_harness *harness = *state;
+    char name[64];
+
+    write_segments(harness);
+    name_of(name, 27, ".log");
+    drop(harness, name);
+    assert_int_equal(log_harness_open(harness), BASE_ERR_CORRUPT);
+}
+
 static void lost_segments_do_not_make_a_new_log(void **state)
 {
     struct log_harness *harness = *state;
 
     write_and_kill(harness, 3);
-    open_log(harness);
-    log_harness_close(harness, true);
     drop(harness, FIRST);
     assert_int_equal(log_harness_open(harness), BASE_ERR_CORRUPT);
     log_harness_close(harness, true);
@@ -399,6 +417,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(failed_sync_stops_the_log_and_is_not_tried_again, setup_sim,
                                         teardown),
+        cmocka_unit_test_setup_teardown(lost_active_segment_is_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_segments_do_not_make_a_new_log, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
