@@ -74,7 +74,8 @@ struct partition_appended {
  * original is not yet acknowledged) and `acks` is not fulfilled at once, waiter is
  * registered and out->pending set; waiter's executor and task.run are set by the caller.
  * waiter may be NULL: nobody waits, executor is then needed all the same for the sync.
- *   OFFLINE, CLOSED, NO_SPACE, BUSY, NOMEM: nothing was appended. */
+ *   CLOSED, NO_SPACE, BUSY, NOMEM: nothing was appended.
+ *   OFFLINE: nobody knows; if the log stopped at this very batch, the next start may find it. */
 BASE_MUST_USE enum base_err
 partition_append(struct partition *partition, const struct base_chunk *bytes,
                  const struct logstore_batch *batch, enum partition_acks acks,

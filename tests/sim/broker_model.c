@@ -230,12 +230,13 @@ void broker_model_restarted(struct broker_model *model, uint32_t topic, int32_t 
 
     MODEL_CHECK(offsets->err == BASE_ERR_OK);
     MODEL_CHECK(offsets->end >= (is_power_cut ? place->survives_power : place->survives_kill));
-    MODEL_CHECK(offsets->end <= place->end_given);
+    MODEL_CHECK(offsets->end <= place->end_given || offsets->end <= place->end_maybe);
     MODEL_CHECK(offsets->high_watermark == offsets->end);
     if (forget_behind(model, place, offsets->end)) {
         place->losses_count++;
     }
     place->end_given = offsets->end;
+    place->end_maybe = 0;
     place->survives_kill = offsets->end;
     /* What a restart has found, it has made durable. */
     place->survives_power = offsets->end;

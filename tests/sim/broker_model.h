@@ -44,6 +44,7 @@ struct model_partition {
     uint32_t *numbers; /* owned; of the record at each offset; 0 not known */
     int64_t numbers_capacity;
     int64_t end_given;      /* behind the last append that was accepted */
+    int64_t end_maybe;      /* behind what it may have written when it stopped */
     int64_t survives_power; /* everything below is there after a power cut */
     int64_t survives_kill;  /* and after the death of the process */
     int64_t start_acked;    /* trims that were answered */

@@ -23,6 +23,7 @@ struct batch {
     int32_t records_count;
     int32_t sequence;
     bool was_sent; /* ever: it may be in the log */
+    bool is_maybe; /* the log stopped at it: it may be there, where nobody was told */
 };
 
 struct broker_producer {
@@ -178,6 +179,17 @@ static struct base_chunk build(struct batch *batch, struct logstore_batch *heade
     return chunk;
 }
 
+static void put_all(struct batch *batch)
+{
+    const struct broker_producer *producer = batch->producer;
+
+    for (int32_t i = 0; i < batch->records_count; i++) {
+        broker_model_put(&producer->client.world->model, producer->topic, producer->partition,
+                         batch->appended.base_offset + i, batch->first + (uint32_t)i);
+    }
+    batch->is_maybe = false;
+}
+
 /* The broker took the batch, or knows it already. */
 static void check_offsets(struct batch *batch)
 {
@@ -188,16 +200,16 @@ static void check_offsets(struct batch *batch)
 
     if (appended->verdict == LOGSTORE_VERDICT_DUPLICATE) {
         MODEL_CHECK(batch->was_sent);
+        if (batch->is_maybe) {
+            put_all(batch);
+        }
         MODEL_CHECK(model->values[batch->first].offset == appended->base_offset);
         return;
     }
     MODEL_CHECK(appended->base_offset == place->end_given);
     MODEL_CHECK(appended->end_offset == appended->base_offset + batch->records_count);
     place->end_given = appended->end_offset;
-    for (int32_t i = 0; i < batch->records_count; i++) {
-        broker_model_put(model, producer->topic, producer->partition, appended->base_offset + i,
-                         batch->first + (uint32_t)i);
-    }
+    put_all(batch);
 }
 
 /* Only a crash that took records leaves a gap; then a client begins anew. */
@@ -218,6 +230,12 @@ static bool take_answer(struct batch *batch, enum base_err err)
 
     if (err != BASE_ERR_OK) {
         broker_world_check_err(world, producer->topic, err);
+        if (err == BASE_ERR_OFFLINE) {
+            struct model_partition *place = place_of(producer);
+            batch->was_sent = true;
+            batch->is_maybe = true;
+            place->end_maybe = place->end_given + RECORDS_MAX;
+        }
         return false;
     }
     if (batch->appended.verdict == LOGSTORE_VERDICT_OUT_OF_ORDER_SEQUENCE) {

@@ -157,6 +157,7 @@ static void run_seed(uint64_t seed, enum broker_plant plant, bool is_verbose)
 {
     struct broker_world *world = base_alloc_object(struct broker_world);
     const struct io_sim_options options = {
+        .append_is_durable = seed % 6 == 5,
         .pending_one_in = seed % 5,
         .latency_us_max = (int64_t)(seed % 7 * 3000),
     };
