@@ -48,7 +48,7 @@ struct queue_slot {
     uint8_t failures;          /* stays at 255 */
 };
 
-/* Fields are read freely, written only by cursor.c. */
+/* Fields are read freely, written only by cursor.c, cursor_lease.c and cursor_load.c. */
 struct queue_cursor {
     struct base_timer_heap *deadlines; /* borrowed; the group's */
     int64_t floor;

@@ -89,6 +89,13 @@ struct queue_group *queue__group_create(struct queue_manager *manager,
                                         struct base_slice group_id, struct queue_journal *journal,
                                         struct base_executor *home);
 
+/* The alarm rings; a watched partition has news. In group_run.c. */
+void queue__group_on_alarm(struct base_alarm *alarm);
+void queue__group_on_news(struct base_task *task);
+
+/* Drops the window, on which no read is under way; *window may be NULL. */
+void queue__window_free(struct queue_window **window);
+
 struct queue_group *queue__group_hold(struct queue_group *group);
 void queue__group_release(struct queue_group **group);
 
@@ -135,6 +142,10 @@ BASE_MUST_USE enum base_err queue__group_write_starts(struct queue_group *group,
                                                       struct base_executor *current,
                                                       struct partition_waiter *waiter,
                                                       bool *pending);
+
+/* Tombstones for all cursors, so that a snapshot later need not come. Lost ones do no harm:
+ * recovery passes over cursors of groups that the catalog does not know. */
+void queue__group_write_tombstones(struct queue_group *group);
 
 /* Writes all cursors, whole, without waiting. */
 BASE_MUST_USE enum base_err queue__group_write_all(struct queue_group *group,

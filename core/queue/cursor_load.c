@@ -1,0 +1,129 @@
+/* A cursor out of what the journal remembers of it. */
+#include "core/queue/cursor_priv.h"
+
+#include <stddef.h>
+
+#include "core/base/assert.h"
+
+/* Puts all ready slots, and nothing else, into the heap. There is room. */
+static void ready_rebuild(struct queue_cursor *cursor)
+{
+    cursor->ready_count = 0;
+    for (int64_t offset = cursor->floor; offset < cursor->next; offset++) {
+        if (queue__cursor_slot_at(cursor, offset)->state == QUEUE_SLOT_READY) {
+            queue__cursor_ready_push(cursor, offset);
+        }
+    }
+}
+
+bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end)
+{
+    BASE_ASSERT(cursor->open_count == 0);
+
+    if (cursor->next <= end) {
+        return false;
+    }
+    if (cursor->floor >= end) {
+        cursor->floor = end;
+        queue__cursor_forget(cursor);
+        return true;
+    }
+    for (int64_t offset = end; offset < cursor->next; offset++) {
+        queue__cursor_uncount_done(cursor, queue__cursor_slot_at(cursor, offset));
+    }
+    cursor->next = end;
+    ready_rebuild(cursor);
+    return true;
+}
+
+void queue_cursor_load_clear(struct queue_cursor *cursor)
+{
+    cursor->floor = 0;
+    cursor->consumed = 0;
+    cursor->skipped = 0;
+    cursor->trimmed_to = 0;
+    queue__cursor_forget(cursor);
+}
+
+enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor, int64_t consumed,
+                                      int64_t skipped, bool used)
+{
+    if (floor < 0 || consumed < 0 || skipped < 0) {
+        return BASE_ERR_CORRUPT;
+    }
+    cursor->consumed = consumed;
+    cursor->skipped = skipped;
+    cursor->used = used;
+    while (cursor->floor < floor && cursor->floor < cursor->next) {
+        queue__cursor_uncount_done(cursor, queue__cursor_slot_at(cursor, cursor->floor));
+        cursor->floor++;
+    }
+    if (cursor->floor < floor) {
+        cursor->floor = floor;
+        cursor->next = floor;
+    }
+    queue__cursor_floor_advance(cursor);
+    return BASE_ERR_OK;
+}
+
+/* Makes next larger than offset: what was not known of yet is ready. */
+static enum base_err load_up_to(struct queue_cursor *cursor, int64_t offset)
+{
+    if (offset - cursor->floor >= QUEUE_CURSOR_SPAN_MAX) {
+        return BASE_ERR_CORRUPT;
+    }
+    while (cursor->next <= offset) {
+        enum base_err err = queue__cursor_reserve_slot(cursor);
+        if (err == BASE_ERR_OK) {
+            err = queue__cursor_reserve_ready(cursor);
+        }
+        if (err != BASE_ERR_OK) {
+            return err;
+        }
+        queue__cursor_ready_push(cursor, cursor->next);
+        (void)queue__cursor_extend(cursor, QUEUE_SLOT_READY);
+    }
+    return BASE_ERR_OK;
+}
+
+enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first, int64_t last)
+{
+    if (first < 0 || last < first) {
+        return BASE_ERR_CORRUPT;
+    }
+    if (last < cursor->floor) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err = load_up_to(cursor, last);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    for (int64_t offset = first > cursor->floor ? first : cursor->floor; offset <= last; offset++) {
+        struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
+        if (slot->state == QUEUE_SLOT_READY) {
+            queue__cursor_mark_done(cursor, slot);
+        }
+    }
+    queue__cursor_floor_advance(cursor);
+    return BASE_ERR_OK;
+}
+
+enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t offset,
+                                         uint32_t failures)
+{
+    if (offset < 0 || failures > QUEUE_FAILURES_MAX) {
+        return BASE_ERR_CORRUPT;
+    }
+    if (offset < cursor->floor) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err = load_up_to(cursor, offset);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
+    if (slot->state == QUEUE_SLOT_READY) {
+        slot->failures = (uint8_t)failures;
+    }
+    return BASE_ERR_OK;
+}

@@ -1,0 +1,51 @@
+/* What the files of the cursor share: cursor.c, cursor_lease.c, cursor_load.c. */
+#ifndef QUEUE_CURSOR_PRIV_H
+#define QUEUE_CURSOR_PRIV_H
+
+#include "core/base/assert.h"
+#include "core/queue/cursor.h"
+
+enum { QUEUE_FAILURES_MAX = UINT8_MAX }; /* counted of one message; more count as so many */
+
+/* Of an offset between floor and next. */
+static inline struct queue_slot *queue__cursor_slot_at(const struct queue_cursor *cursor,
+                                                       int64_t offset)
+{
+    BASE_ASSERT(offset >= cursor->floor);
+    BASE_ASSERT(offset < cursor->next);
+    return &cursor->slots[(uint64_t)offset & (cursor->slots_capacity - 1)];
+}
+
+static inline bool queue__slot_is_done(const struct queue_slot *slot)
+{
+    return slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_SKIPPED;
+}
+
+/* Leaves the ring and the heap as at the start; leases must be gone. */
+void queue__cursor_forget(struct queue_cursor *cursor);
+
+/* Room for one more slot. */
+BASE_MUST_USE enum base_err queue__cursor_reserve_slot(struct queue_cursor *cursor);
+
+/* Puts next into the ring, for which there is room. */
+struct queue_slot *queue__cursor_extend(struct queue_cursor *cursor, enum queue_slot_state state);
+
+/* Room in the heap for everything that is leased and one more. */
+BASE_MUST_USE enum base_err queue__cursor_reserve_ready(struct queue_cursor *cursor);
+void queue__cursor_ready_push(struct queue_cursor *cursor, int64_t offset);
+void queue__cursor_ready_pop(struct queue_cursor *cursor);
+
+/* The slot, which is not done and has no lease, becomes DONE or SKIPPED. */
+void queue__cursor_mark_done(struct queue_cursor *cursor, struct queue_slot *slot);
+void queue__cursor_mark_skipped(struct queue_cursor *cursor, struct queue_slot *slot);
+
+/* The slot leaves the ring. */
+void queue__cursor_uncount_done(struct queue_cursor *cursor, const struct queue_slot *slot);
+
+/* Takes what is done off the ring's low end. */
+void queue__cursor_floor_advance(struct queue_cursor *cursor);
+
+/* One offset of the slot's lease is over. */
+void queue__cursor_lease_drop(struct queue_slot *slot);
+
+#endif

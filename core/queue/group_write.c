@@ -1,0 +1,81 @@
+/* A group's cursors, whole, into the journal. */
+#include "core/queue/group_priv.h"
+
+#include "core/base/assert.h"
+#include "core/queue/manager_priv.h"
+
+void queue__group_write_tombstones(struct queue_group *group)
+{
+    struct queue_journal_batch batch;
+
+    if (group->places_count == 0) {
+        return;
+    }
+    queue__journal_begin(&batch, group->journal, base_clock_wall_ms(group->manager->options.clock));
+    for (int32_t i = 0; i < group->places_count; i++) {
+        queue__journal_add(&batch, group->id, i, NULL);
+    }
+    queue__journal_send(&batch, group->home);
+}
+
+/* A place whose cursor goes into a batch. */
+struct writing {
+    struct queue_journal_batch batch;
+    struct queue_group *group;
+    int32_t index;
+};
+
+static void write_record(void *context, const struct queue_record *record)
+{
+    struct writing *writing = context;
+    queue__journal_add(&writing->batch, writing->group->id, writing->index, record);
+}
+
+static enum base_err write_places(struct queue_group *group, bool all,
+                                  struct base_executor *current, struct partition_waiter *waiter,
+                                  bool *pending)
+{
+    struct writing writing = {.group = group};
+    bool has_records = false;
+
+    base_mutex_assert_held(&group->lock);
+    *pending = false;
+    queue__journal_begin(&writing.batch, group->journal,
+                         base_clock_wall_ms(group->manager->options.clock));
+    for (int32_t i = 0; i < group->places_count; i++) {
+        struct queue_place *place = group->places[i];
+        if (place->is_known && (all || place->is_unwritten)) {
+            writing.index = i;
+            queue__record_all(&place->cursor, write_record, &writing);
+            has_records = true;
+        }
+    }
+    enum base_err err = BASE_ERR_OK;
+    if (has_records) {
+        err = queue__journal_append(&writing.batch, current, waiter, pending);
+    } else {
+        queue__journal_drop(&writing.batch);
+    }
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    for (int32_t i = 0; i < group->places_count; i++) {
+        group->places[i]->is_unwritten = false;
+    }
+    group->has_unwritten = false;
+    return BASE_ERR_OK;
+}
+
+enum base_err queue__group_write_starts(struct queue_group *group, struct base_executor *current,
+                                        struct partition_waiter *waiter, bool *pending)
+{
+    *pending = false;
+    return group->has_unwritten ? write_places(group, false, current, waiter, pending)
+                                : BASE_ERR_OK;
+}
+
+enum base_err queue__group_write_all(struct queue_group *group, struct base_executor *current)
+{
+    bool pending;
+    return write_places(group, true, current, NULL, &pending);
+}
