@@ -250,97 +250,114 @@ void catalog_delete_topic(struct catalog *catalog, struct base_uuid id,
     end_change(catalog, executor);
 }
 
-/* Copies the topic for a change; refuses the change and gives NULL if it cannot be. */
-static struct catalog_topic *copy_for_change(struct catalog *catalog, struct base_uuid id,
-                                             const struct catalog_topic **before,
-                                             struct catalog_change *change)
+void catalog_edit_topic(struct catalog *catalog, struct base_uuid id, catalog_topic_edit *edit,
+                        void *context, struct catalog_change *change)
 {
-    *before = catalog_view_topic_by_id(catalog->newest, id);
-    if (*before == NULL) {
-        refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
-        return NULL;
+    struct base_executor *executor = change->executor;
+    enum catalog_verdict verdict = CATALOG_NOT_FOUND;
+    struct catalog_topic *after = NULL;
+
+    begin_change(catalog, change);
+    const struct catalog_topic *before = catalog_view_topic_by_id(catalog->newest, id);
+    if (before != NULL) {
+        after = catalog_topic_copy(before);
+        verdict = after == NULL ? CATALOG_STORAGE_FAILED : edit(context, after);
     }
-    struct catalog_topic *copy = catalog_topic_copy(*before);
-    if (copy == NULL) {
-        refuse(change, CATALOG_STORAGE_FAILED, BASE_ERR_NOMEM);
+    if (verdict == CATALOG_DONE) {
+        replace_topic(catalog, before, after, change);
+    } else {
+        catalog_topic_release(&after);
+        refuse(change, verdict, verdict == CATALOG_STORAGE_FAILED ? BASE_ERR_NOMEM : BASE_ERR_OK);
     }
-    return copy;
+    end_change(catalog, executor);
+}
+
+struct growth {
+    struct catalog *catalog;
+    int32_t partitions_count;
+};
+
+static enum catalog_verdict grow(void *context, struct catalog_topic *topic)
+{
+    const struct growth *growth = context;
+    int64_t added = (int64_t)growth->partitions_count - topic->partitions_count;
+
+    if (added <= 0) {
+        return CATALOG_EXISTS;
+    }
+    if (catalog_view_partitions_count(growth->catalog->newest) + added >
+        growth->catalog->options.partitions_max) {
+        return CATALOG_QUOTA_EXCEEDED;
+    }
+    topic->partitions_count = growth->partitions_count;
+    return CATALOG_DONE;
 }
 
 void catalog_grow_topic(struct catalog *catalog, struct base_uuid id, int32_t partitions_count,
                         struct catalog_change *change)
 {
-    struct base_executor *executor = change->executor;
-    const struct catalog_topic *before = NULL;
+    struct growth growth = {catalog, partitions_count};
+    catalog_edit_topic(catalog, id, grow, &growth, change);
+}
 
-    begin_change(catalog, change);
-    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
-    if (after != NULL) {
-        int64_t added = (int64_t)partitions_count - before->partitions_count;
-        enum catalog_verdict verdict = CATALOG_DONE;
-        if (added <= 0) {
-            verdict = CATALOG_EXISTS;
-        } else if (catalog_view_partitions_count(catalog->newest) + added >
-                   catalog->options.partitions_max) {
-            verdict = CATALOG_QUOTA_EXCEEDED;
-        }
-        after->partitions_count = partitions_count;
-        if (verdict == CATALOG_DONE) {
-            replace_topic(catalog, before, after, change);
-        } else {
-            catalog_topic_release(&after);
-            refuse(change, verdict, BASE_ERR_OK);
-        }
+static enum catalog_verdict configure(void *context, struct catalog_topic *topic)
+{
+    const struct catalog_topic_config *config = context;
+
+    topic->config = *config;
+    if (catalog_kind_is_kafka(topic->kind)) {
+        topic->kind =
+            config->values[CATALOG_CONFIG_QUEUE_MODE] == 0 ? CATALOG_KAFKA_HA : CATALOG_KAFKA_HT;
     }
-    end_change(catalog, executor);
+    return CATALOG_DONE;
 }
 
 void catalog_configure_topic(struct catalog *catalog, struct base_uuid id,
                              const struct catalog_topic_config *config,
                              struct catalog_change *change)
 {
-    struct base_executor *executor = change->executor;
-    const struct catalog_topic *before = NULL;
-
-    begin_change(catalog, change);
-    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
-    if (after != NULL) {
-        after->config = *config;
-        if (catalog_kind_is_kafka(after->kind)) {
-            after->kind = config->values[CATALOG_CONFIG_QUEUE_MODE] == 0 ? CATALOG_KAFKA_HA
-                                                                         : CATALOG_KAFKA_HT;
-        }
-        replace_topic(catalog, before, after, change);
-    }
-    end_change(catalog, executor);
+    struct catalog_topic_config copy = *config;
+    catalog_edit_topic(catalog, id, configure, &copy, change);
 }
 
-/* Appends the groups to `after`. EXISTS for a name that is there, or twice in names. */
-static enum catalog_verdict add_groups(struct catalog_topic *after, const struct base_slice *names,
-                                       uint32_t names_count, int64_t created_ms)
+struct new_groups {
+    struct catalog *catalog;
+    const struct base_slice *names;
+    uint32_t names_count;
+};
+
+/* Appends the groups. EXISTS for a name that is there, or twice in names. */
+static enum catalog_verdict add_groups(void *context, struct catalog_topic *topic)
 {
+    const struct new_groups *new_groups = context;
+
+    if ((int64_t)topic->groups_count + new_groups->names_count >
+        new_groups->catalog->options.groups_per_queue_max) {
+        return CATALOG_QUOTA_EXCEEDED;
+    }
     struct catalog_group *groups = base_realloc_array(
-        after->groups, (size_t)after->groups_count + names_count, sizeof groups[0]);
+        topic->groups, (size_t)topic->groups_count + new_groups->names_count, sizeof groups[0]);
     if (groups == NULL) {
         return CATALOG_STORAGE_FAILED;
     }
-    after->groups = groups;
-    for (uint32_t n = 0; n < names_count; n++) {
-        for (uint32_t i = 0; i < after->groups_count; i++) {
-            if (base_slice_is(names[n], groups[i].name)) {
+    topic->groups = groups;
+    for (uint32_t n = 0; n < new_groups->names_count; n++) {
+        struct base_slice name = new_groups->names[n];
+        for (uint32_t i = 0; i < topic->groups_count; i++) {
+            if (base_slice_is(name, groups[i].name)) {
                 return CATALOG_EXISTS;
             }
         }
-        struct catalog_group *group = &groups[after->groups_count];
+        struct catalog_group *group = &groups[topic->groups_count];
         char uuid[BASE_UUID_TEXT_SIZE];
         base_uuid_format(base_uuid_random(), uuid);
         (void)snprintf(group->id, sizeof group->id, "g-%s", uuid);
-        group->created_ms = created_ms;
-        group->name = base_strndup((const char *)names[n].data, names[n].length);
+        group->created_ms = catalog__now_ms(new_groups->catalog);
+        group->name = base_strndup((const char *)name.data, name.length);
         if (group->name == NULL) {
             return CATALOG_STORAGE_FAILED;
         }
-        after->groups_count++;
+        topic->groups_count++;
     }
     return CATALOG_DONE;
 }
@@ -349,51 +366,32 @@ void catalog_create_groups(struct catalog *catalog, struct base_uuid id,
                            const struct base_slice *names, uint32_t names_count,
                            struct catalog_change *change)
 {
-    struct base_executor *executor = change->executor;
-    const struct catalog_topic *before = NULL;
+    struct new_groups new_groups = {catalog, names, names_count};
+    catalog_edit_topic(catalog, id, add_groups, &new_groups, change);
+}
 
-    begin_change(catalog, change);
-    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
-    if (after != NULL) {
-        enum catalog_verdict verdict = CATALOG_QUOTA_EXCEEDED;
-        if ((int64_t)before->groups_count + names_count <= catalog->options.groups_per_queue_max) {
-            verdict = add_groups(after, names, names_count, catalog__now_ms(catalog));
-        }
-        if (verdict == CATALOG_DONE) {
-            replace_topic(catalog, before, after, change);
-        } else {
-            catalog_topic_release(&after);
-            refuse(change, verdict, BASE_ERR_NOMEM);
-        }
+static enum catalog_verdict remove_group(void *context, struct catalog_topic *topic)
+{
+    const struct base_slice *group_id = context;
+    uint32_t i = 0;
+
+    while (i < topic->groups_count && !base_slice_is(*group_id, topic->groups[i].id)) {
+        i++;
     }
-    end_change(catalog, executor);
+    if (i == topic->groups_count) {
+        return CATALOG_NOT_FOUND;
+    }
+    base_free(topic->groups[i].name);
+    topic->groups_count--;
+    memmove(&topic->groups[i], &topic->groups[i + 1],
+            (topic->groups_count - i) * sizeof topic->groups[0]);
+    return CATALOG_DONE;
 }
 
 void catalog_delete_group(struct catalog *catalog, struct base_uuid id, struct base_slice group_id,
                           struct catalog_change *change)
 {
-    struct base_executor *executor = change->executor;
-    const struct catalog_topic *before = NULL;
-
-    begin_change(catalog, change);
-    struct catalog_topic *after = copy_for_change(catalog, id, &before, change);
-    if (after != NULL) {
-        uint32_t i = 0;
-        while (i < after->groups_count && !base_slice_is(group_id, after->groups[i].id)) {
-            i++;
-        }
-        if (i == after->groups_count) {
-            catalog_topic_release(&after);
-            refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
-        } else {
-            base_free(after->groups[i].name);
-            after->groups_count--;
-            memmove(&after->groups[i], &after->groups[i + 1],
-                    (after->groups_count - i) * sizeof after->groups[0]);
-            replace_topic(catalog, before, after, change);
-        }
-    }
-    end_change(catalog, executor);
+    catalog_edit_topic(catalog, id, remove_group, &group_id, change);
 }
 
 void catalog_take_producer_ids(struct catalog *catalog, int32_t count, int64_t *first,

@@ -93,6 +93,13 @@ struct catalog_topic *catalog_topic_draft(struct base_slice name, struct base_sl
 void catalog_delete_topic(struct catalog *catalog, struct base_uuid id,
                           struct catalog_change *change);
 
+/* Changes a copy of a topic in place, as it is at that moment; any verdict but DONE refuses
+ * the change (STORAGE_FAILED: memory is out). Runs under the catalog's lock, before
+ * catalog_edit_topic returns. */
+typedef enum catalog_verdict catalog_topic_edit(void *context, struct catalog_topic *topic);
+void catalog_edit_topic(struct catalog *catalog, struct base_uuid id, catalog_topic_edit *edit,
+                        void *context, struct catalog_change *change);
+
 /* Grows only; EXISTS when partitions_count is not larger. */
 void catalog_grow_topic(struct catalog *catalog, struct base_uuid id, int32_t partitions_count,
                         struct catalog_change *change);

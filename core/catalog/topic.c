@@ -31,6 +31,8 @@ void catalog_topic_release(struct catalog_topic **topic)
         base_free(dropped->groups[i].name);
     }
     base_free(dropped->groups);
+    catalog_tags_fini(&dropped->tags);
+    catalog_policies_fini(&dropped->policies);
     base_free(dropped->name);
     base_free(dropped->queue_name);
     base_free(dropped->description);
@@ -75,7 +77,9 @@ struct catalog_topic *catalog_topic_copy(const struct catalog_topic *topic)
     copy->queue_name = base_strdup(topic->queue_name);
     copy->description = base_strdup(topic->description);
     if (copy->name == NULL || copy->queue_name == NULL || copy->description == NULL ||
-        copy_groups(topic, copy) != BASE_ERR_OK) {
+        copy_groups(topic, copy) != BASE_ERR_OK ||
+        catalog_tags_copy(&topic->tags, &copy->tags) != BASE_ERR_OK ||
+        catalog_policies_copy(&topic->policies, &copy->policies) != BASE_ERR_OK) {
         catalog_topic_release(&copy);
     }
     return copy;

@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "core/base/uuid.h"
+#include "core/catalog/policy.h"
+#include "core/catalog/tags.h"
 #include "core/catalog/topic_config.h"
 
 enum catalog_kind {
@@ -51,6 +53,8 @@ struct catalog_topic {
     struct catalog_topic_config config;
     struct catalog_group *groups; /* owned array */
     uint32_t groups_count;
+    struct catalog_tags tags;
+    struct catalog_policies policies;
 };
 
 struct catalog_topic *catalog_topic_hold(const struct catalog_topic *topic);

@@ -35,16 +35,59 @@ static json_t *groups_to_json(const struct catalog_topic *topic)
     return array;
 }
 
+static json_t *tags_to_json(const struct catalog_tags *tags)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < tags->count; i++) {
+        (void)json_array_append_new(array, json_pack("{s:s, s:s}", "key", tags->array[i].key,
+                                                     "value", tags->array[i].value));
+    }
+    return array;
+}
+
+static json_t *policy_to_json(const struct catalog_policy *policy)
+{
+    json_t *actions = json_array();
+    json_t *services = json_array();
+
+    for (unsigned i = 0; i < CATALOG_POLICY_ACTION_COUNT; i++) {
+        if ((policy->actions & 1u << i) != 0) {
+            const char *name = catalog_policy_action_name((enum catalog_policy_action)i);
+            (void)json_array_append_new(actions, json_string(name));
+        }
+    }
+    for (unsigned i = 0; i < CATALOG_POLICY_SERVICE_COUNT; i++) {
+        if ((policy->services & 1u << i) != 0) {
+            const char *name = catalog_policy_service_name((enum catalog_policy_service)i);
+            (void)json_array_append_new(services, json_string(name));
+        }
+    }
+    return json_pack("{s:s, s:b, s:b, s:b, s:s, s:o, s:o}", "id", policy->id, "denies",
+                     policy->denies, "of_services", policy->of_services, "everyone",
+                     policy->everyone, "users", policy->users, "services", services, "actions",
+                     actions);
+}
+
+static json_t *policies_to_json(const struct catalog_policies *policies)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < policies->count; i++) {
+        (void)json_array_append_new(array, policy_to_json(&policies->array[i]));
+    }
+    return array;
+}
+
 char *catalog_topic_to_json(const struct catalog_topic *topic)
 {
     json_t *object = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o}", "version",
-        TOPIC_JSON_VERSION, "id", topic->id_text, "name", topic->name, "queue_name",
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o, s:o, s:o}",
+        "version", TOPIC_JSON_VERSION, "id", topic->id_text, "name", topic->name, "queue_name",
         topic->queue_name, "project_id", topic->project_id, "kind", catalog_kind_name(topic->kind),
         "made_by_rest", topic->made_by_rest, "partitions", (int)topic->partitions_count,
         "created_ms", (json_int_t)topic->created_ms, "description", topic->description, "redrive",
         topic->redrive, "max_consume_count", (int)topic->max_consume_count, "config",
-        config_to_json(&topic->config), "groups", groups_to_json(topic));
+        config_to_json(&topic->config), "groups", groups_to_json(topic), "tags",
+        tags_to_json(&topic->tags), "policies", policies_to_json(&topic->policies));
     char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
     json_decref(object);
     char *copy = text == NULL ? NULL : base_strdup(text);
@@ -107,6 +150,77 @@ static enum base_err read_groups(json_t *array, struct catalog_topic *topic)
     return BASE_ERR_OK;
 }
 
+static enum base_err read_tags(json_t *array, struct catalog_tags *tags)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *key = NULL;
+        const char *value = NULL;
+        if (json_unpack(json_array_get(array, i), "{s:s, s:s}", "key", &key, "value", &value) !=
+            0) {
+            return BASE_ERR_CORRUPT;
+        }
+        enum base_err err = catalog_tags_set(tags, base_slice_text(key), base_slice_text(value));
+        if (err != BASE_ERR_OK) {
+            return err == BASE_ERR_NOMEM ? err : BASE_ERR_CORRUPT;
+        }
+    }
+    return BASE_ERR_OK;
+}
+
+static struct base_slice text_at(const json_t *array, size_t index)
+{
+    const char *text = json_string_value(json_array_get(array, index));
+    return text == NULL ? base_slice_of(NULL, 0) : base_slice_text(text);
+}
+
+/* Words of a newer version grant and deny nothing. */
+static enum base_err read_policy(json_t *object, struct catalog_policy *policy)
+{
+    const char *id = NULL, *users = NULL;
+    json_t *actions = NULL, *services = NULL;
+    int denies = 0, of_services = 0, everyone = 0;
+
+    if (json_unpack(object, "{s:s, s:b, s:b, s:b, s:s, s:o, s:o}", "id", &id, "denies", &denies,
+                    "of_services", &of_services, "everyone", &everyone, "users", &users, "services",
+                    &services, "actions", &actions) != 0 ||
+        strlen(id) >= sizeof policy->id) {
+        return BASE_ERR_CORRUPT;
+    }
+    *policy = (struct catalog_policy){.denies = denies != 0,
+                                      .of_services = of_services != 0,
+                                      .everyone = everyone != 0,
+                                      .users = (char *)(uintptr_t)users};
+    memcpy(policy->id, id, strlen(id) + 1);
+    for (size_t i = 0; i < json_array_size(actions); i++) {
+        enum catalog_policy_action action;
+        if (catalog_policy_action_parse(text_at(actions, i), &action)) {
+            policy->actions |= 1u << action;
+        }
+    }
+    for (size_t i = 0; i < json_array_size(services); i++) {
+        enum catalog_policy_service service;
+        if (catalog_policy_service_parse(text_at(services, i), &service)) {
+            policy->services |= 1u << service;
+        }
+    }
+    return BASE_ERR_OK;
+}
+
+static enum base_err read_policies(json_t *array, struct catalog_policies *policies)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        struct catalog_policy policy;
+        enum base_err err = read_policy(json_array_get(array, i), &policy);
+        if (err == BASE_ERR_OK) {
+            err = catalog_policies_set(policies, &policy);
+        }
+        if (err != BASE_ERR_OK) {
+            return err == BASE_ERR_NOMEM ? err : BASE_ERR_CORRUPT;
+        }
+    }
+    return BASE_ERR_OK;
+}
+
 static enum base_err read_fields(json_t *object, const struct catalog_topic_config *defaults,
                                  struct catalog_topic *topic)
 {
@@ -114,14 +228,16 @@ static enum base_err read_fields(json_t *object, const struct catalog_topic_conf
     const char *description = NULL;
     int version = 0, made_by_rest = 0, partitions = 0, redrive = 0, max_consume_count = 0;
     json_int_t created_ms = 0;
-    json_t *config = NULL, *groups = NULL;
+    json_t *config = NULL, *groups = NULL, *tags = NULL, *policies = NULL;
 
     if (json_unpack(
-            object, "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o}",
+            object,
+            "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o, s?o, s?o}",
             "version", &version, "id", &id, "name", &name, "queue_name", &queue_name, "project_id",
             &project_id, "kind", &kind, "made_by_rest", &made_by_rest, "partitions", &partitions,
             "created_ms", &created_ms, "description", &description, "redrive", &redrive,
-            "max_consume_count", &max_consume_count, "config", &config, "groups", &groups) != 0 ||
+            "max_consume_count", &max_consume_count, "config", &config, "groups", &groups, "tags",
+            &tags, "policies", &policies) != 0 ||
         version != TOPIC_JSON_VERSION || partitions <= 0 ||
         strlen(project_id) >= sizeof topic->project_id ||
         !base_uuid_parse(id, strlen(id), &topic->id) ||
@@ -142,7 +258,13 @@ static enum base_err read_fields(json_t *object, const struct catalog_topic_conf
         return BASE_ERR_NOMEM;
     }
     enum base_err err = read_config(config, defaults, &topic->config);
-    return err != BASE_ERR_OK ? err : read_groups(groups, topic);
+    if (err == BASE_ERR_OK) {
+        err = read_groups(groups, topic);
+    }
+    if (err == BASE_ERR_OK) {
+        err = read_tags(tags, &topic->tags);
+    }
+    return err != BASE_ERR_OK ? err : read_policies(policies, &topic->policies);
 }
 
 enum base_err catalog_topic_from_json(struct base_slice text,
