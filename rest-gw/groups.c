@@ -51,6 +51,7 @@ static void answer_refused(struct restgw_request *request, const struct catalog_
     case CATALOG_STORAGE_FAILED:
         error = restgw__error_of_storage(change->err);
         break;
+    case CATALOG_CONFLICT: /* of other objects only */
     case CATALOG_DONE:
     case CATALOG_VERDICT_COUNT:
         BASE_ASSERT(false);

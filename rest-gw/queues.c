@@ -210,6 +210,7 @@ static void answer_refused(struct restgw_request *request, const struct partitio
     case CATALOG_STORAGE_FAILED:
         error = restgw__error_of_storage(op->err);
         break;
+    case CATALOG_CONFLICT: /* of other objects only */
     case CATALOG_DONE:
     case CATALOG_VERDICT_COUNT:
         BASE_ASSERT(false);

@@ -14,15 +14,12 @@
 #include "core/catalog/topic_json.h"
 #include "core/catalog/view_priv.h"
 
-enum { RECORD_BYTES_MAX = 1 << 20 };
-
 static void post_change(struct catalog_change *change)
 {
     base_executor_post(change->executor, &change->task);
 }
 
-/* Ends a change without effect. */
-static void refuse(struct catalog_change *change, enum catalog_verdict verdict, enum base_err err)
+void catalog__refuse(struct catalog_change *change, enum catalog_verdict verdict, enum base_err err)
 {
     change->verdict = verdict;
     change->err = err;
@@ -48,8 +45,8 @@ static void fail_pending(struct catalog *catalog)
 {
     struct base_list *node = NULL;
     while ((node = base_list_pop_front(&catalog->pending)) != NULL) {
-        refuse(BASE_CONTAINER_OF(node, struct catalog_change, link), CATALOG_STORAGE_FAILED,
-               BASE_ERR_OFFLINE);
+        catalog__refuse(BASE_CONTAINER_OF(node, struct catalog_change, link),
+                        CATALOG_STORAGE_FAILED, BASE_ERR_OFFLINE);
     }
     catalog_view_release(&catalog->newest);
     catalog->newest = catalog_view_hold(catalog->published);
@@ -81,23 +78,15 @@ void catalog__on_progress(void *owner)
     }
 }
 
-/* Appends one record and queues the change. view (moved) is what is visible afterwards.
- * Locked. */
-static void commit(struct catalog *catalog, const char *key, const char *value,
-                   struct catalog_view *view, struct catalog_change *change)
+void catalog__commit(struct catalog *catalog, struct logstore_records_builder *builder,
+                     struct catalog_view *view, struct catalog_change *change)
 {
-    struct base_writer writer;
-    struct logstore_records_builder builder;
     struct logstore_appended appended;
 
-    base_writer_init(&writer, RECORD_BYTES_MAX);
-    logstore_records_builder_begin(&builder, &writer);
-    catalog__add_record(&builder, catalog__now_ms(catalog), key, value);
-    enum base_err err = catalog__append_batch(catalog, &builder, change->executor, &appended);
-    base_writer_fini(&writer);
+    enum base_err err = catalog__append_batch(catalog, builder, change->executor, &appended);
     if (err != BASE_ERR_OK) {
         catalog_view_release(&view);
-        refuse(change, CATALOG_STORAGE_FAILED, err);
+        catalog__refuse(change, CATALOG_STORAGE_FAILED, err);
         return;
     }
     catalog->updates_count++;
@@ -109,6 +98,20 @@ static void commit(struct catalog *catalog, const char *key, const char *value,
     }
     base_list_push_back(&catalog->pending, &change->link);
     catalog__on_progress(catalog); /* a storage that is durable at once has reported already */
+}
+
+/* A change of one record. Locked. */
+static void commit(struct catalog *catalog, const char *key, const char *value,
+                   struct catalog_view *view, struct catalog_change *change)
+{
+    struct base_writer writer;
+    struct logstore_records_builder builder;
+
+    base_writer_init(&writer, CATALOG__CHANGE_BYTES_MAX);
+    logstore_records_builder_begin(&builder, &writer);
+    catalog__add_record(&builder, catalog__now_ms(catalog), key, value);
+    catalog__commit(catalog, &builder, view, change);
+    base_writer_fini(&writer);
 }
 
 /* Makes `after` (moved; NULL = deleted) take the place of before (NULL = new). Locked. */
@@ -126,15 +129,14 @@ static void replace_topic(struct catalog *catalog, const struct catalog_topic *b
     }
     if (view == NULL || (after != NULL && json == NULL)) {
         catalog_view_release(&view);
-        refuse(change, CATALOG_STORAGE_FAILED, BASE_ERR_NOMEM);
+        catalog__refuse(change, CATALOG_STORAGE_FAILED, BASE_ERR_NOMEM);
     } else {
         commit(catalog, key, json, view, change);
     }
     base_free(json);
 }
 
-/* Every public change: lock, judge and commit, snapshot if it is time, unlock. */
-static void begin_change(struct catalog *catalog, struct catalog_change *change)
+void catalog__begin_change(struct catalog *catalog, struct catalog_change *change)
 {
     BASE_ASSERT(change->executor != NULL);
     change->topic = NULL;
@@ -143,7 +145,7 @@ static void begin_change(struct catalog *catalog, struct catalog_change *change)
     base_mutex_lock(&catalog->lock);
 }
 
-static void end_change(struct catalog *catalog, struct base_executor *executor)
+void catalog__end_change(struct catalog *catalog, struct base_executor *executor)
 {
     catalog__snapshot_if_due(catalog, executor);
     base_mutex_unlock(&catalog->lock);
@@ -220,7 +222,7 @@ void catalog_create_topic(struct catalog *catalog, struct catalog_topic *draft,
     struct base_executor *executor = change->executor;
 
     BASE_ASSERT(draft->partitions_count > 0);
-    begin_change(catalog, change);
+    catalog__begin_change(catalog, change);
     if (base_uuid_is_zero(draft->id)) {
         draft->id = base_uuid_random();
     }
@@ -231,23 +233,23 @@ void catalog_create_topic(struct catalog *catalog, struct catalog_topic *draft,
         replace_topic(catalog, NULL, draft, change);
     } else {
         catalog_topic_release(&draft);
-        refuse(change, verdict, BASE_ERR_OK);
+        catalog__refuse(change, verdict, BASE_ERR_OK);
     }
-    end_change(catalog, executor);
+    catalog__end_change(catalog, executor);
 }
 
 void catalog_delete_topic(struct catalog *catalog, struct base_uuid id,
                           struct catalog_change *change)
 {
     struct base_executor *executor = change->executor;
-    begin_change(catalog, change);
+    catalog__begin_change(catalog, change);
     const struct catalog_topic *topic = catalog_view_topic_by_id(catalog->newest, id);
     if (topic == NULL) {
-        refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
+        catalog__refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
     } else {
         replace_topic(catalog, topic, NULL, change);
     }
-    end_change(catalog, executor);
+    catalog__end_change(catalog, executor);
 }
 
 void catalog_edit_topic(struct catalog *catalog, struct base_uuid id, catalog_topic_edit *edit,
@@ -257,7 +259,7 @@ void catalog_edit_topic(struct catalog *catalog, struct base_uuid id, catalog_to
     enum catalog_verdict verdict = CATALOG_NOT_FOUND;
     struct catalog_topic *after = NULL;
 
-    begin_change(catalog, change);
+    catalog__begin_change(catalog, change);
     const struct catalog_topic *before = catalog_view_topic_by_id(catalog->newest, id);
     if (before != NULL) {
         after = catalog_topic_copy(before);
@@ -267,9 +269,10 @@ void catalog_edit_topic(struct catalog *catalog, struct base_uuid id, catalog_to
         replace_topic(catalog, before, after, change);
     } else {
         catalog_topic_release(&after);
-        refuse(change, verdict, verdict == CATALOG_STORAGE_FAILED ? BASE_ERR_NOMEM : BASE_ERR_OK);
+        catalog__refuse(change, verdict,
+                        verdict == CATALOG_STORAGE_FAILED ? BASE_ERR_NOMEM : BASE_ERR_OK);
     }
-    end_change(catalog, executor);
+    catalog__end_change(catalog, executor);
 }
 
 struct growth {
@@ -401,13 +404,13 @@ void catalog_take_producer_ids(struct catalog *catalog, int32_t count, int64_t *
     char text[128];
 
     BASE_ASSERT(count > 0);
-    begin_change(catalog, change);
+    catalog__begin_change(catalog, change);
     /* Taken even if the append fails: a gap in the numbers is no harm, a repeat is. */
     *first = catalog->producer_id_next;
     catalog->producer_id_next += count;
     commit(catalog, CATALOG__PRODUCER_IDS_KEY,
            catalog__producer_ids_json(catalog->producer_id_next, text, sizeof text), NULL, change);
-    end_change(catalog, executor);
+    catalog__end_change(catalog, executor);
 }
 
 struct catalog_view *catalog_view(struct catalog *catalog)

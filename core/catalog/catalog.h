@@ -3,7 +3,8 @@
  * A change is validated against the newest state, appended to the catalog's log as a
  * JSON record, and becomes visible in a new view once it is durable; then the one who
  * asked is told. The log is kept short by snapshots. Records: key "topic/<id>", value
- * the whole object or null (deleted); "cluster"; "producer_ids".
+ * the whole object or null (deleted); the same for "<type>/<id>" of every other object
+ * (core/catalog/object.h); "cluster"; "producer_ids".
  *
  * Threads: a monitor; every function from any thread unless it says otherwise. */
 #ifndef CATALOG_CATALOG_H
@@ -56,9 +57,10 @@ const char *catalog_cluster_id(struct catalog *catalog);
 /* Why a change was refused. */
 enum catalog_verdict {
     CATALOG_DONE,
-    CATALOG_EXISTS,         /* a topic, queue or group of that name */
+    CATALOG_EXISTS,         /* a topic, queue, group or object of that name */
     CATALOG_COLLIDES,       /* a topic whose name differs only by '.' and '_' */
-    CATALOG_NOT_FOUND,      /* topic, queue or group */
+    CATALOG_NOT_FOUND,      /* topic, queue, group or object */
+    CATALOG_CONFLICT,       /* the object is not what it was thought to be any more */
     CATALOG_QUOTA_EXCEEDED, /* queues of the project, groups of the queue, partitions */
     CATALOG_STORAGE_FAILED, /* the log refused it; see err */
     CATALOG_VERDICT_COUNT
@@ -115,6 +117,19 @@ void catalog_create_groups(struct catalog *catalog, struct base_uuid id,
 
 void catalog_delete_group(struct catalog *catalog, struct base_uuid id, struct base_slice group_id,
                           struct catalog_change *change);
+
+/* One object made (before NULL), replaced, or deleted (after NULL). Replacing and deleting
+ * depend on what was there: when it is not `before` any more, the change is refused with
+ * CONFLICT, and who asked looks again. */
+struct catalog_object_edit {
+    const struct catalog_object *before; /* borrowed, from a view that the caller holds */
+    struct catalog_object *after;        /* moved */
+};
+
+/* All edits or none, in one record batch; 1 to CATALOG_OBJECT_EDITS_MAX, no object twice. EXISTS
+ * also for a name that has to be unique and is taken. The array may go at once. */
+void catalog_change_objects(struct catalog *catalog, struct catalog_object_edit *edits,
+                            size_t count, struct catalog_change *change);
 
 /* A block of `count` producer ids never given before; *first valid when change ends DONE. */
 void catalog_take_producer_ids(struct catalog *catalog, int32_t count, int64_t *first,

@@ -10,6 +10,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/catalog/catalog_priv.h"
+#include "core/catalog/object_priv.h"
 #include "core/catalog/topic_json.h"
 #include "core/catalog/view_priv.h"
 #include "logstore/replay.h"
@@ -75,6 +76,35 @@ static enum base_err apply_topic(struct catalog *catalog, struct base_slice id_t
     return BASE_ERR_OK;
 }
 
+static enum base_err apply_object(struct catalog *catalog, enum catalog_object_type type,
+                                  struct base_slice id, struct base_slice json)
+{
+    struct catalog_object *object = NULL;
+    struct catalog_view *view = NULL;
+    enum base_err err = BASE_ERR_OK;
+
+    if (json.data != NULL) {
+        err = catalog__object_from_json(type, id, json, &object);
+        if (err != BASE_ERR_OK) {
+            return err;
+        }
+    }
+    const struct catalog_object *before = catalog_view_object(catalog->published, type, id);
+    struct catalog__objects *objects =
+        catalog__objects_copy(catalog__view_objects(catalog->published));
+    if (objects != NULL && catalog__objects_replace(objects, before, object) == BASE_ERR_OK) {
+        view = catalog__view_with_objects(catalog->published, objects);
+    }
+    catalog__objects_release(&objects);
+    catalog_object_release(&object);
+    if (view == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    catalog_view_release(&catalog->published);
+    catalog->published = view;
+    return BASE_ERR_OK;
+}
+
 static enum base_err apply_cluster(struct catalog *catalog, json_t *object)
 {
     const char *id = NULL;
@@ -99,6 +129,8 @@ static enum base_err apply_record(void *context, const struct logstore_record *r
 {
     struct catalog *catalog = context;
     size_t prefix_length = strlen(CATALOG__TOPIC_KEY_PREFIX);
+    enum catalog_object_type type;
+    struct base_slice id;
 
     catalog->updates_count++;
     if (record->key.length > prefix_length &&
@@ -107,6 +139,9 @@ static enum base_err apply_record(void *context, const struct logstore_record *r
             catalog,
             base_slice_of(record->key.data + prefix_length, record->key.length - prefix_length),
             record->value);
+    }
+    if (catalog__object_parse_key(record->key, &type, &id)) {
+        return apply_object(catalog, type, id, record->value);
     }
     enum base_err err = BASE_ERR_CORRUPT; /* a key of a newer version: better stop than forget */
     json_t *object = json_loadb((const char *)record->value.data, record->value.length, 0, NULL);

@@ -13,7 +13,10 @@
 #include "logstore/log.h"
 #include "logstore/records_builder.h"
 
-enum { CATALOG__KEY_SIZE = 64 };
+enum {
+    CATALOG__KEY_SIZE = 64,
+    CATALOG__CHANGE_BYTES_MAX = 1 << 20, /* records of one change */
+};
 
 #define CATALOG__CLUSTER_KEY "cluster"
 #define CATALOG__PRODUCER_IDS_KEY "producer_ids"
@@ -69,6 +72,20 @@ void catalog__snapshot_if_due(struct catalog *catalog, struct base_executor *exe
 
 /* Moves the log start to a snapshot that has become durable. Locked. */
 void catalog__trim_to_snapshot(struct catalog *catalog);
+
+/* Every public change: lock, judge and commit, snapshot if it is time, unlock. executor is the
+ * one of change, which may be gone by then. */
+void catalog__begin_change(struct catalog *catalog, struct catalog_change *change);
+void catalog__end_change(struct catalog *catalog, struct base_executor *executor);
+
+/* Ends a change without effect. */
+void catalog__refuse(struct catalog_change *change, enum catalog_verdict verdict,
+                     enum base_err err);
+
+/* Appends what is in builder and queues the change. view (moved; may be NULL) is what is visible
+ * afterwards. Locked. */
+void catalog__commit(struct catalog *catalog, struct logstore_records_builder *builder,
+                     struct catalog_view *view, struct catalog_change *change);
 
 /* The log's callback: publishes what has become durable. Locked. */
 void catalog__on_progress(void *owner);

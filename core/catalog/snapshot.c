@@ -8,11 +8,12 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/writer.h"
+#include "core/catalog/object_priv.h"
 #include "core/catalog/topic_json.h"
 
 enum {
     SNAPSHOT_BYTES_MAX = 256 << 20,
-    SNAPSHOT_UPDATES_MIN = 1000, /* and at least as many as there are topics */
+    SNAPSHOT_UPDATES_MIN = 1000, /* and at least as many as there are topics and objects */
 };
 
 void catalog__format_topic_key(char key[CATALOG__KEY_SIZE], const struct catalog_topic *topic)
@@ -88,6 +89,21 @@ static bool snapshot_topic(void *context, const struct catalog_topic *topic)
     return true;
 }
 
+static bool snapshot_object(void *context, const struct catalog_object *object)
+{
+    struct snapshot *snapshot = context;
+    char key[CATALOG__OBJECT_KEY_SIZE];
+    char *json = catalog__object_to_json(object);
+    if (json == NULL) {
+        snapshot->err = BASE_ERR_NOMEM;
+        return false;
+    }
+    catalog__object_format_key(key, object);
+    catalog__add_record(&snapshot->builder, snapshot->now_ms, key, json);
+    base_free(json);
+    return true;
+}
+
 static char *cluster_json(const struct catalog *catalog, char *text, size_t size)
 {
     (void)snprintf(text, size, "{\"version\":1,\"id\":\"%s\"}", catalog->cluster_id);
@@ -114,6 +130,10 @@ void catalog__take_snapshot(struct catalog *catalog, struct base_executor *execu
     catalog__add_record(&snapshot.builder, snapshot.now_ms, CATALOG__PRODUCER_IDS_KEY,
                         catalog__producer_ids_json(catalog->producer_id_next, text, sizeof text));
     catalog_view_each(catalog->newest, snapshot_topic, &snapshot);
+    for (unsigned i = 0; i < CATALOG_OBJECT_TYPE_COUNT && snapshot.err == BASE_ERR_OK; i++) {
+        catalog_view_each_object(catalog->newest, (enum catalog_object_type)i, snapshot_object,
+                                 &snapshot);
+    }
     if (snapshot.err == BASE_ERR_OK &&
         catalog__append_batch(catalog, &snapshot.builder, executor, &appended) == BASE_ERR_OK) {
         catalog->snapshot_start = appended.base_offset;
@@ -126,6 +146,9 @@ void catalog__take_snapshot(struct catalog *catalog, struct base_executor *execu
 void catalog__snapshot_if_due(struct catalog *catalog, struct base_executor *executor)
 {
     uint64_t limit = SNAPSHOT_UPDATES_MIN + catalog_view_topics_count(catalog->newest);
+    for (unsigned i = 0; i < CATALOG_OBJECT_TYPE_COUNT; i++) {
+        limit += catalog_view_objects_count(catalog->newest, (enum catalog_object_type)i);
+    }
     if (catalog->updates_count > limit && catalog->snapshot_end < 0 && !catalog->trimming) {
         catalog__take_snapshot(catalog, executor);
     }

@@ -10,6 +10,7 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/crc32c.h"
+#include "core/catalog/object_priv.h"
 #include "core/catalog/view_priv.h"
 
 enum {
@@ -40,6 +41,7 @@ struct catalog_view {
     struct index indexes[INDEX_COUNT];
     size_t topics_count;
     int64_t partitions_count;
+    struct catalog__objects *objects; /* one reference */
 };
 
 /* A key on the stack; its hash picks the bucket. */
@@ -116,12 +118,22 @@ static void bucket_release(struct bucket *bucket)
     base_free(bucket);
 }
 
-struct catalog_view *catalog__view_create(void)
+/* Without topics; holds objects. */
+static struct catalog_view *create_view(struct catalog__objects *objects)
 {
     struct catalog_view *view = base_alloc_object(struct catalog_view);
     if (view != NULL) {
         atomic_init(&view->references, 1);
+        view->objects = catalog__objects_hold(objects);
     }
+    return view;
+}
+
+struct catalog_view *catalog__view_create(void)
+{
+    struct catalog__objects *objects = catalog__objects_create();
+    struct catalog_view *view = objects == NULL ? NULL : create_view(objects);
+    catalog__objects_release(&objects);
     return view;
 }
 
@@ -145,12 +157,14 @@ void catalog_view_release(struct catalog_view **view)
             bucket_release(dropped->indexes[i].buckets[b]);
         }
     }
+    catalog__objects_release(&dropped->objects);
     base_free(dropped);
 }
 
-static struct catalog_view *copy_view(struct catalog_view *view)
+static struct catalog_view *copy_view(const struct catalog_view *view,
+                                      struct catalog__objects *objects)
 {
-    struct catalog_view *copy = catalog__view_create();
+    struct catalog_view *copy = create_view(objects);
     if (copy == NULL) {
         return NULL;
     }
@@ -237,7 +251,7 @@ struct catalog_view *catalog__view_replace(struct catalog_view *view,
                                            const struct catalog_topic *before,
                                            const struct catalog_topic *after)
 {
-    struct catalog_view *next = copy_view(view);
+    struct catalog_view *next = copy_view(view, view->objects);
     if (next == NULL) {
         return NULL;
     }
@@ -381,4 +395,15 @@ void catalog_view_each(const struct catalog_view *view, catalog_view_visit *visi
             }
         }
     }
+}
+
+struct catalog__objects *catalog__view_objects(const struct catalog_view *view)
+{
+    return view->objects;
+}
+
+struct catalog_view *catalog__view_with_objects(struct catalog_view *view,
+                                                struct catalog__objects *objects)
+{
+    return copy_view(view, objects);
 }

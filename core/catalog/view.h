@@ -9,6 +9,7 @@
 
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
+#include "core/catalog/object.h"
 #include "core/catalog/topic.h"
 
 struct catalog_view;
@@ -41,5 +42,24 @@ int64_t catalog_view_partitions_count(const struct catalog_view *view);
 /* Calls visit for every topic, in no order, until it returns false. */
 typedef bool catalog_view_visit(void *context, const struct catalog_topic *topic);
 void catalog_view_each(const struct catalog_view *view, catalog_view_visit *visit, void *context);
+
+/* Objects, as above. `within` is the id that the name is unique in ("" when everywhere). */
+const struct catalog_object *catalog_view_object(const struct catalog_view *view,
+                                                 enum catalog_object_type type,
+                                                 struct base_slice id);
+const struct catalog_object *catalog_view_object_named(const struct catalog_view *view,
+                                                       enum catalog_object_type type,
+                                                       struct base_slice within,
+                                                       struct base_slice name);
+size_t catalog_view_objects_count(const struct catalog_view *view, enum catalog_object_type type);
+
+/* Grows with every change of any object: what was derived from objects is as good as long as
+ * this is the same. */
+uint64_t catalog_view_objects_version(const struct catalog_view *view);
+
+/* Calls visit for every object of the type, in no order, until it returns false. */
+typedef bool catalog_view_object_visit(void *context, const struct catalog_object *object);
+void catalog_view_each_object(const struct catalog_view *view, enum catalog_object_type type,
+                              catalog_view_object_visit *visit, void *context);
 
 #endif

@@ -14,4 +14,14 @@ struct catalog_view *catalog__view_replace(struct catalog_view *view,
                                            const struct catalog_topic *before,
                                            const struct catalog_topic *after);
 
+struct catalog__objects;
+
+/* Borrowed. */
+struct catalog__objects *catalog__view_objects(const struct catalog_view *view);
+
+/* A view that differs from view by its objects, of which it holds a reference. NULL when memory
+ * is out. */
+struct catalog_view *catalog__view_with_objects(struct catalog_view *view,
+                                                struct catalog__objects *objects);
+
 #endif

@@ -81,6 +81,7 @@ static const char *message_of(enum catalog_verdict verdict, enum base_err err)
     case CATALOG_QUOTA_EXCEEDED:
         return "The broker would have more partitions than max.partitions.";
     case CATALOG_NOT_FOUND:
+    case CATALOG_CONFLICT:
     case CATALOG_STORAGE_FAILED:
     case CATALOG_VERDICT_COUNT:
         break;

@@ -252,6 +252,7 @@ enum kproto_error khandler_topic_error(enum catalog_verdict verdict, enum base_e
         return KPROTO_ERROR_POLICY_VIOLATION;
     case CATALOG_STORAGE_FAILED:
         return err == BASE_ERR_OK ? KPROTO_ERROR_KAFKA_STORAGE_ERROR : kproto_error_from_base(err);
+    case CATALOG_CONFLICT: /* of other objects only */
     case CATALOG_VERDICT_COUNT:
         break;
     }
