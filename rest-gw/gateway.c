@@ -12,6 +12,7 @@
 #define QUEUES PROJECT "/queues"
 #define QUEUE QUEUES "/{queue_id}"
 #define GROUPS QUEUE "/groups"
+#define TAGS PROJECT "/queue/{queue_id}/tags" /* "queue": the reference has it so */
 #define GROUP GROUPS "/{group_id}"
 
 enum { NO_FLAGS = 0 };
@@ -29,6 +30,13 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, GROUPS, restgw__group_list, NO_FLAGS, "listGroups"},
     {RESTGW_HTTP_POST, GROUPS, restgw__group_create, NO_FLAGS, "createGroup"},
     {RESTGW_HTTP_DELETE, GROUP, restgw__group_delete, NO_FLAGS, "deleteGroup"},
+    {RESTGW_HTTP_GET, TAGS, restgw__tags_get, NO_FLAGS, "getQueueTags"},
+    {RESTGW_HTTP_POST, TAGS, restgw__tags_add, NO_FLAGS, "createQueueTag"},
+    {RESTGW_HTTP_POST, TAGS "/action", restgw__tags_change, NO_FLAGS, "changeQueueTags"},
+    {RESTGW_HTTP_DELETE, TAGS "/{key}", restgw__tags_remove, NO_FLAGS, "deleteQueueTag"},
+    {RESTGW_HTTP_GET, PROJECT "/queue/tags", restgw__tags_of_project, NO_FLAGS, "getProjectTags"},
+    {RESTGW_HTTP_POST, PROJECT "/queue/resource_instances/action", restgw__tags_search, NO_FLAGS,
+     "searchQueues"},
     {RESTGW_HTTP_GET, PROJECT "/quotas/dms", restgw__quota_get, RESTGW_ROUTE_ONE_VERSION,
      "getQuotas"},
     {RESTGW_HTTP_GET, "/v2/{project_id}/quotas", restgw__quota_get, NO_FLAGS, "getQuotas"},

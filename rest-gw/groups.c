@@ -1,6 +1,7 @@
 /* Consumer groups: made, listed, deleted. */
 #include "core/base/assert.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/change_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/json.h"
@@ -9,68 +10,51 @@
 #include "rest-gw/scope_priv.h"
 #include "rest-gw/text.h"
 
-/* One change on behalf of a request; in its arena. */
-struct group_change {
-    struct restgw_request *request;
-    uint32_t created_count; /* of the topic's last groups */
-    struct base_slice deleted_id;
-    struct catalog_change change;
+static const struct restgw__change_errors creation_errors = {
+    .exists = RESTGW_ERROR_GROUP_EXISTS,
+    .quota = RESTGW_ERROR_TOO_MANY_GROUPS,
+    .not_found = RESTGW_ERROR_QUEUE_NOT_FOUND,
 };
 
-static struct group_change *begin_change(struct restgw_request *request, base_task_run *done)
+static const struct restgw__change_errors deletion_errors = {
+    .not_found = RESTGW_ERROR_GROUP_NOT_FOUND,
+};
+
+/* What a change of groups is about; the context of the change. */
+struct group_change {
+    uint32_t created_count; /* of the topic's last groups */
+    struct base_slice deleted_id;
+};
+
+/* NULL with the request answered. */
+static struct restgw__change *begin_change(struct restgw_request *request,
+                                           const struct restgw__change_errors *errors,
+                                           struct group_change about, base_task_run *done)
 {
-    struct group_change *change =
+    struct group_change *context =
         base_arena_object(restgw_request_arena(request), struct group_change);
-    if (change == NULL) {
+    if (context == NULL) {
         restgw_answer_base_error(request, BASE_ERR_NOMEM);
         return NULL;
     }
-    change->request = request;
-    change->change.executor = restgw_request_executor(request);
-    change->change.task.run = done;
-    return change;
-}
-
-/* not_found: what is missing when the catalog says so. */
-static void answer_refused(struct restgw_request *request, const struct catalog_change *change,
-                           enum restgw_error not_found)
-{
-    enum restgw_error error = RESTGW_ERROR_INTERNAL;
-
-    switch (change->verdict) {
-    case CATALOG_EXISTS:
-    case CATALOG_COLLIDES:
-        error = RESTGW_ERROR_GROUP_EXISTS;
-        break;
-    case CATALOG_QUOTA_EXCEEDED:
-        error = RESTGW_ERROR_TOO_MANY_GROUPS;
-        break;
-    case CATALOG_NOT_FOUND:
-        error = not_found;
-        break;
-    case CATALOG_STORAGE_FAILED:
-        error = restgw__error_of_storage(change->err);
-        break;
-    case CATALOG_CONFLICT: /* of other objects only */
-    case CATALOG_DONE:
-    case CATALOG_VERDICT_COUNT:
-        BASE_ASSERT(false);
-        break;
+    *context = about;
+    struct restgw__change *change = restgw__change_begin(request, errors, done);
+    if (change != NULL) {
+        change->context = context;
     }
-    restgw_answer_error(request, error);
+    return change;
 }
 
 static void groups_created(struct base_task *task)
 {
-    struct group_change *creation = BASE_CONTAINER_OF(task, struct group_change, change.task);
-    struct restgw_request *request = creation->request;
-    struct catalog_topic *topic = creation->change.topic;
+    struct restgw__change *change = restgw__change_of(task);
+    const struct group_change *creation = change->context;
+    struct restgw_request *request = change->request;
 
-    if (creation->change.verdict != CATALOG_DONE) {
-        catalog_topic_release(&topic);
-        answer_refused(request, &creation->change, RESTGW_ERROR_QUEUE_NOT_FOUND);
+    if (!restgw__change_was_made(change)) {
         return;
     }
+    struct catalog_topic *topic = change->change.topic;
     BASE_ASSERT(topic->groups_count >= creation->created_count);
     struct base_writer *body = restgw_answer_begin(request);
     RESTGW_JSON_PUT(body, "{\"groups\":[");
@@ -142,9 +126,9 @@ void restgw__group_create(struct restgw_request *request)
     if (names == NULL) {
         return;
     }
-    struct group_change *creation = begin_change(request, groups_created);
+    struct restgw__change *creation = begin_change(
+        request, &creation_errors, (struct group_change){.created_count = count}, groups_created);
     if (creation != NULL) {
-        creation->created_count = count;
         catalog_create_groups(restgw__gateway(request)->options.catalog, topic->id, names, count,
                               &creation->change);
     }
@@ -152,16 +136,15 @@ void restgw__group_create(struct restgw_request *request)
 
 static void group_deleted(struct base_task *task)
 {
-    struct group_change *deletion = BASE_CONTAINER_OF(task, struct group_change, change.task);
-    struct restgw_request *request = deletion->request;
+    struct restgw__change *change = restgw__change_of(task);
+    const struct group_change *deletion = change->context;
+    struct restgw_request *request = change->request;
 
-    catalog_topic_release(&deletion->change.topic);
-    if (deletion->change.verdict != CATALOG_DONE) {
-        answer_refused(request, &deletion->change, RESTGW_ERROR_GROUP_NOT_FOUND);
-        return;
+    if (restgw__change_was_made(change)) {
+        catalog_topic_release(&change->change.topic);
+        queue_group_deleted(restgw__gateway(request)->options.queues, deletion->deleted_id);
+        restgw_answer_empty(request, 204);
     }
-    queue_group_deleted(restgw__gateway(request)->options.queues, deletion->deleted_id);
-    restgw_answer_empty(request, 204);
 }
 
 void restgw__group_delete(struct restgw_request *request)
@@ -174,9 +157,9 @@ void restgw__group_delete(struct restgw_request *request)
     if (group_id.data == NULL) {
         return;
     }
-    struct group_change *deletion = begin_change(request, group_deleted);
+    struct restgw__change *deletion = begin_change(
+        request, &deletion_errors, (struct group_change){.deleted_id = group_id}, group_deleted);
     if (deletion != NULL) {
-        deletion->deleted_id = group_id;
         catalog_delete_group(restgw__gateway(request)->options.catalog, topic->id, group_id,
                              &deletion->change);
     }

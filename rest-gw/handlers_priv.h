@@ -18,6 +18,14 @@ restgw_handler restgw__group_create;
 restgw_handler restgw__group_list;
 restgw_handler restgw__group_delete;
 
+/* tags.c, tag_search.c: resource tags of queues */
+restgw_handler restgw__tags_get;
+restgw_handler restgw__tags_add;
+restgw_handler restgw__tags_change;
+restgw_handler restgw__tags_remove;
+restgw_handler restgw__tags_of_project;
+restgw_handler restgw__tags_search;
+
 /* messages.c, consume.c, ack.c */
 restgw_handler restgw__messages_produce;
 restgw_handler restgw__messages_consume;

@@ -55,3 +55,31 @@ enum restgw_error restgw_description_check(struct base_slice text)
     }
     return RESTGW_ERROR_NONE;
 }
+
+static bool is_tag_text(struct base_slice text)
+{
+    for (size_t index = 0; index < text.length; index++) {
+        uint8_t byte = text.data[index];
+        if (byte < ' ' || memchr("=*<>\\,|/", byte, sizeof "=*<>\\,|/" - 1) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum restgw_error restgw_tag_key_check(struct base_slice key, size_t length_max)
+{
+    size_t length = restgw_utf8_length(key);
+    if (length == 0 || length > length_max) {
+        return RESTGW_ERROR_TAG_KEY_LENGTH;
+    }
+    return is_tag_text(key) ? RESTGW_ERROR_NONE : RESTGW_ERROR_TAG_KEY_CHARACTERS;
+}
+
+enum restgw_error restgw_tag_value_check(struct base_slice value, size_t length_max)
+{
+    if (restgw_utf8_length(value) > length_max) {
+        return RESTGW_ERROR_TAG_VALUE_LENGTH;
+    }
+    return is_tag_text(value) ? RESTGW_ERROR_NONE : RESTGW_ERROR_TAG_VALUE_CHARACTERS;
+}

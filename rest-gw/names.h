@@ -12,4 +12,9 @@ enum restgw_error restgw_group_name_check(struct base_slice name);
 /* At most 160 characters without '<', '>' and NUL. The null slice is fine. */
 enum restgw_error restgw_description_check(struct base_slice text);
 
+/* Resource tags: keys of 1 and more, values of 0 and more characters, at most length_max; no
+ * control characters and none of = * < > \ , | / in either. The null slice has length 0. */
+enum restgw_error restgw_tag_key_check(struct base_slice key, size_t length_max);
+enum restgw_error restgw_tag_value_check(struct base_slice value, size_t length_max);
+
 #endif

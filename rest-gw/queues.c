@@ -1,5 +1,4 @@
 /* Queues: made, listed, shown, deleted. */
-#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -381,68 +380,12 @@ void restgw__queue_get(struct restgw_request *request)
     }
 }
 
-/* The queues of a project that whoever asks may see. */
-struct collection {
-    const struct security_principal *principal;
-    struct base_slice project_id;
-    const struct catalog_topic **topics; /* NULL: only counts */
-    size_t count;
-};
-
-static bool collect(void *context, const struct catalog_topic *topic)
-{
-    struct collection *collection = context;
-
-    if (!restgw__is_queue_of(topic, collection->project_id) ||
-        !security_authorize(collection->principal, SECURITY_DESCRIBE,
-                            security_topic(base_slice_text(topic->name)))) {
-        return true;
-    }
-    if (collection->topics != NULL) {
-        collection->topics[collection->count] = topic;
-    }
-    collection->count++;
-    return true;
-}
-
-/* Oldest first. */
-static int compare(const void *a, const void *b)
-{
-    const struct catalog_topic *first = *(const struct catalog_topic *const *)a;
-    const struct catalog_topic *second = *(const struct catalog_topic *const *)b;
-
-    if (first->created_ms != second->created_ms) {
-        return first->created_ms < second->created_ms ? -1 : 1;
-    }
-    return strcmp(first->queue_name, second->queue_name);
-}
-
-static void answer_list(struct restgw_request *request, const struct collection *collection,
-                        struct details details)
-{
-    struct base_writer *body = restgw_answer_begin(request);
-
-    RESTGW_JSON_PUT(body, "{\"queues\":[");
-    for (size_t i = 0; i < collection->count; i++) {
-        if (i > 0) {
-            RESTGW_JSON_PUT(body, ",");
-        }
-        put_queue(body, restgw__gateway(request), collection->topics[i], details);
-    }
-    put_integer(body, "],\"total\":", (int64_t)collection->count);
-    RESTGW_JSON_PUT(body, "}");
-    restgw_answer_end(request, 200);
-}
-
 void restgw__queue_list(struct restgw_request *request)
 {
     struct restgw_query query = restgw_request_query(request);
-    struct collection collection = {.principal = restgw__principal(request)};
     struct details details = {0};
+    size_t count = 0;
 
-    if (!restgw__scope_project(request, &collection.project_id)) {
-        return;
-    }
     details.redrive =
         restgw_query_bool(&query, "include_deadletter", false, RESTGW_ERROR_URL_PARAMETERS);
     details.messages_count =
@@ -450,16 +393,19 @@ void restgw__queue_list(struct restgw_request *request)
     if (restgw_answer_bad_query(request, &query)) {
         return;
     }
-    struct catalog_view *view = restgw__view(request);
-    catalog_view_each(view, collect, &collection);
-    collection.topics = base_arena_array(restgw_request_arena(request), collection.count,
-                                         sizeof collection.topics[0]);
-    if (collection.topics == NULL) {
-        restgw_answer_base_error(request, BASE_ERR_NOMEM);
+    const struct catalog_topic **topics = restgw__scope_queues(request, &count);
+    if (topics == NULL) {
         return;
     }
-    collection.count = 0;
-    catalog_view_each(view, collect, &collection);
-    qsort(collection.topics, collection.count, sizeof collection.topics[0], compare);
-    answer_list(request, &collection, details);
+    struct base_writer *body = restgw_answer_begin(request);
+    RESTGW_JSON_PUT(body, "{\"queues\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            RESTGW_JSON_PUT(body, ",");
+        }
+        put_queue(body, restgw__gateway(request), topics[i], details);
+    }
+    put_integer(body, "],\"total\":", (int64_t)count);
+    RESTGW_JSON_PUT(body, "}");
+    restgw_answer_end(request, 200);
 }

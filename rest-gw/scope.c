@@ -1,6 +1,9 @@
 /* From path segments to catalog objects. */
 #include "rest-gw/scope_priv.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/base/assert.h"
 #include "core/base/uuid.h"
 #include "rest-gw/answer.h"
@@ -87,6 +90,64 @@ const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
         return NULL;
     }
     return topic;
+}
+
+/* The queues of a project that whoever asks may see. */
+struct collection {
+    const struct security_principal *principal;
+    struct base_slice project_id;
+    const struct catalog_topic **topics; /* NULL: only counts */
+    size_t count;
+};
+
+static bool collect(void *context, const struct catalog_topic *topic)
+{
+    struct collection *collection = context;
+
+    if (!restgw__is_queue_of(topic, collection->project_id) ||
+        !security_authorize(collection->principal, SECURITY_DESCRIBE,
+                            security_topic(base_slice_text(topic->name)))) {
+        return true;
+    }
+    if (collection->topics != NULL) {
+        collection->topics[collection->count] = topic;
+    }
+    collection->count++;
+    return true;
+}
+
+static int compare_age(const void *a, const void *b)
+{
+    const struct catalog_topic *first = *(const struct catalog_topic *const *)a;
+    const struct catalog_topic *second = *(const struct catalog_topic *const *)b;
+
+    if (first->created_ms != second->created_ms) {
+        return first->created_ms < second->created_ms ? -1 : 1;
+    }
+    return strcmp(first->queue_name, second->queue_name);
+}
+
+const struct catalog_topic **restgw__scope_queues(struct restgw_request *request, size_t *count)
+{
+    struct collection collection = {.principal = restgw__principal(request)};
+
+    *count = 0;
+    if (!restgw__scope_project(request, &collection.project_id)) {
+        return NULL;
+    }
+    struct catalog_view *view = restgw__view(request);
+    catalog_view_each(view, collect, &collection);
+    collection.topics = base_arena_array(restgw_request_arena(request), collection.count,
+                                         sizeof collection.topics[0]);
+    if (collection.topics == NULL) {
+        restgw_answer_base_error(request, BASE_ERR_NOMEM);
+        return NULL;
+    }
+    collection.count = 0;
+    catalog_view_each(view, collect, &collection);
+    qsort(collection.topics, collection.count, sizeof collection.topics[0], compare_age);
+    *count = collection.count;
+    return collection.topics;
 }
 
 static bool is_group_id(struct base_slice text)

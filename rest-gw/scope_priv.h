@@ -19,6 +19,10 @@ bool restgw__scope_project(struct restgw_request *request, struct base_slice *pr
 const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
                                                 enum security_action action);
 
+/* The queues of {project_id} that whoever asks may see, oldest first; NULL when the request was
+ * answered. Borrowed from the view, as above. */
+const struct catalog_topic **restgw__scope_queues(struct restgw_request *request, size_t *count);
+
 /* {group_id} of the queue; the null slice when the request was answered. Lives as long as the
  * request. */
 struct base_slice restgw__scope_group(struct restgw_request *request,
