@@ -2,6 +2,7 @@
 #include "core/queue/consume.h"
 
 #include "core/base/assert.h"
+#include "core/queue/tags.h"
 #include "core/telemetry/counters.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/base64.h"
@@ -52,6 +53,25 @@ static void put_attributes(struct base_writer *body, const struct logstore_recor
     }
 }
 
+static void put_tags(struct base_writer *body, const struct logstore_record *record)
+{
+    struct logstore_headers headers;
+    struct logstore_header header;
+    bool is_first = true;
+
+    logstore_headers_init(&headers, record);
+    while (logstore_headers_next(&headers, &header)) {
+        if (!base_slice_is(header.key, QUEUE_TAG_HEADER)) {
+            continue;
+        }
+        if (!is_first) {
+            RESTGW_JSON_PUT(body, ",");
+        }
+        is_first = false;
+        restgw_json_put_string(body, header.value);
+    }
+}
+
 static void put_message(struct base_writer *body, const struct queue_message *message,
                         bool is_kafka)
 {
@@ -71,7 +91,11 @@ static void put_message(struct base_writer *body, const struct queue_message *me
     if (!is_kafka && message->record.headers_count > 0) {
         put_attributes(body, &message->record);
     }
-    RESTGW_JSON_PUT(body, "}},\"handler\":\"");
+    RESTGW_JSON_PUT(body, "},\"tags\":[");
+    if (!is_kafka && message->record.headers_count > 0) {
+        put_tags(body, &message->record);
+    }
+    RESTGW_JSON_PUT(body, "]},\"handler\":\"");
     base_writer_slice(body, base_slice_text(message->handler));
     RESTGW_JSON_PUT(body, "\"}");
 }

@@ -76,10 +76,37 @@ static void produce_is_over(struct base_task *task)
     finish(BASE_CONTAINER_OF(task, struct produce, produce.task));
 }
 
+/* Puts the message's tags in front of its other headers. */
+static enum restgw_error add_tags(struct base_arena *arena, struct base_slice array,
+                                  struct queue_produce_message *to, const char **detail)
+{
+    struct base_slice tags[QUEUE_TAGS_MAX];
+    uint32_t count;
+
+    enum restgw_error error = restgw_message_tags_read(arena, array, tags, &count, detail);
+    if (error != RESTGW_ERROR_NONE || count == 0) {
+        return error;
+    }
+    struct logstore_header *headers =
+        base_arena_array(arena, count + to->headers_count, sizeof headers[0]);
+    if (headers == NULL) {
+        return restgw_status_from_base(BASE_ERR_NOMEM);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        headers[i] = (struct logstore_header){base_slice_text(QUEUE_TAG_HEADER), tags[i]};
+    }
+    for (uint32_t i = 0; i < to->headers_count; i++) {
+        headers[count + i] = to->headers[i];
+    }
+    to->headers = headers;
+    to->headers_count += count;
+    return RESTGW_ERROR_NONE;
+}
+
 /* What stands on the log for one message. */
-static enum base_err fill_message(struct base_arena *arena, bool is_kafka,
-                                  const struct restgw_produce_message *from,
-                                  struct queue_produce_message *to)
+static enum restgw_error fill_message(struct base_arena *arena, bool is_kafka,
+                                      const struct restgw_produce_message *from,
+                                      struct queue_produce_message *to, const char **detail)
 {
     struct logstore_header *headers = NULL;
     enum base_err err = BASE_ERR_OK;
@@ -92,8 +119,15 @@ static enum base_err fill_message(struct base_arena *arena, bool is_kafka,
     if (err == BASE_ERR_OK) {
         err = restgw_attributes_read(arena, from->attributes, &headers, &to->headers_count);
     }
+    if (err == BASE_ERR_INVALID) {
+        *detail = "an attribute has no name";
+        return RESTGW_ERROR_MESSAGE_FIELDS;
+    }
+    if (err != BASE_ERR_OK) {
+        return restgw_status_from_base(BASE_ERR_NOMEM);
+    }
     to->headers = headers;
-    return err;
+    return add_tags(arena, from->tags, to, detail);
 }
 
 /* Bytes that one request may carry to the queue. */
@@ -123,19 +157,18 @@ static bool prepare(struct produce *produce, const struct catalog_topic *topic)
                              "%zu, larger than the size limit %zu", body.size_bytes, size_max);
         return false;
     }
-    enum base_err err = BASE_ERR_OK;
-    for (uint32_t i = 0; err == BASE_ERR_OK && i < body.messages_count; i++) {
-        err = fill_message(restgw_request_arena(request), is_kafka, &body.messages[i],
-                           &produce->messages[i]);
+    const char *detail = "";
+    for (uint32_t i = 0; error == RESTGW_ERROR_NONE && i < body.messages_count; i++) {
+        error = fill_message(restgw_request_arena(request), is_kafka, &body.messages[i],
+                             &produce->messages[i], &detail);
     }
-    if (err == BASE_ERR_INVALID) {
-        restgw_answer_errorf(request, RESTGW_ERROR_MESSAGE_FIELDS, "an attribute has no name");
-    } else if (err != BASE_ERR_OK) {
-        restgw_answer_base_error(request, BASE_ERR_NOMEM);
+    if (error != RESTGW_ERROR_NONE) {
+        restgw_answer_errorf(request, error, "%s", detail);
+        return false;
     }
     produce->produce.messages_count = body.messages_count;
     produce->return_id = body.return_id;
-    return err == BASE_ERR_OK;
+    return true;
 }
 
 void restgw__messages_produce(struct restgw_request *request)

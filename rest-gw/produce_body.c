@@ -62,14 +62,20 @@ static void read_attributes(struct reader *reader, struct restgw_produce_message
     }
 }
 
-static void read_tags(struct reader *reader, struct base_slice value)
+static void read_tags(struct reader *reader, struct restgw_produce_message *message,
+                      struct base_slice value)
 {
-    if (is_null(value) || (value.data[0] == '[' && is_empty(value))) {
+    message->tags = base_slice_of(NULL, 0);
+    if (is_null(value)) {
         return;
     }
-    complain(reader, RESTGW_ERROR_REQUEST_FORMAT,
-             reader->is_kafka ? "kafka queue message could not have tags."
-                              : "message tags are not offered yet");
+    if (value.data[0] != '[') {
+        complain_of_field(reader, "tags must be an array of strings");
+    } else if (reader->is_kafka && !is_empty(value)) {
+        complain(reader, RESTGW_ERROR_REQUEST_FORMAT, "kafka queue message could not have tags.");
+    } else if (!is_empty(value)) {
+        message->tags = value;
+    }
 }
 
 static void read_delay(struct reader *reader, struct base_slice value)
@@ -104,7 +110,7 @@ static void read_message(struct reader *reader, struct restgw_produce_message *m
         } else if (restgw_json_key_is(key, "attributes")) {
             read_attributes(reader, message, value);
         } else if (restgw_json_key_is(key, "tags")) {
-            read_tags(reader, value);
+            read_tags(reader, message, value);
         } else if (restgw_json_key_is(key, "delay_time")) {
             read_delay(reader, value);
         }
@@ -315,4 +321,54 @@ enum base_err restgw_attributes_read(struct base_arena *arena, struct base_slice
     *headers = made;
     *headers_count = (uint32_t)count;
     return BASE_ERR_OK;
+}
+
+/* Adds the tag unless it is there. */
+static enum restgw_error add_tag(struct base_slice tag, struct base_slice tags[QUEUE_TAGS_MAX],
+                                 uint32_t *tags_count, const char **detail)
+{
+    if (!queue_tag_is_valid(tag)) {
+        *detail = "a tag has 1 to 64 letters, digits, hyphens and underscores";
+        return RESTGW_ERROR_MESSAGE_TAG;
+    }
+    for (uint32_t i = 0; i < *tags_count; i++) {
+        if (base_slice_equal(tags[i], tag)) {
+            return RESTGW_ERROR_NONE;
+        }
+    }
+    if (*tags_count == QUEUE_TAGS_MAX) {
+        *detail = "a message can have at most 3 tags";
+        return RESTGW_ERROR_MESSAGE_FIELDS;
+    }
+    tags[(*tags_count)++] = tag;
+    return RESTGW_ERROR_NONE;
+}
+
+enum restgw_error restgw_message_tags_read(struct base_arena *arena, struct base_slice array,
+                                           struct base_slice tags[QUEUE_TAGS_MAX],
+                                           uint32_t *tags_count, const char **detail)
+{
+    struct restgw_json_cursor cursor;
+    enum restgw_error error = RESTGW_ERROR_NONE;
+
+    *tags_count = 0;
+    *detail = "";
+    if (array.data == NULL) {
+        return RESTGW_ERROR_NONE;
+    }
+    restgw_json_cursor_init(&cursor, array);
+    restgw_json_enter_array(&cursor);
+    while (error == RESTGW_ERROR_NONE && restgw_json_next_element(&cursor)) {
+        bool is_string = restgw_json_peek(&cursor) == RESTGW_JSON_STRING;
+        struct base_slice text = restgw_json_value(&cursor);
+        struct base_slice tag;
+        if (!is_string) {
+            *detail = "tags must be an array of strings";
+            return RESTGW_ERROR_MESSAGE_FIELDS;
+        }
+        enum base_err err = restgw_json_unescape(arena, text, &tag);
+        error = err == BASE_ERR_OK ? add_tag(tag, tags, tags_count, detail)
+                                   : restgw_status_from_base(err);
+    }
+    return error;
 }

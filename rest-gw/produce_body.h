@@ -8,6 +8,7 @@
 #include "core/base/arena.h"
 #include "core/base/slice.h"
 #include "core/queue/queue.h"
+#include "core/queue/tags.h"
 #include "logstore/records.h"
 #include "rest-gw/error.h"
 
@@ -17,6 +18,7 @@
 struct restgw_produce_message {
     struct base_slice body;       /* any JSON value */
     struct base_slice attributes; /* an object; the null slice when there is none */
+    struct base_slice tags;       /* an array; the null slice when there is none */
 };
 
 struct restgw_produce_body {
@@ -38,5 +40,11 @@ BASE_MUST_USE enum base_err restgw_attributes_read(struct base_arena *arena,
                                                    struct base_slice attributes,
                                                    struct logstore_header **headers,
                                                    uint32_t *headers_count);
+
+/* The tags of a message, each once. array: as above. Slices live in arena or in the array. NONE, or
+ * the error to answer, with *detail (static storage). */
+enum restgw_error restgw_message_tags_read(struct base_arena *arena, struct base_slice array,
+                                           struct base_slice tags[QUEUE_TAGS_MAX],
+                                           uint32_t *tags_count, const char **detail);
 
 #endif

@@ -68,7 +68,9 @@ static void wrong_produce_bodies_have_their_errors(void **state)
         {"{\"messages\":[{\"body\":1,\"delay_time\":0,\"tags\":[ ]}]}", true, RESTGW_ERROR_NONE},
         {"{\"messages\":[{\"body\":1,\"delay_time\":1}]}", false, RESTGW_ERROR_REQUEST_FORMAT},
         {"{\"messages\":[{\"body\":1,\"delay_time\":\"\"}]}", false, RESTGW_ERROR_REQUEST_FORMAT},
-        {"{\"messages\":[{\"body\":1,\"tags\":[\"a\"]}]}", false, RESTGW_ERROR_REQUEST_FORMAT},
+        {"{\"messages\":[{\"body\":1,\"tags\":[\"a\"]}]}", false, RESTGW_ERROR_NONE},
+        {"{\"messages\":[{\"body\":1,\"tags\":[\"a\"]}]}", true, RESTGW_ERROR_REQUEST_FORMAT},
+        {"{\"messages\":[{\"body\":1,\"tags\":\"a\"}]}", false, RESTGW_ERROR_MESSAGE_FIELDS},
         {"{\"messages\":[{\"body\":null}]}", false, RESTGW_ERROR_NONE},
     };
     for (size_t index = 0; index < sizeof rows / sizeof rows[0]; index++) {
@@ -122,6 +124,41 @@ static void attributes_become_headers_and_repeated_names_overwrite(void **state)
                      BASE_ERR_OK);
     assert_int_equal(count, 0);
     base_arena_fini(&arena);
+}
+
+static void message_tags_are_read_once_each(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum restgw_error error;
+        uint32_t count;
+    } rows[] = {
+        {"[ \"a\", \"\\u0062\" ,\"a\",\"c\"]", RESTGW_ERROR_NONE, 3},
+        {"[\"a\",\"b\",\"c\",\"d\"]", RESTGW_ERROR_MESSAGE_FIELDS, 3},
+        {"[\"a\",1]", RESTGW_ERROR_MESSAGE_FIELDS, 1},
+        {"[null]", RESTGW_ERROR_MESSAGE_FIELDS, 0},
+        {"[\"\"]", RESTGW_ERROR_MESSAGE_TAG, 0},
+        {"[\"a b\"]", RESTGW_ERROR_MESSAGE_TAG, 0},
+        {"[\"\\u0000\"]", RESTGW_ERROR_MESSAGE_TAG, 0},
+    };
+    for (size_t index = 0; index < sizeof rows / sizeof rows[0]; index++) {
+        struct base_arena arena;
+        struct base_slice tags[QUEUE_TAGS_MAX];
+        uint32_t count = 0;
+        const char *detail = NULL;
+        base_arena_init(&arena, ARENA_SIZE_MAX);
+        assert_int_equal(restgw_message_tags_read(&arena, base_slice_text(rows[index].text), tags,
+                                                  &count, &detail),
+                         rows[index].error);
+        assert_int_equal(count, rows[index].count);
+        assert_non_null(detail);
+        if (index == 0) {
+            assert_slice(tags[1], "b");
+            assert_slice(tags[2], "c");
+        }
+        base_arena_fini(&arena);
+    }
 }
 
 static void acks_are_read_in_order(void **state)
@@ -296,6 +333,7 @@ int main(void)
         cmocka_unit_test(wrong_produce_bodies_have_their_errors),
         cmocka_unit_test(at_most_ten_messages_are_read),
         cmocka_unit_test(attributes_become_headers_and_repeated_names_overwrite),
+        cmocka_unit_test(message_tags_are_read_once_each),
         cmocka_unit_test(acks_are_read_in_order),
         cmocka_unit_test(wrong_ack_bodies_have_their_errors),
         cmocka_unit_test(acks_have_a_limit),
