@@ -20,16 +20,31 @@ static const struct restgw__change_errors deletion_errors = {
     .not_found = RESTGW_ERROR_GROUP_NOT_FOUND,
 };
 
-/* What a change of groups is about; the context of the change. */
+/* What a change of groups is about; the context of the change. The partitions have a part in
+ * it: those of the groups' dead letters. */
 struct group_change {
     uint32_t created_count; /* of the topic's last groups */
     struct base_slice deleted_id;
+    struct restgw__change *change;
+    struct partition_topic_op op;
 };
 
+/* What the operation gave is what the change gave. */
+static void op_is_over(struct base_task *task)
+{
+    struct group_change *about = BASE_CONTAINER_OF(task, struct group_change, op.task);
+    struct catalog_change *change = &about->change->change;
+
+    change->verdict = about->op.verdict;
+    change->err = about->op.err;
+    change->topic = about->op.topic;
+    change->task.run(&change->task);
+}
+
 /* NULL with the request answered. */
-static struct restgw__change *begin_change(struct restgw_request *request,
-                                           const struct restgw__change_errors *errors,
-                                           struct group_change about, base_task_run *done)
+static struct group_change *begin_change(struct restgw_request *request,
+                                         const struct restgw__change_errors *errors,
+                                         struct group_change about, base_task_run *done)
 {
     struct group_change *context =
         base_arena_object(restgw_request_arena(request), struct group_change);
@@ -39,10 +54,14 @@ static struct restgw__change *begin_change(struct restgw_request *request,
     }
     *context = about;
     struct restgw__change *change = restgw__change_begin(request, errors, done);
-    if (change != NULL) {
-        change->context = context;
+    if (change == NULL) {
+        return NULL;
     }
-    return change;
+    change->context = context;
+    context->change = change;
+    context->op.executor = restgw_request_executor(request);
+    context->op.task.run = op_is_over;
+    return context;
 }
 
 static void groups_created(struct base_task *task)
@@ -126,11 +145,11 @@ void restgw__group_create(struct restgw_request *request)
     if (names == NULL) {
         return;
     }
-    struct restgw__change *creation = begin_change(
+    struct group_change *creation = begin_change(
         request, &creation_errors, (struct group_change){.created_count = count}, groups_created);
     if (creation != NULL) {
-        catalog_create_groups(restgw__gateway(request)->options.catalog, topic->id, names, count,
-                              &creation->change);
+        partition_create_groups(restgw__gateway(request)->options.partitions, topic->id, names,
+                                count, &creation->op);
     }
 }
 
@@ -157,11 +176,11 @@ void restgw__group_delete(struct restgw_request *request)
     if (group_id.data == NULL) {
         return;
     }
-    struct restgw__change *deletion = begin_change(
+    struct group_change *deletion = begin_change(
         request, &deletion_errors, (struct group_change){.deleted_id = group_id}, group_deleted);
     if (deletion != NULL) {
-        catalog_delete_group(restgw__gateway(request)->options.catalog, topic->id, group_id,
-                             &deletion->change);
+        partition_delete_group(restgw__gateway(request)->options.partitions, topic->id, group_id,
+                               &deletion->op);
     }
 }
 
@@ -212,9 +231,9 @@ static void put_group(struct base_writer *body, const struct catalog_group *grou
     put_counter(body, ",\"produced_messages\":", counters->produced);
     put_counter(body, ",\"consumed_messages\":", counters->consumed);
     put_counter(body, ",\"available_messages\":", counters->available);
-    if (with_deadletters) { /* none is made so far */
-        put_counter(body, ",\"produced_deadletters\":", 0);
-        put_counter(body, ",\"available_deadletters\":", 0);
+    if (with_deadletters) {
+        put_counter(body, ",\"produced_deadletters\":", counters->dead_produced);
+        put_counter(body, ",\"available_deadletters\":", counters->dead_available);
     }
     RESTGW_JSON_PUT(body, "}");
 }

@@ -27,6 +27,7 @@ struct queue_request {
     struct base_slice name;
     struct base_slice description; /* may be the null slice */
     enum catalog_kind kind;
+    bool redrive;
     int32_t max_consume_count;
     int64_t retention_hours;
 };
@@ -59,8 +60,6 @@ static bool read_kind(struct restgw_request *request, struct restgw_fields *fiel
     return true;
 }
 
-/* Dead letters: their fields are checked and kept, but no queue with them is made before
- * there are any. */
 static bool read_redrive(struct restgw_request *request, struct restgw_fields *fields,
                          struct queue_request *out)
 {
@@ -68,6 +67,7 @@ static bool read_redrive(struct restgw_request *request, struct restgw_fields *f
     struct base_slice policy =
         restgw_fields_text(fields, "redrive_policy", RESTGW_ERROR_REQUEST_FORMAT);
 
+    out->redrive = false;
     out->max_consume_count = (int32_t)restgw_fields_integer(fields, "max_consume_count", range,
                                                             RESTGW_ERROR_MAX_CONSUME_COUNT);
     if (restgw_answer_bad_fields(request, fields)) {
@@ -79,9 +79,10 @@ static bool read_redrive(struct restgw_request *request, struct restgw_fields *f
     if (!base_slice_is(policy, "enable")) {
         return refuse(request, "redrive_policy must be enable or disable");
     }
-    return refuse(request, catalog_kind_is_kafka(out->kind)
-                               ? "redrive_policy is for NORMAL and FIFO queues only"
-                               : "dead letters are not offered yet");
+    if (catalog_kind_is_kafka(out->kind)) {
+        return refuse(request, "redrive_policy is for NORMAL and FIFO queues only");
+    }
+    return refuse(request, "dead letters are not offered yet");
 }
 
 static bool read_retention(struct restgw_request *request, struct restgw_fields *fields,
@@ -162,6 +163,7 @@ static struct catalog_topic *draft_queue(const struct restgw_options *options,
     memcpy(draft->project_id, project_id.data, project_id.length);
     draft->made_by_rest = true;
     draft->partitions_count = asked->kind == CATALOG_FIFO ? 1 : options->normal_partitions;
+    draft->redrive = asked->redrive;
     draft->max_consume_count = asked->max_consume_count;
     draft->config = *options->topic_defaults;
     set_config(draft, CATALOG_CONFIG_RETENTION_MS, asked->retention_hours * MS_PER_HOUR);

@@ -6,6 +6,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/uuid.h"
+#include "core/catalog/dead_letters.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/gateway_priv.h"
 
@@ -43,7 +44,8 @@ bool restgw__scope_project(struct restgw_request *request, struct base_slice *pr
 
 bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice project_id)
 {
-    return topic->kind != CATALOG_INTERNAL && base_slice_is(project_id, topic->project_id);
+    return topic->kind != CATALOG_INTERNAL && !catalog_topic_is_dead_letters(topic) &&
+           base_slice_is(project_id, topic->project_id);
 }
 
 struct count {

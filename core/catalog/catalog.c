@@ -11,6 +11,7 @@
 #include "core/base/assert.h"
 #include "core/base/writer.h"
 #include "core/catalog/catalog_priv.h"
+#include "core/catalog/dead_letters.h"
 #include "core/catalog/topic_json.h"
 #include "core/catalog/view_priv.h"
 
@@ -114,26 +115,56 @@ static void commit(struct catalog *catalog, const char *key, const char *value,
     base_writer_fini(&writer);
 }
 
-/* Makes `after` (moved; NULL = deleted) take the place of before (NULL = new). Locked. */
-static void replace_topic(struct catalog *catalog, const struct catalog_topic *before,
-                          struct catalog_topic *after, struct catalog_change *change)
+/* Puts what becomes of one topic into the batch, and into *view. */
+static enum base_err add_edit(struct catalog *catalog, const struct catalog__edit *edit,
+                              struct logstore_records_builder *builder, struct catalog_view **view)
 {
     char key[CATALOG__KEY_SIZE];
     char *json = NULL;
 
-    change->topic = after;
-    catalog__format_topic_key(key, after != NULL ? after : before);
-    struct catalog_view *view = catalog__view_replace(catalog->newest, before, after);
-    if (after != NULL) {
-        json = catalog_topic_to_json(after);
+    struct catalog_view *next = catalog__view_replace(*view, edit->before, edit->after);
+    catalog_view_release(view);
+    *view = next;
+    if (next == NULL) {
+        return BASE_ERR_NOMEM;
     }
-    if (view == NULL || (after != NULL && json == NULL)) {
-        catalog_view_release(&view);
-        catalog__refuse(change, CATALOG_STORAGE_FAILED, BASE_ERR_NOMEM);
-    } else {
-        commit(catalog, key, json, view, change);
+    if (edit->after != NULL) {
+        json = catalog_topic_to_json(edit->after);
+        if (json == NULL) {
+            return BASE_ERR_NOMEM;
+        }
     }
+    catalog__format_topic_key(key, edit->after != NULL ? edit->after : edit->before);
+    catalog__add_record(builder, catalog__now_ms(catalog), key, json);
     base_free(json);
+    return BASE_ERR_OK;
+}
+
+/* Makes `after` (moved; NULL = deleted) take the place of before (NULL = new), with what that
+ * means for dead letters: all or nothing. Locked. */
+static void replace_topic(struct catalog *catalog, const struct catalog_topic *before,
+                          struct catalog_topic *after, struct catalog_change *change)
+{
+    struct catalog_view *view = catalog_view_hold(catalog->newest);
+    struct logstore_records_builder builder;
+    struct catalog__edits edits;
+    struct base_writer writer;
+
+    change->topic = after != NULL ? after : catalog_topic_hold(before);
+    base_writer_init(&writer, CATALOG__CHANGE_BYTES_MAX);
+    logstore_records_builder_begin(&builder, &writer);
+    enum base_err err = catalog__edits_init(&edits, catalog, before, after);
+    for (uint32_t i = 0; err == BASE_ERR_OK && i < edits.count; i++) {
+        err = add_edit(catalog, &edits.array[i], &builder, &view);
+    }
+    if (err == BASE_ERR_OK) {
+        catalog__commit(catalog, &builder, view, change);
+    } else {
+        catalog_view_release(&view);
+        catalog__refuse(change, CATALOG_STORAGE_FAILED, err);
+    }
+    catalog__edits_fini(&edits);
+    base_writer_fini(&writer);
 }
 
 void catalog__begin_change(struct catalog *catalog, struct catalog_change *change)
@@ -333,9 +364,15 @@ struct new_groups {
 static enum catalog_verdict add_groups(void *context, struct catalog_topic *topic)
 {
     const struct new_groups *new_groups = context;
+    const struct catalog *catalog = new_groups->catalog;
+    int64_t added = topic->redrive ? new_groups->names_count : 0; /* partitions of dead letters */
 
-    if ((int64_t)topic->groups_count + new_groups->names_count >
-        new_groups->catalog->options.groups_per_queue_max) {
+    if (catalog_topic_is_dead_letters(topic)) {
+        return CATALOG_NOT_FOUND;
+    }
+    if (catalog_view_partitions_count(catalog->newest) + added > catalog->options.partitions_max ||
+        (int64_t)topic->groups_count + new_groups->names_count >
+            catalog->options.groups_per_queue_max) {
         return CATALOG_QUOTA_EXCEEDED;
     }
     struct catalog_group *groups = base_realloc_array(

@@ -74,7 +74,7 @@ struct catalog_change {
     enum catalog_verdict verdict;
     enum base_err err;
     struct catalog_topic
-        *topic; /* as it is now, owned by the waiter; NULL when refused or deleted */
+        *topic; /* as it is now, or last was when deleted; owned by the waiter; NULL: refused */
 
     /* the catalog's own */
     struct base_list link;
@@ -92,6 +92,7 @@ void catalog_create_topic(struct catalog *catalog, struct catalog_topic *draft,
 struct catalog_topic *catalog_topic_draft(struct base_slice name, struct base_slice queue_name,
                                           enum catalog_kind kind);
 
+/* With the dead letters of its groups. */
 void catalog_delete_topic(struct catalog *catalog, struct base_uuid id,
                           struct catalog_change *change);
 
@@ -110,11 +111,14 @@ void catalog_configure_topic(struct catalog *catalog, struct base_uuid id,
                              const struct catalog_topic_config *config,
                              struct catalog_change *change);
 
-/* Adds groups to a queue, all or none; ids are made. change->topic lists them last. */
+/* Adds groups to a queue, all or none; ids are made. change->topic lists them last. In a queue
+ * with a redrive policy each comes with a topic for its dead letters (dead_letters.h), whose
+ * partitions partition_create_groups opens. */
 void catalog_create_groups(struct catalog *catalog, struct base_uuid id,
                            const struct base_slice *names, uint32_t names_count,
                            struct catalog_change *change);
 
+/* With its dead letters. */
 void catalog_delete_group(struct catalog *catalog, struct base_uuid id, struct base_slice group_id,
                           struct catalog_change *change);
 

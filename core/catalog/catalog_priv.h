@@ -63,6 +63,27 @@ BASE_MUST_USE enum base_err catalog__append_batch(struct catalog *catalog,
                                                   struct base_executor *executor,
                                                   struct logstore_appended *out);
 
+/* What becomes of one topic: before is NULL for a new one, after for one that is deleted. */
+struct catalog__edit {
+    const struct catalog_topic *before; /* borrowed */
+    const struct catalog_topic *after;  /* borrowed */
+    struct catalog_topic *ours;         /* owned; what after borrows, or NULL */
+};
+
+/* All that belongs to one change. */
+struct catalog__edits {
+    struct catalog__edit *array; /* owned */
+    uint32_t count;
+};
+
+/* The change from before to after (either may be NULL), with topics of dead letters for groups
+ * that come, and without those of groups that go. NOMEM: fini all the same. Locked. */
+BASE_MUST_USE enum base_err catalog__edits_init(struct catalog__edits *edits,
+                                                const struct catalog *catalog,
+                                                const struct catalog_topic *before,
+                                                const struct catalog_topic *after);
+void catalog__edits_fini(struct catalog__edits *edits);
+
 /* Writes the whole state at the end of the log; the log start follows once that is durable.
  * A failure is no harm: the log just stays longer, and the next change tries again. Locked. */
 void catalog__take_snapshot(struct catalog *catalog, struct base_executor *executor);

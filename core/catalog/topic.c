@@ -67,6 +67,7 @@ struct catalog_topic *catalog_topic_copy(const struct catalog_topic *topic)
     memcpy(copy->id_text, topic->id_text, sizeof copy->id_text);
     memcpy(copy->project_id, topic->project_id, sizeof copy->project_id);
     copy->kind = topic->kind;
+    copy->origin_id = topic->origin_id;
     copy->made_by_rest = topic->made_by_rest;
     copy->partitions_count = topic->partitions_count;
     copy->created_ms = topic->created_ms;

@@ -44,7 +44,8 @@ struct catalog_topic {
     char *queue_name; /* owned; DMS queue name; same as name for a topic made over Kafka */
     char project_id[CATALOG_PROJECT_ID_SIZE];
     enum catalog_kind kind;
-    bool made_by_rest; /* counts against the project's queue quota */
+    struct base_uuid origin_id; /* of dead letters: the queue they come from; else zero */
+    bool made_by_rest;          /* counts against the project's queue quota */
     int32_t partitions_count;
     int64_t created_ms;
     char *description;         /* owned; never NULL */

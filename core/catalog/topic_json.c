@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
+#include "core/catalog/dead_letters.h"
 
 enum { TOPIC_JSON_VERSION = 1 };
 
@@ -79,15 +80,20 @@ static json_t *policies_to_json(const struct catalog_policies *policies)
 
 char *catalog_topic_to_json(const struct catalog_topic *topic)
 {
+    char origin[BASE_UUID_TEXT_SIZE];
+    bool has_origin = catalog_topic_is_dead_letters(topic);
+
+    base_uuid_format(topic->origin_id, origin);
     json_t *object = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o, s:o, s:o}",
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o, s:o, s:o, s:s*}",
         "version", TOPIC_JSON_VERSION, "id", topic->id_text, "name", topic->name, "queue_name",
         topic->queue_name, "project_id", topic->project_id, "kind", catalog_kind_name(topic->kind),
         "made_by_rest", topic->made_by_rest, "partitions", (int)topic->partitions_count,
         "created_ms", (json_int_t)topic->created_ms, "description", topic->description, "redrive",
         topic->redrive, "max_consume_count", (int)topic->max_consume_count, "config",
         config_to_json(&topic->config), "groups", groups_to_json(topic), "tags",
-        tags_to_json(&topic->tags), "policies", policies_to_json(&topic->policies));
+        tags_to_json(&topic->tags), "policies", policies_to_json(&topic->policies), "origin_id",
+        has_origin ? origin : NULL);
     char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
     json_decref(object);
     char *copy = text == NULL ? NULL : base_strdup(text);
@@ -225,22 +231,23 @@ static enum base_err read_fields(json_t *object, const struct catalog_topic_conf
                                  struct catalog_topic *topic)
 {
     const char *id = NULL, *name = NULL, *queue_name = NULL, *project_id = NULL, *kind = NULL;
-    const char *description = NULL;
+    const char *description = NULL, *origin = NULL;
     int version = 0, made_by_rest = 0, partitions = 0, redrive = 0, max_consume_count = 0;
     json_int_t created_ms = 0;
     json_t *config = NULL, *groups = NULL, *tags = NULL, *policies = NULL;
 
     if (json_unpack(
             object,
-            "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o, s?o, s?o}",
+            "{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:s, s:b, s:i, s:o, s:o, s?o, s?o, s?s}",
             "version", &version, "id", &id, "name", &name, "queue_name", &queue_name, "project_id",
             &project_id, "kind", &kind, "made_by_rest", &made_by_rest, "partitions", &partitions,
             "created_ms", &created_ms, "description", &description, "redrive", &redrive,
             "max_consume_count", &max_consume_count, "config", &config, "groups", &groups, "tags",
-            &tags, "policies", &policies) != 0 ||
+            &tags, "policies", &policies, "origin_id", &origin) != 0 ||
         version != TOPIC_JSON_VERSION || partitions <= 0 ||
         strlen(project_id) >= sizeof topic->project_id ||
         !base_uuid_parse(id, strlen(id), &topic->id) ||
+        (origin != NULL && !base_uuid_parse(origin, strlen(origin), &topic->origin_id)) ||
         !catalog_kind_parse(base_slice_text(kind), &topic->kind)) {
         return BASE_ERR_CORRUPT;
     }

@@ -46,6 +46,29 @@ void partition__shut(struct partition *partition, bool remove);
 struct logstore_store *partition__table_store(const struct partition_table *table);
 const struct partition_table_options *partition__table_options(const struct partition_table *table);
 
+struct catalog *partition__table_catalog(const struct partition_table *table);
+
+/* Opens what partitions the topic has and the table does not. Worker only. */
+BASE_MUST_USE enum base_err partition__table_open(struct partition_table *table,
+                                                  const struct catalog_topic *topic);
+
+/* A topic may be deleted while its partitions are being opened: drops them then. */
+void partition__table_forget_deleted(struct partition_table *table, struct base_uuid topic_id);
+
+/* Drops the partitions of a topic that has left the view, and tells those who must know. */
+void partition__table_delete(struct partition_table *table, const struct catalog_topic *topic);
+
+/* Topic operations: the catalog's answer comes to the worker, which runs `run`. */
+void partition__op_begin(struct partition_table *table, struct partition_topic_op *op,
+                         base_task_run *run);
+
+/* The operation whose change just ended, with the topic moved over. */
+struct partition_topic_op *partition__op_of(struct base_task *task);
+
+/* Tells the one who waits for it. */
+void partition__op_end(struct partition_topic_op *op, enum catalog_verdict verdict,
+                       enum base_err err);
+
 /* Tells the table that a partition is gone, with its log closed (and removed). */
 void partition__table_forget(struct partition_table *table);
 

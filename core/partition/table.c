@@ -251,7 +251,8 @@ static enum base_err open_topic_alone(struct partition_table *table,
     return err;
 }
 
-static enum base_err open_topic(struct partition_table *table, const struct catalog_topic *topic)
+enum base_err partition__table_open(struct partition_table *table,
+                                    const struct catalog_topic *topic)
 {
     bool grows = count_of(table, topic->id) > 0;
     if (grows) {
@@ -296,7 +297,7 @@ static void opening_step_done(struct opening *opening)
 static void open_one_topic(struct base_task *task)
 {
     struct opening_topic *one = BASE_CONTAINER_OF(task, struct opening_topic, task);
-    enum base_err err = open_topic(one->opening->table, one->topic);
+    enum base_err err = partition__table_open(one->opening->table, one->topic);
     if (err != BASE_ERR_OK) {
         base_log(BASE_LOG_ERROR, "TOPIC_NOT_OPENED", "topic=%s cause=\"%s\"", one->topic->name,
                  base_err_text(err));
@@ -411,8 +412,8 @@ void partition_table_close(struct partition_table *table, struct base_executor *
 
 /* Topic operations: the catalog's answer comes to the worker, which does the rest. */
 
-static void begin_op(struct partition_table *table, struct partition_topic_op *op,
-                     base_task_run *run)
+void partition__op_begin(struct partition_table *table, struct partition_topic_op *op,
+                         base_task_run *run)
 {
     BASE_ASSERT(op->executor != NULL);
     op->table = table;
@@ -421,15 +422,15 @@ static void begin_op(struct partition_table *table, struct partition_topic_op *o
                                          .task = {.run = run}};
 }
 
-static void end_op(struct partition_topic_op *op, enum catalog_verdict verdict, enum base_err err)
+void partition__op_end(struct partition_topic_op *op, enum catalog_verdict verdict,
+                       enum base_err err)
 {
     op->verdict = verdict;
     op->err = err;
     base_executor_post(op->executor, &op->task);
 }
 
-/* The operation whose change just ended, with the topic moved over. */
-static struct partition_topic_op *op_of(struct base_task *task)
+struct partition_topic_op *partition__op_of(struct base_task *task)
 {
     struct partition_topic_op *op = BASE_CONTAINER_OF(task, struct partition_topic_op, change.task);
     op->topic = op->change.topic;
@@ -447,8 +448,7 @@ static void drop_slot(struct partition_table *table, struct base_uuid topic_id)
     }
 }
 
-/* A topic may be deleted while its partitions are being opened. */
-static void forget_if_deleted(struct partition_table *table, struct base_uuid topic_id)
+void partition__table_forget_deleted(struct partition_table *table, struct base_uuid topic_id)
 {
     struct catalog_view *view = catalog_view(table->options.catalog);
     if (catalog_view_topic_by_id(view, topic_id) == NULL) {
@@ -459,33 +459,33 @@ static void forget_if_deleted(struct partition_table *table, struct base_uuid to
 
 static void topic_wants_partitions(struct base_task *task)
 {
-    struct partition_topic_op *op = op_of(task);
+    struct partition_topic_op *op = partition__op_of(task);
     if (op->change.verdict != CATALOG_DONE) {
-        end_op(op, op->change.verdict, op->change.err);
+        partition__op_end(op, op->change.verdict, op->change.err);
         return;
     }
-    enum base_err err = open_topic(op->table, op->topic);
-    forget_if_deleted(op->table, op->topic->id);
-    end_op(op, err == BASE_ERR_OK ? CATALOG_DONE : CATALOG_STORAGE_FAILED, err);
+    enum base_err err = partition__table_open(op->table, op->topic);
+    partition__table_forget_deleted(op->table, op->topic->id);
+    partition__op_end(op, err == BASE_ERR_OK ? CATALOG_DONE : CATALOG_STORAGE_FAILED, err);
 }
 
 void partition_create_topic(struct partition_table *table, struct catalog_topic *draft,
                             struct partition_topic_op *op)
 {
-    begin_op(table, op, topic_wants_partitions);
+    partition__op_begin(table, op, topic_wants_partitions);
     catalog_create_topic(table->options.catalog, draft, &op->change);
 }
 
 void partition_grow_topic(struct partition_table *table, struct base_uuid id,
                           int32_t partitions_count, struct partition_topic_op *op)
 {
-    begin_op(table, op, topic_wants_partitions);
+    partition__op_begin(table, op, topic_wants_partitions);
     catalog_grow_topic(table->options.catalog, id, partitions_count, &op->change);
 }
 
 static void topic_configured(struct base_task *task)
 {
-    struct partition_topic_op *op = op_of(task);
+    struct partition_topic_op *op = partition__op_of(task);
     if (op->change.verdict == CATALOG_DONE) {
         for (int32_t i = 0; i < op->topic->partitions_count; i++) {
             struct partition *partition = partition_table_get(op->table, op->topic->id, i);
@@ -495,45 +495,26 @@ static void topic_configured(struct base_task *task)
             partition_release(&partition);
         }
     }
-    end_op(op, op->change.verdict, op->change.err);
+    partition__op_end(op, op->change.verdict, op->change.err);
 }
 
 void partition_configure_topic(struct partition_table *table, struct base_uuid id,
                                const struct catalog_topic_config *config,
                                struct partition_topic_op *op)
 {
-    begin_op(table, op, topic_configured);
+    partition__op_begin(table, op, topic_configured);
     catalog_configure_topic(table->options.catalog, id, config, &op->change);
 }
 
-static void topic_deleted(struct base_task *task)
+void partition__table_delete(struct partition_table *table, const struct catalog_topic *topic)
 {
-    struct partition_topic_op *op = BASE_CONTAINER_OF(task, struct partition_topic_op, change.task);
-    struct partition_table *table = op->table;
-
-    if (op->change.verdict == CATALOG_DONE) {
-        drop_slot(table, op->topic->id);
-        for (unsigned i = 0; i < table->deleted_callbacks_count; i++) {
-            table->deleted_callbacks[i].call(table->deleted_callbacks[i].context, op->topic);
-        }
+    drop_slot(table, topic->id);
+    for (unsigned i = 0; i < table->deleted_callbacks_count; i++) {
+        table->deleted_callbacks[i].call(table->deleted_callbacks[i].context, topic);
     }
-    end_op(op, op->change.verdict, op->change.err);
 }
 
-void partition_delete_topic(struct partition_table *table, struct base_uuid id,
-                            struct partition_topic_op *op)
+struct catalog *partition__table_catalog(const struct partition_table *table)
 {
-    begin_op(table, op, topic_deleted);
-    /* The topic as it was is for those who must forget what belonged to it. */
-    struct catalog_view *view = catalog_view(table->options.catalog);
-    const struct catalog_topic *topic = catalog_view_topic_by_id(view, id);
-    if (topic != NULL) {
-        op->topic = catalog_topic_hold(topic);
-    }
-    catalog_view_release(&view);
-    if (topic == NULL) {
-        end_op(op, CATALOG_NOT_FOUND, BASE_ERR_OK);
-        return;
-    }
-    catalog_delete_topic(table->options.catalog, id, &op->change);
+    return table->options.catalog;
 }

@@ -54,9 +54,12 @@ struct partition_topic_op {
     struct partition_table *table;
     struct catalog_change change;
     struct base_task work;
+    uint32_t groups_count;                /* made */
+    char group_id[CATALOG_GROUP_ID_SIZE]; /* deleted */
 };
 
-/* draft is moved; see catalog_create_topic. */
+/* draft is moved; see catalog_create_topic. Deleting a queue takes the dead letters of its
+ * groups along. */
 void partition_create_topic(struct partition_table *table, struct catalog_topic *draft,
                             struct partition_topic_op *op);
 void partition_delete_topic(struct partition_table *table, struct base_uuid id,
@@ -66,6 +69,14 @@ void partition_grow_topic(struct partition_table *table, struct base_uuid id,
 void partition_configure_topic(struct partition_table *table, struct base_uuid id,
                                const struct catalog_topic_config *config,
                                struct partition_topic_op *op);
+
+/* Groups of a queue, with the partitions of their dead letters; see catalog_create_groups and
+ * catalog_delete_group. */
+void partition_create_groups(struct partition_table *table, struct base_uuid id,
+                             const struct base_slice *names, uint32_t names_count,
+                             struct partition_topic_op *op);
+void partition_delete_group(struct partition_table *table, struct base_uuid id,
+                            struct base_slice group_id, struct partition_topic_op *op);
 
 /* For groups and queues that must forget what belonged to a deleted topic: called on
  * no particular thread, without locks, after the topic has left the view. */

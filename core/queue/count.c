@@ -1,6 +1,7 @@
 /* The numbers of a queue and of a group. */
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/catalog/dead_letters.h"
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
 
@@ -99,6 +100,45 @@ static enum base_err count_group(struct queue_group *group, const struct catalog
     return err;
 }
 
+/* The topic of the group's dead letters; NULL when it has none. The caller releases it. */
+static struct catalog_topic *find_letters(struct queue_manager *manager, struct base_slice group_id)
+{
+    struct base_uuid id;
+
+    if (!catalog_dead_letters_topic_id(group_id, &id)) {
+        return NULL;
+    }
+    struct catalog_view *view = catalog_view(manager->options.catalog);
+    const struct catalog_topic *topic = catalog_view_topic_by_id(view, id);
+    struct catalog_topic *held = topic == NULL ? NULL : catalog_topic_hold(topic);
+    catalog_view_release(&view);
+    return held;
+}
+
+/* Their log begins with the group and takes nothing else: its end is how many ever were. */
+static enum queue_verdict count_letters(struct queue_manager *manager, struct base_slice group_id,
+                                        struct queue_counters *out)
+{
+    struct partition_offsets offsets = {.last_stable = 0};
+    struct queue_counters counters = {0};
+
+    struct catalog_topic *letters = find_letters(manager, group_id);
+    if (letters == NULL) {
+        return QUEUE_OK;
+    }
+    struct partition *partition = partition_table_get(manager->options.table, letters->id, 0);
+    if (partition != NULL) {
+        partition_offsets(partition, &offsets);
+        partition_release(&partition);
+    }
+    enum queue_verdict verdict =
+        queue_count(manager, letters, base_slice_text(letters->groups[0].id), &counters);
+    out->dead_produced = offsets.last_stable > 0 ? offsets.last_stable : 0;
+    out->dead_available = counters.available;
+    catalog_topic_release(&letters);
+    return verdict == QUEUE_GROUP_NOT_FOUND ? QUEUE_OK : verdict; /* deleted meanwhile */
+}
+
 enum queue_verdict queue_count(struct queue_manager *manager, const struct catalog_topic *topic,
                                struct base_slice group_id, struct queue_counters *out)
 {
@@ -117,5 +157,5 @@ enum queue_verdict queue_count(struct queue_manager *manager, const struct catal
         verdict = QUEUE_STORAGE_FAILED;
     }
     queue__group_release(&group);
-    return verdict;
+    return verdict == QUEUE_OK && topic->redrive ? count_letters(manager, group_id, out) : verdict;
 }

@@ -124,6 +124,10 @@ struct queue_counters {
     int64_t available; /* retained and not consumed; leased ones included */
     int64_t leased;    /* delivered, and neither acked nor timed out */
     int64_t skipped;   /* expired without having been consumed, since the group was made */
+
+    /* Of the group's dead letters; 0 where the queue has no redrive policy. */
+    int64_t dead_produced;  /* ever made, expired and consumed ones included */
+    int64_t dead_available; /* retained and not consumed */
 };
 
 /* produced, and for a group (group_id not null) the rest too. Offline partitions count with

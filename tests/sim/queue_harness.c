@@ -238,11 +238,10 @@ void queue_harness_run_on(struct queue_harness *harness, uint32_t loop, queue_ha
     queue_harness_wait(harness, &own.is_over);
 }
 
-/* A change of topics under way, of either kind. */
+/* A change of topics under way. */
 struct change {
     struct queue_harness *harness;
     struct partition_topic_op op;
-    struct catalog_change catalog;
     struct catalog_topic *draft;
     const struct catalog_topic *topic;
     const char *name;
@@ -255,19 +254,11 @@ static void op_over(struct base_task *task)
     BASE_CONTAINER_OF(op, struct change, op)->is_over = true;
 }
 
-static void change_over(struct base_task *task)
-{
-    struct catalog_change *catalog = BASE_CONTAINER_OF(task, struct catalog_change, task);
-    BASE_CONTAINER_OF(catalog, struct change, catalog)->is_over = true;
-}
-
 static void change_init(struct change *change, struct queue_harness *harness)
 {
     *change = (struct change){.harness = harness};
     change->op.executor = harness->loops[0];
     change->op.task.run = op_over;
-    change->catalog.executor = harness->loops[0];
-    change->catalog.task.run = change_over;
 }
 
 static void make_topic(void *context)
@@ -308,19 +299,20 @@ static void make_group(void *context)
 {
     struct change *change = context;
     struct base_slice name = base_slice_text(change->name);
-    catalog_create_groups(change->harness->catalog, change->topic->id, &name, 1, &change->catalog);
+    partition_create_groups(change->harness->table, change->topic->id, &name, 1, &change->op);
 }
 
 static bool group_changed(struct queue_harness *harness, struct change *change,
                           struct catalog_topic **topic)
 {
     queue_harness_wait(harness, &change->is_over);
-    if (change->catalog.verdict != CATALOG_DONE) {
+    if (change->op.verdict != CATALOG_DONE) {
         BASE_ASSERT(io_sim_has_crashed(harness->sim));
+        catalog_topic_release(&change->op.topic);
         return false;
     }
     catalog_topic_release(topic);
-    *topic = change->catalog.topic;
+    *topic = change->op.topic;
     return true;
 }
 
@@ -339,8 +331,8 @@ bool queue_harness_make_group(struct queue_harness *harness, struct catalog_topi
 static void delete_group(void *context)
 {
     struct change *change = context;
-    catalog_delete_group(change->harness->catalog, change->topic->id, base_slice_text(change->name),
-                         &change->catalog);
+    partition_delete_group(change->harness->table, change->topic->id, base_slice_text(change->name),
+                           &change->op);
 }
 
 bool queue_harness_delete_group(struct queue_harness *harness, struct catalog_topic **topic,

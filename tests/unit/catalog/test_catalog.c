@@ -10,6 +10,7 @@
 
 #include "core/base/alloc.h"
 #include "core/catalog/catalog.h"
+#include "core/catalog/dead_letters.h"
 #include "core/catalog/reader.h"
 #include "core/catalog/topic_json.h"
 #include "logstore/log.h"
@@ -301,6 +302,110 @@ static void everything_survives_a_restart(void **state)
     catalog_topic_release(&topic);
 }
 
+/* A queue with a redrive policy: its id. */
+static struct base_uuid create_redrive(const struct fixture *fixture, const char *name)
+{
+    struct wait wait;
+    struct catalog_topic *topic =
+        catalog_topic_draft(base_slice_text(name), base_slice_text(NULL), CATALOG_FIFO);
+    memcpy(topic->project_id, project, sizeof project);
+    topic->made_by_rest = true;
+    topic->redrive = true;
+    topic->max_consume_count = 3;
+    begin(fixture, &wait);
+    catalog_create_topic(fixture->catalog, topic, &wait.change);
+    assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
+    return id_of(fixture, name);
+}
+
+/* Makes a group and gives its id and the id of its dead letters. */
+static struct base_uuid create_group(const struct fixture *fixture, struct base_uuid queue_id,
+                                     const char *name, char group_id[CATALOG_GROUP_ID_SIZE])
+{
+    struct base_slice names[] = {base_slice_text(name)};
+    struct base_uuid letters_id;
+    struct wait wait;
+
+    begin(fixture, &wait);
+    catalog_create_groups(fixture->catalog, queue_id, names, 1, &wait.change);
+    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    const struct catalog_topic *topic = wait.change.topic;
+    (void)snprintf(group_id, CATALOG_GROUP_ID_SIZE, "%s",
+                   topic->groups[topic->groups_count - 1].id);
+    assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
+    assert_true(catalog_dead_letters_topic_id(base_slice_text(group_id), &letters_id));
+    return letters_id;
+}
+
+static size_t count_topics(const struct fixture *fixture)
+{
+    struct catalog_view *view = catalog_view(fixture->catalog);
+    size_t count = catalog_view_topics_count(view);
+    catalog_view_release(&view);
+    return count;
+}
+
+static void dead_letters_come_and_go_with_their_group(void **state)
+{
+    struct fixture *fixture = *state;
+    char one[CATALOG_GROUP_ID_SIZE], two[CATALOG_GROUP_ID_SIZE];
+    char text[CATALOG_NAME_LENGTH_MAX];
+    struct wait wait;
+
+    struct base_uuid queue_id = create_redrive(fixture, "orders");
+    struct base_uuid one_id = create_group(fixture, queue_id, "one", one);
+    struct base_uuid two_id = create_group(fixture, queue_id, "two", two);
+    assert_int_equal(count_topics(fixture), 3);
+    reopen(fixture);
+    struct catalog_view *view = catalog_view(fixture->catalog);
+    const struct catalog_topic *letters = catalog_view_topic_by_id(view, one_id);
+    assert_non_null(letters);
+    (void)snprintf(text, sizeof text, "d-%s-%s", project, one);
+    assert_string_equal(letters->name, text);
+    assert_true(catalog_topic_is_dead_letters(letters));
+    assert_true(base_uuid_equal(letters->origin_id, queue_id));
+    assert_int_equal(letters->kind, CATALOG_FIFO);
+    assert_int_equal(letters->partitions_count, 1);
+    assert_false(letters->made_by_rest);
+    assert_false(letters->redrive);
+    assert_int_equal(letters->config.values[CATALOG_CONFIG_RETENTION_MS], 259200000);
+    assert_int_equal(letters->groups_count, 1);
+    (void)snprintf(text, sizeof text, "d%s", one + 1);
+    assert_string_equal(letters->groups[0].id, text);
+    catalog_view_release(&view);
+
+    begin(fixture, &wait);
+    catalog_delete_group(fixture->catalog, queue_id, base_slice_text(one), &wait.change);
+    assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
+    reopen(fixture);
+    assert_int_equal(count_topics(fixture), 2);
+    assert_true(catalog_knows_deleted(fixture->catalog, one_id));
+
+    begin(fixture, &wait);
+    catalog_delete_topic(fixture->catalog, queue_id, &wait.change);
+    assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
+    assert_int_equal(count_topics(fixture), 0);
+    reopen(fixture);
+    assert_int_equal(count_topics(fixture), 0);
+    assert_true(catalog_knows_deleted(fixture->catalog, two_id));
+}
+
+static void dead_letters_need_room_among_the_partitions(void **state)
+{
+    struct fixture *fixture = *state;
+    struct base_slice names[] = {base_slice_text("one"), base_slice_text("two")};
+    struct wait wait;
+
+    struct base_uuid queue_id = create_redrive(fixture, "orders");
+    assert_int_equal(create(fixture, "large", false, PARTITIONS_MAX - 2), CATALOG_DONE);
+    begin(fixture, &wait);
+    catalog_create_groups(fixture->catalog, queue_id, names, 2, &wait.change);
+    assert_int_equal(finish(fixture, &wait), CATALOG_QUOTA_EXCEEDED);
+    begin(fixture, &wait);
+    catalog_create_groups(fixture->catalog, queue_id, names, 1, &wait.change);
+    assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
+}
+
 static void a_configuration_change_is_kept_and_sets_the_mode(void **state)
 {
     struct fixture *fixture = *state;
@@ -465,6 +570,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(groups_come_and_go_and_are_found_by_id, set_up, tear_down),
         cmocka_unit_test_setup_teardown(everything_survives_a_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dead_letters_come_and_go_with_their_group, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(dead_letters_need_room_among_the_partitions, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_configuration_change_is_kept_and_sets_the_mode, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(producer_ids_are_never_given_twice, set_up, tear_down),
