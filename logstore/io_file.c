@@ -22,7 +22,7 @@
 #include "core/base/log.h"
 
 enum {
-    PIECE_BYTES_MAX = 256 << 10, /* larger writes cost more per byte */
+    PIECE_BYTES_MAX = 256 << 10, /* larger writes cost more per byte; a power of two */
     PIECE_CHUNKS_MAX = 64,
     RESIDENT_STEP_BYTES = 64 << 10, /* one byte is probed every so many */
     WARM_BYTES = 64 << 10,
@@ -238,7 +238,7 @@ static void file_close(struct logstore_io *base, struct logstore_object **object
     *object = NULL;
 }
 
-/* Next piece of the chunks: up to PIECE_BYTES_MAX bytes as vectors. Moves the cursor. */
+/* Next piece of the chunks, up to bytes_max bytes as vectors. Moves the cursor. */
 struct cursor {
     const struct base_chunk *chunks;
     size_t chunks_count;
@@ -246,17 +246,17 @@ struct cursor {
     size_t offset; /* bytes of it that were taken */
 };
 
-static size_t next_piece(struct cursor *cursor, struct iovec vectors[PIECE_CHUNKS_MAX], int *count)
+static size_t next_piece(struct cursor *cursor, size_t bytes_max,
+                         struct iovec vectors[PIECE_CHUNKS_MAX], int *count)
 {
     size_t bytes = 0;
 
     *count = 0;
-    while (cursor->index < cursor->chunks_count && *count < PIECE_CHUNKS_MAX &&
-           bytes < PIECE_BYTES_MAX) {
+    while (cursor->index < cursor->chunks_count && *count < PIECE_CHUNKS_MAX && bytes < bytes_max) {
         const struct base_chunk *chunk = &cursor->chunks[cursor->index];
         size_t length = chunk->length - cursor->offset;
-        if (length > PIECE_BYTES_MAX - bytes) {
-            length = PIECE_BYTES_MAX - bytes;
+        if (length > bytes_max - bytes) {
+            length = bytes_max - bytes;
         }
         BASE_ASSERT(chunk->buffer != NULL);
         vectors[*count] = (struct iovec){
@@ -301,6 +301,13 @@ static bool write_whole(int fd, struct iovec *vectors, int count, uint64_t posit
     return true;
 }
 
+/* A piece that ends where a page cache folio of its size would: the kernel takes as large
+ * folios as the position allows, and what it does for each costs more than the bytes. */
+static size_t piece_bytes_max(uint64_t position)
+{
+    return PIECE_BYTES_MAX - (size_t)(position % PIECE_BYTES_MAX);
+}
+
 static enum logstore_io_state file_append(struct logstore_io *base, struct logstore_object *object,
                                           uint64_t position, const struct base_chunk *chunks,
                                           size_t chunks_count, struct logstore_io_op *op)
@@ -317,8 +324,8 @@ static enum logstore_io_state file_append(struct logstore_io *base, struct logst
         op->err = BASE_ERR_IO;
         return LOGSTORE_IO_DONE;
     }
-    for (size_t bytes = next_piece(&cursor, vectors, &count); bytes > 0;
-         bytes = next_piece(&cursor, vectors, &count)) {
+    for (size_t bytes = next_piece(&cursor, piece_bytes_max(position), vectors, &count); bytes > 0;
+         bytes = next_piece(&cursor, piece_bytes_max(position), vectors, &count)) {
         if (!write_whole(file->file->fd, vectors, count, position)) {
             op->err = failed("write", file->name);
             /* Half a batch must not stay: the next append starts where this one did. */
