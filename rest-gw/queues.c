@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/json.h"
@@ -231,6 +232,8 @@ static void queue_created(struct base_task *task)
         answer_refused(request, &create->op);
         return;
     }
+    restgw_audit_resource(request, base_slice_text(topic->id_text),
+                          base_slice_text(topic->queue_name));
     struct base_writer *body = restgw_answer_begin(request);
     RESTGW_JSON_PUT(body, "{\"id\":");
     restgw_json_put_string(body, base_slice_text(topic->id_text));
@@ -273,6 +276,7 @@ void restgw__queue_create(struct restgw_request *request)
     if (json == NULL || !read_request(request, json, &asked)) {
         return;
     }
+    restgw_audit_resource(request, base_slice_of(NULL, 0), asked.name);
     struct queue_op *create = begin_op(request, queue_created);
     if (create == NULL) {
         return;
@@ -303,6 +307,8 @@ void restgw__queue_delete(struct restgw_request *request)
     if (topic == NULL) {
         return;
     }
+    restgw_audit_resource(request, base_slice_text(topic->id_text),
+                          base_slice_text(topic->queue_name));
     struct queue_op *deletion = begin_op(request, queue_deleted);
     if (deletion != NULL) {
         partition_delete_topic(restgw__gateway(request)->options.partitions, topic->id,

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/config.h"
 #include "kafka-proto/handlers/table.h"
 #include "kafka-proto/handlers/topic.h"
@@ -37,9 +38,26 @@ static void fail_item(struct create_topics_item *item, enum kproto_error error, 
     item->answer->replication_factor = -1;
 }
 
+static void trace_all(struct create_topics *create)
+{
+    if (create->message->validate_only) {
+        return;
+    }
+    for (uint32_t i = 0; i < create->response.topics_count; i++) {
+        const struct kproto_create_topics_response_topic *topic = &create->response.topics[i];
+        struct khandler_audit trace = {.name = "createTopic",
+                                       .resource = TELEMETRY_RESOURCE_TOPIC,
+                                       .resource_name = topic->name,
+                                       .topic_id = topic->topic_id,
+                                       .error = topic->error_code};
+        khandler_audit_write(create->request, &trace);
+    }
+}
+
 static void finish(struct create_topics *create)
 {
     BASE_ASSERT(create->pending_count == 0);
+    trace_all(create);
     khandler_encode(create->request, &create->response);
     base_arena_fini(&create->arena);
     khandler_end(create->request);

@@ -4,6 +4,7 @@
  * Kafka answers UNKNOWN_TOPIC_OR_PARTITION while a topic is being made and the client asks
  * again; here the answer waits for the few milliseconds that it takes. */
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/table.h"
 #include "kafka-proto/handlers/topic.h"
 
@@ -241,6 +242,17 @@ static void creation_over(struct base_task *task)
 
     BASE_ASSERT(metadata->pending_count > 0);
     one->error = creation_error(metadata, one);
+    if (one->creation.verdict != CATALOG_EXISTS) { /* nothing done */
+        struct khandler_audit trace = {
+            .name = "createTopic",
+            .resource = TELEMETRY_RESOURCE_TOPIC,
+            .resource_name = one->asked->name,
+            .error = (int16_t)khandler_topic_error(one->creation.verdict, one->creation.err)};
+        if (one->creation.topic != NULL) {
+            trace.topic_id = one->creation.topic->id;
+        }
+        khandler_audit_write(metadata->request, &trace);
+    }
     catalog_topic_release(&one->creation.topic);
     metadata->pending_count--;
     if (metadata->pending_count == 0) {
