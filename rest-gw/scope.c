@@ -192,6 +192,7 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
     case QUEUE_GROUP_NOT_FOUND:
         return RESTGW_ERROR_GROUP_NOT_FOUND;
     case QUEUE_GROUP_BUSY_ON_KAFKA:
+    case QUEUE_TAG_RULE_DIFFERS:
         return RESTGW_ERROR_CONSUME_REFUSED;
     case QUEUE_HANDLER_UNKNOWN:
         return RESTGW_ERROR_HANDLER_UNKNOWN;
