@@ -139,7 +139,7 @@ void restgw__group_create(struct restgw_request *request)
 {
     uint32_t count = 0;
 
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_ALTER);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_CREATE_GROUP);
     if (topic == NULL) {
         return;
     }
@@ -173,7 +173,7 @@ static void group_deleted(struct base_task *task)
 
 void restgw__group_delete(struct restgw_request *request)
 {
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_ALTER);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DELETE_GROUP);
     if (topic == NULL) {
         return;
     }
@@ -288,7 +288,7 @@ void restgw__group_list(struct restgw_request *request)
     struct restgw_query query = restgw_request_query(request);
     struct listing listing;
 
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_GET_GROUPS);
     if (topic == NULL) {
         return;
     }

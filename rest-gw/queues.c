@@ -268,8 +268,7 @@ void restgw__queue_create(struct restgw_request *request)
     if (!restgw__scope_project(request, &project_id)) {
         return;
     }
-    if (!security_authorize(restgw__principal(request), SECURITY_CREATE, security_cluster())) {
-        restgw_answer_error(request, RESTGW_ERROR_DENIED);
+    if (!restgw__scope_allows(request, SECURITY_CREATE, security_of(SECURITY_PROJECT))) {
         return;
     }
     const json_t *json = restgw_request_json(request);
@@ -381,7 +380,7 @@ void restgw__queue_get(struct restgw_request *request)
     if (restgw_answer_bad_query(request, &query)) {
         return;
     }
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_GET_QUEUE);
     if (topic != NULL) {
         put_queue(restgw_answer_begin(request), restgw__gateway(request), topic, details);
         restgw_answer_end(request, 200);

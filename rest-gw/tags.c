@@ -233,7 +233,7 @@ void restgw__put_tags(struct base_writer *body, const struct catalog_tags *tags)
 
 void restgw__tags_get(struct restgw_request *request)
 {
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_GET_QUEUE);
     if (topic == NULL) {
         return;
     }

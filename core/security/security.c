@@ -1,21 +1,108 @@
-/* The authorizer while there is no authentication: one principal that may do everything. */
+/* The evaluator: policies of the queue, then roles. */
 #include "core/security/security.h"
 
+#include <string.h>
+
 #include "core/base/assert.h"
+#include "core/security/policy.h"
+
+#define BIT(value) (1u << (value))
 
 const char security_default_project[] = "00000000000000000000000000000000";
 
 const struct security_principal *security_anonymous(void)
 {
-    static const struct security_principal anonymous = {"anonymous", security_default_project};
+    static const struct security_principal anonymous = {.name = "anonymous",
+                                                        .user_id = "",
+                                                        .domain_id = "",
+                                                        .domain_name = "",
+                                                        .project_id = security_default_project,
+                                                        .is_anonymous = true};
     return &anonymous;
 }
 
-bool security_authorize(const struct security_principal *principal, enum security_action action,
-                        struct security_resource resource)
+/* Policy actions of which one is enough for what is asked; 0: no policy is about it. */
+static unsigned policy_actions_for(enum security_resource_type type, enum security_action action)
+{
+    static const unsigned of_topic[SECURITY_ACTION_COUNT] = {
+        [SECURITY_DESCRIBE] = BIT(CATALOG_MAY_GET_QUEUE) | BIT(CATALOG_MAY_PRODUCE_MESSAGES) |
+                              BIT(CATALOG_MAY_CONSUME_MESSAGES),
+        [SECURITY_READ] = BIT(CATALOG_MAY_CONSUME_MESSAGES),
+        [SECURITY_WRITE] = BIT(CATALOG_MAY_PRODUCE_MESSAGES),
+        [SECURITY_DESCRIBE_CONFIGS] = BIT(CATALOG_MAY_GET_QUEUE),
+        [SECURITY_GET_QUEUE] = BIT(CATALOG_MAY_GET_QUEUE),
+        [SECURITY_CREATE_GROUP] = BIT(CATALOG_MAY_CREATE_GROUP),
+        [SECURITY_GET_GROUPS] = BIT(CATALOG_MAY_GET_GROUPS),
+        [SECURITY_DELETE_GROUP] = BIT(CATALOG_MAY_DELETE_GROUP),
+    };
+    static const unsigned of_group[SECURITY_ACTION_COUNT] = {
+        [SECURITY_DESCRIBE] = BIT(CATALOG_MAY_GET_GROUPS) | BIT(CATALOG_MAY_CONSUME_MESSAGES),
+        [SECURITY_READ] = BIT(CATALOG_MAY_CONSUME_MESSAGES),
+        [SECURITY_DELETE] = BIT(CATALOG_MAY_DELETE_GROUP),
+    };
+
+    return type == SECURITY_TOPIC   ? of_topic[action]
+           : type == SECURITY_GROUP ? of_group[action]
+                                    : 0;
+}
+
+static bool only_looks(enum security_action action)
+{
+    return action == SECURITY_DESCRIBE || action == SECURITY_DESCRIBE_CONFIGS ||
+           action == SECURITY_GET_QUEUE || action == SECURITY_GET_GROUPS;
+}
+
+/* What the roles say about the principal's own project, and about the cluster. */
+static enum security_verdict judge_by_role(const struct security_principal *principal,
+                                           enum security_action action,
+                                           enum security_resource_type type)
+{
+    if ((principal->roles & BIT(SECURITY_ADMIN)) != 0) {
+        return SECURITY_ALLOWED;
+    }
+    if (type == SECURITY_CLUSTER) {
+        return SECURITY_NO_ROLE;
+    }
+    if ((principal->roles & BIT(SECURITY_MEMBER)) != 0) {
+        return SECURITY_ALLOWED;
+    }
+    if ((principal->roles & BIT(SECURITY_READER)) != 0) {
+        return only_looks(action) ? SECURITY_ALLOWED : SECURITY_READ_ONLY;
+    }
+    return SECURITY_NO_ROLE;
+}
+
+static enum security_verdict judge_by_topic(const struct security_principal *principal,
+                                            enum security_action action,
+                                            struct security_resource resource)
+{
+    const struct catalog_topic *topic = resource.topic;
+    unsigned wanted = policy_actions_for(resource.type, action);
+    struct security_policy_effect effect;
+
+    if (topic->kind == CATALOG_INTERNAL) {
+        return judge_by_role(principal, action, SECURITY_CLUSTER);
+    }
+    security_policy_evaluate(&topic->policies, principal, &effect);
+    if (wanted != 0 && (wanted & ~effect.denied) == 0) {
+        return SECURITY_DENIED;
+    }
+    if (strcmp(topic->project_id, principal->project_id) == 0) {
+        return judge_by_role(principal, action, resource.type);
+    }
+    return (wanted & effect.allowed & ~effect.denied) != 0 ? SECURITY_ALLOWED : SECURITY_STRANGER;
+}
+
+enum security_verdict security_judge(const struct security_principal *principal,
+                                     enum security_action action, struct security_resource resource)
 {
     BASE_ASSERT(principal != NULL);
-    BASE_ASSERT(action <= SECURITY_DESCRIBE_CONFIGS);
-    BASE_ASSERT(resource.type <= SECURITY_PRODUCER);
-    return true;
+    BASE_ASSERT(action < SECURITY_ACTION_COUNT);
+    BASE_ASSERT(resource.type < SECURITY_RESOURCE_TYPE_COUNT);
+
+    if (principal->is_anonymous || resource.type == SECURITY_PRODUCER) {
+        return SECURITY_ALLOWED;
+    }
+    return resource.topic != NULL ? judge_by_topic(principal, action, resource)
+                                  : judge_by_role(principal, action, resource.type);
 }

@@ -113,7 +113,7 @@ static enum kproto_error judge_item(struct create_partitions_item *item,
     struct khandler_request *request = item->create->request;
     struct base_slice name = item->asked->name;
 
-    if (!security_authorize(request->principal, SECURITY_ALTER, security_topic(name))) {
+    if (!khandler_topic_allows(request, SECURITY_ALTER, name)) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     *topic = catalog_view_topic(khandler_view(request), name);

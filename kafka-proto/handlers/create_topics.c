@@ -69,8 +69,7 @@ static void fill_configs(struct create_topics_item *item)
     struct khandler_request *request = item->create->request;
     struct kproto_create_topics_response_topic *answer = item->answer;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS,
-                            security_topic(item->asked->name))) {
+    if (!khandler_topic_allows(request, SECURITY_DESCRIBE_CONFIGS, item->asked->name)) {
         answer->topic_config_error_code = KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
         return;
     }
@@ -137,8 +136,7 @@ static enum kproto_error judge_name(struct create_topics_item *item, const char 
     struct catalog_view *view = khandler_view(request);
     struct base_slice name = item->asked->name;
 
-    if (!security_authorize(request->principal, SECURITY_CREATE, security_cluster()) &&
-        !security_authorize(request->principal, SECURITY_CREATE, security_topic(name))) {
+    if (!security_authorize(request->principal, SECURITY_CREATE, security_of(SECURITY_PROJECT))) {
         *why = kproto_error_text(KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED);
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }

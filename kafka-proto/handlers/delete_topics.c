@@ -83,7 +83,7 @@ static void deletion_over(struct base_task *task)
 static bool may(const struct delete_topics_item *item, enum security_action action,
                 struct base_slice name)
 {
-    return security_authorize(item->delete->request->principal, action, security_topic(name));
+    return khandler_topic_allows(item->delete->request, action, name);
 }
 
 /* Finds the topic and sets what the answer says of it. NULL: refused. */

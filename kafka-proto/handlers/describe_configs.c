@@ -140,7 +140,7 @@ static bool describe_topic(struct describing *describing,
     struct khandler_request *request = describing->request;
     struct base_slice name = asked->resource_name;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS, security_topic(name))) {
+    if (!khandler_topic_allows(request, SECURITY_DESCRIBE_CONFIGS, name)) {
         fail_resource(answer, KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED, NULL);
         return true;
     }
@@ -204,7 +204,8 @@ static bool describe_broker(struct describing *describing,
     struct khandler_request *request = describing->request;
     int64_t node_id = 0;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS, security_cluster())) {
+    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS,
+                            security_of(SECURITY_CLUSTER))) {
         fail_resource(answer, KPROTO_ERROR_CLUSTER_AUTHORIZATION_FAILED, NULL);
         return true;
     }

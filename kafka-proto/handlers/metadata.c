@@ -75,8 +75,7 @@ static bool fill_topic(struct metadata *metadata, const struct catalog_topic *to
     answer->topic_id = topic->id;
     answer->is_internal = topic->kind == CATALOG_INTERNAL;
     if (metadata->message->include_topic_authorized_operations) {
-        answer->topic_authorized_operations =
-            khandler_topic_operations(metadata->request, answer->name);
+        answer->topic_authorized_operations = khandler_topic_operations(metadata->request, topic);
     }
     return fill_partitions(metadata, topic, answer);
 }
@@ -105,8 +104,7 @@ static bool fill_all(struct metadata *metadata)
 
 static bool may_describe(const struct metadata *metadata, struct base_slice name)
 {
-    return security_authorize(metadata->request->principal, SECURITY_DESCRIBE,
-                              security_topic(name));
+    return khandler_topic_allows(metadata->request, SECURITY_DESCRIBE, name);
 }
 
 /* A topic asked for by its id. Ids are no secret, so that one is refused may be said. */
@@ -260,13 +258,6 @@ static void creation_over(struct base_task *task)
     }
 }
 
-static bool may_create(const struct metadata *metadata, struct base_slice name)
-{
-    const struct security_principal *principal = metadata->request->principal;
-    return security_authorize(principal, SECURITY_CREATE, security_cluster()) ||
-           security_authorize(principal, SECURITY_CREATE, security_topic(name));
-}
-
 /* Starts making one topic if it is missing and may be made. */
 static void create_if_missing(struct metadata *metadata, struct metadata_topic *one)
 {
@@ -286,7 +277,7 @@ static void create_if_missing(struct metadata *metadata, struct metadata_topic *
         khandler_topic_is_reserved(name)) {
         return;
     }
-    if (!may_create(metadata, name)) {
+    if (!security_authorize(request->principal, SECURITY_CREATE, security_of(SECURITY_PROJECT))) {
         one->error = KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
         return;
     }
