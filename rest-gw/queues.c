@@ -268,7 +268,7 @@ void restgw__queue_create(struct restgw_request *request)
     if (!restgw__scope_project(request, &project_id)) {
         return;
     }
-    if (!restgw__scope_allows(request, SECURITY_CREATE, security_of(SECURITY_PROJECT))) {
+    if (!restgw__scope_allows(request, SECURITY_CREATE, security_project())) {
         return;
     }
     const json_t *json = restgw_request_json(request);

@@ -67,16 +67,16 @@ int32_t restgw__queues_count(const struct catalog_view *view, struct base_slice 
     return count.queues_count;
 }
 
-static enum restgw_error error_of_refusal(enum security_verdict verdict)
+static enum restgw_error error_of_refusal(enum security_judgement judgement)
 {
-    switch (verdict) {
+    switch (judgement) {
     case SECURITY_DENIED:
         return RESTGW_ERROR_DENIED;
     case SECURITY_STRANGER: /* that there is such a queue is none of the caller's business */
         return RESTGW_ERROR_QUEUE_NOT_FOUND;
-    case SECURITY_READ_ONLY:
+    case SECURITY_ONLY_LOOKS:
         return RESTGW_ERROR_READ_ONLY;
-    case SECURITY_NO_ROLE:
+    case SECURITY_LACKS_ROLE:
         return RESTGW_ERROR_ROLE_LACKS_PERMISSION;
     case SECURITY_ALLOWED:
         break;
@@ -88,11 +88,12 @@ static enum restgw_error error_of_refusal(enum security_verdict verdict)
 bool restgw__scope_allows(struct restgw_request *request, enum security_action action,
                           struct security_resource resource)
 {
-    enum security_verdict verdict = security_judge(restgw__principal(request), action, resource);
-    if (verdict != SECURITY_ALLOWED) {
-        restgw_answer_error(request, error_of_refusal(verdict));
+    enum security_judgement judgement =
+        security_judge(restgw__principal(request), action, resource);
+    if (judgement != SECURITY_ALLOWED) {
+        restgw_answer_error(request, error_of_refusal(judgement));
     }
-    return verdict == SECURITY_ALLOWED;
+    return judgement == SECURITY_ALLOWED;
 }
 
 const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
@@ -113,7 +114,8 @@ const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
     const struct catalog_topic *topic = catalog_view_topic_by_id(restgw__view(request), id);
     bool is_own = topic != NULL && restgw__is_queue_of(topic, project_id);
     /* Without authentication the project is whose the path says it is. */
-    if (topic == NULL || topic->kind == CATALOG_INTERNAL || (principal->is_anonymous && !is_own)) {
+    if (topic == NULL || topic->kind == CATALOG_INTERNAL ||
+        (security_is_anonymous(principal) && !is_own)) {
         restgw_answer_error(request, RESTGW_ERROR_QUEUE_NOT_FOUND);
         return NULL;
     }

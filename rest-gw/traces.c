@@ -147,8 +147,7 @@ void restgw__traces_list(struct restgw_request *request)
         restgw_answer_error(request, RESTGW_ERROR_URL_NOT_FOUND);
         return;
     }
-    if (!security_authorize(restgw__principal(request), SECURITY_DESCRIBE, security_cluster())) {
-        restgw_answer_error(request, RESTGW_ERROR_DENIED);
+    if (!restgw__scope_allows(request, SECURITY_DESCRIBE, security_project())) {
         return;
     }
     struct listing *listing = base_arena_object(restgw_request_arena(request), struct listing);

@@ -132,7 +132,7 @@ void security_policy_evaluate(const struct catalog_policies *policies,
                               const struct security_principal *principal,
                               struct security_policy_effect *effect)
 {
-    BASE_ASSERT(!principal->is_anonymous);
+    BASE_ASSERT(!security_is_anonymous(principal));
 
     *effect = (struct security_policy_effect){0};
     for (uint32_t i = 0; i < policies->count; i++) {

@@ -8,19 +8,6 @@
 
 #define BIT(value) (1u << (value))
 
-const char security_default_project[] = "00000000000000000000000000000000";
-
-const struct security_principal *security_anonymous(void)
-{
-    static const struct security_principal anonymous = {.name = "anonymous",
-                                                        .user_id = "",
-                                                        .domain_id = "",
-                                                        .domain_name = "",
-                                                        .project_id = security_default_project,
-                                                        .is_anonymous = true};
-    return &anonymous;
-}
-
 /* Policy actions of which one is enough for what is asked; 0: no policy is about it. */
 static unsigned policy_actions_for(enum security_resource_type type, enum security_action action)
 {
@@ -46,35 +33,37 @@ static unsigned policy_actions_for(enum security_resource_type type, enum securi
                                     : 0;
 }
 
-static bool only_looks(enum security_action action)
-{
-    return action == SECURITY_DESCRIBE || action == SECURITY_DESCRIBE_CONFIGS ||
-           action == SECURITY_GET_QUEUE || action == SECURITY_GET_GROUPS;
-}
+#define MAY(action) BIT(SECURITY_##action)
+enum {
+    LOOK = MAY(DESCRIBE) | MAY(DESCRIBE_CONFIGS) | MAY(GET_QUEUE) | MAY(GET_GROUPS),
+    USE = LOOK | MAY(READ) | MAY(WRITE),
+};
+#undef MAY
 
 /* What the roles say about the principal's own project, and about the cluster. */
-static enum security_verdict judge_by_role(const struct security_principal *principal,
-                                           enum security_action action,
-                                           enum security_resource_type type)
+static enum security_judgement judge_by_role(const struct security_principal *principal,
+                                             enum security_action action,
+                                             enum security_resource_type type)
 {
-    if ((principal->roles & BIT(SECURITY_ADMIN)) != 0) {
+    unsigned roles = principal->roles;
+
+    if ((roles & SECURITY_ROLE_ADMIN) != 0) {
         return SECURITY_ALLOWED;
     }
     if (type == SECURITY_CLUSTER) {
-        return SECURITY_NO_ROLE;
+        return SECURITY_LACKS_ROLE;
     }
-    if ((principal->roles & BIT(SECURITY_MEMBER)) != 0) {
+    if ((roles & SECURITY_ROLE_DMS_ADMIN) != 0 ||
+        ((roles & SECURITY_ROLE_DMS_USER) != 0 && (BIT(action) & USE) != 0) ||
+        ((roles & SECURITY_ROLE_DMS_READER) != 0 && (BIT(action) & LOOK) != 0)) {
         return SECURITY_ALLOWED;
     }
-    if ((principal->roles & BIT(SECURITY_READER)) != 0) {
-        return only_looks(action) ? SECURITY_ALLOWED : SECURITY_READ_ONLY;
-    }
-    return SECURITY_NO_ROLE;
+    return roles == SECURITY_ROLE_DMS_READER ? SECURITY_ONLY_LOOKS : SECURITY_LACKS_ROLE;
 }
 
-static enum security_verdict judge_by_topic(const struct security_principal *principal,
-                                            enum security_action action,
-                                            struct security_resource resource)
+static enum security_judgement judge_by_topic(const struct security_principal *principal,
+                                              enum security_action action,
+                                              struct security_resource resource)
 {
     const struct catalog_topic *topic = resource.topic;
     unsigned wanted = policy_actions_for(resource.type, action);
@@ -93,14 +82,15 @@ static enum security_verdict judge_by_topic(const struct security_principal *pri
     return (wanted & effect.allowed & ~effect.denied) != 0 ? SECURITY_ALLOWED : SECURITY_STRANGER;
 }
 
-enum security_verdict security_judge(const struct security_principal *principal,
-                                     enum security_action action, struct security_resource resource)
+enum security_judgement security_judge(const struct security_principal *principal,
+                                       enum security_action action,
+                                       struct security_resource resource)
 {
     BASE_ASSERT(principal != NULL);
     BASE_ASSERT(action < SECURITY_ACTION_COUNT);
     BASE_ASSERT(resource.type < SECURITY_RESOURCE_TYPE_COUNT);
 
-    if (principal->is_anonymous || resource.type == SECURITY_PRODUCER) {
+    if (security_is_anonymous(principal) || resource.type == SECURITY_PRODUCER) {
         return SECURITY_ALLOWED;
     }
     return resource.topic != NULL ? judge_by_topic(principal, action, resource)

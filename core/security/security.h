@@ -11,27 +11,7 @@
 
 #include "core/base/slice.h"
 #include "core/catalog/view.h"
-
-/* What a user may do in its project. */
-enum security_role {
-    SECURITY_ADMIN,  /* everything, also what concerns all projects: quotas, users */
-    SECURITY_MEMBER, /* everything with queues, topics and groups */
-    SECURITY_READER, /* look at them */
-    SECURITY_ROLE_COUNT
-};
-
-/* Who a connection or request speaks for. */
-struct security_principal {
-    const char *name;        /* "anonymous" without authentication */
-    const char *user_id;     /* "" for the anonymous one, as the next two */
-    const char *domain_id;   /* the tenant the user belongs to */
-    const char *domain_name; /* of it */
-    const char *project_id;  /* the project whose objects it works on */
-    unsigned roles;          /* bit per enum security_role, in that project */
-    bool is_anonymous;       /* there is no authentication: may do everything */
-    bool is_service;         /* a service of the platform: policies for services are for it */
-    enum catalog_policy_service service;
-};
+#include "core/security/principal.h"
 
 enum security_action {
     SECURITY_DESCRIBE, /* know that it exists: whoever may look at, consume or produce may */
@@ -63,24 +43,18 @@ struct security_resource {
                                           none, or not there yet */
 };
 
-enum security_verdict {
+enum security_judgement {
     SECURITY_ALLOWED,
-    SECURITY_DENIED,    /* by a policy */
-    SECURITY_STRANGER,  /* another project's, and nothing allows it */
-    SECURITY_READ_ONLY, /* the role may only look */
-    SECURITY_NO_ROLE,   /* no role of the principal covers it */
+    SECURITY_DENIED,     /* by a policy */
+    SECURITY_STRANGER,   /* another project's, and nothing allows it */
+    SECURITY_ONLY_LOOKS, /* the role may only look */
+    SECURITY_LACKS_ROLE, /* no role of the principal covers it */
 };
 
-/* The project of everybody while there is no authentication. */
-extern const char security_default_project[];
-
-/* The principal of a connection that did not authenticate; static storage. */
-const struct security_principal *security_anonymous(void);
-
 /* Whether principal may do action to resource. Any thread. */
-enum security_verdict security_judge(const struct security_principal *principal,
-                                     enum security_action action,
-                                     struct security_resource resource);
+enum security_judgement security_judge(const struct security_principal *principal,
+                                       enum security_action action,
+                                       struct security_resource resource);
 
 static inline bool security_authorize(const struct security_principal *principal,
                                       enum security_action action,
@@ -101,9 +75,19 @@ static inline struct security_resource security_group(const struct catalog_topic
     return (struct security_resource){SECURITY_GROUP, queue};
 }
 
-static inline struct security_resource security_of(enum security_resource_type type)
+static inline struct security_resource security_cluster(void)
 {
-    return (struct security_resource){.type = type};
+    return (struct security_resource){.type = SECURITY_CLUSTER};
+}
+
+static inline struct security_resource security_project(void)
+{
+    return (struct security_resource){.type = SECURITY_PROJECT};
+}
+
+static inline struct security_resource security_producer(void)
+{
+    return (struct security_resource){.type = SECURITY_PRODUCER};
 }
 
 #endif

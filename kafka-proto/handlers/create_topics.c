@@ -136,7 +136,7 @@ static enum kproto_error judge_name(struct create_topics_item *item, const char 
     struct catalog_view *view = khandler_view(request);
     struct base_slice name = item->asked->name;
 
-    if (!security_authorize(request->principal, SECURITY_CREATE, security_of(SECURITY_PROJECT))) {
+    if (!security_authorize(request->principal, SECURITY_CREATE, security_project())) {
         *why = kproto_error_text(KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED);
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }

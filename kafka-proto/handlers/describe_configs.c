@@ -204,8 +204,7 @@ static bool describe_broker(struct describing *describing,
     struct khandler_request *request = describing->request;
     int64_t node_id = 0;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS,
-                            security_of(SECURITY_CLUSTER))) {
+    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS, security_cluster())) {
         fail_resource(answer, KPROTO_ERROR_CLUSTER_AUTHORIZATION_FAILED, NULL);
         return true;
     }

@@ -34,8 +34,7 @@ static bool wants_states(const struct kproto_list_groups_request *message, unsig
 /* Who may describe the cluster sees all groups, others those they may describe. */
 static bool may_see(const struct khandler_request *request, struct base_slice group_id)
 {
-    return security_authorize(request->principal, SECURITY_DESCRIBE,
-                              security_of(SECURITY_CLUSTER)) ||
+    return security_authorize(request->principal, SECURITY_DESCRIBE, security_cluster()) ||
            khandler_group_allows(request, SECURITY_DESCRIBE, group_id);
 }
 

@@ -277,7 +277,7 @@ static void create_if_missing(struct metadata *metadata, struct metadata_topic *
         khandler_topic_is_reserved(name)) {
         return;
     }
-    if (!security_authorize(request->principal, SECURITY_CREATE, security_of(SECURITY_PROJECT))) {
+    if (!security_authorize(request->principal, SECURITY_CREATE, security_project())) {
         one->error = KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
         return;
     }

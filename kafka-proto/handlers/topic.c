@@ -154,12 +154,12 @@ int32_t khandler_topic_operations(struct khandler_request *request,
 int32_t khandler_topic_cluster_operations(struct khandler_request *request)
 {
     uint32_t bits = 0;
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE, security_of(SECURITY_CLUSTER))) {
+    if (!security_authorize(request->principal, SECURITY_DESCRIBE, security_cluster())) {
         return 0;
     }
     for (size_t i = 0; i < OPERATIONS_COUNT; i++) {
-        if (operations[i].of_cluster && security_authorize(request->principal, operations[i].action,
-                                                           security_of(SECURITY_CLUSTER))) {
+        if (operations[i].of_cluster &&
+            security_authorize(request->principal, operations[i].action, security_cluster())) {
             bits |= UINT32_C(1) << operations[i].number;
         }
     }

@@ -20,12 +20,14 @@
 
 static struct security_principal principal_of(const char *project_id, unsigned roles)
 {
-    return (struct security_principal){.name = "alice",
-                                       .user_id = USER,
-                                       .domain_id = DOMAIN,
-                                       .domain_name = "Some Tenant-1",
-                                       .project_id = project_id,
-                                       .roles = roles};
+    struct security_principal principal = {.name = "alice",
+                                           .user_id = USER,
+                                           .domain_id = DOMAIN,
+                                           .domain_name = "Some Tenant-1",
+                                           .roles = roles,
+                                           .credential = SECURITY_PASSWORD};
+    (void)security_copy_text(principal.project_id, sizeof principal.project_id, project_id);
+    return principal;
 }
 
 static struct catalog_topic topic_with(struct catalog_policy *policies, uint32_t count)
@@ -109,7 +111,7 @@ static void policies_name_users_in_every_form(void **state)
         struct catalog_policy policy =
             policy_for(false, rows[i].users, BIT(CATALOG_MAY_PRODUCE_MESSAGES));
         struct catalog_topic topic = topic_with(&policy, 1);
-        enum security_verdict verdict =
+        enum security_judgement verdict =
             security_judge(&alice, SECURITY_WRITE, security_topic(&topic));
         if ((verdict == SECURITY_ALLOWED) != rows[i].matches) {
             fail_msg("\"%s\"", rows[i].users);
@@ -134,7 +136,7 @@ static void each_policy_action_allows_what_it_is_for_and_nothing_else(void **sta
         {CATALOG_MAY_CONSUME_MESSAGES, BIT(SECURITY_DESCRIBE) | BIT(SECURITY_READ),
          BIT(SECURITY_DESCRIBE) | BIT(SECURITY_READ)},
     };
-    struct security_principal stranger = principal_of(OTHER, BIT(SECURITY_ADMIN));
+    struct security_principal stranger = principal_of(OTHER, SECURITY_ROLE_ADMIN);
 
     assert_int_equal(sizeof rows / sizeof rows[0], CATALOG_POLICY_ACTION_COUNT);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -160,16 +162,19 @@ static void roles_rule_their_own_project_only(void **state)
     static const struct {
         unsigned roles;
         enum security_action action;
-        enum security_verdict verdict;
+        enum security_judgement verdict;
     } rows[] = {
-        {BIT(SECURITY_MEMBER), SECURITY_DELETE, SECURITY_ALLOWED},
-        {BIT(SECURITY_MEMBER), SECURITY_CREATE_GROUP, SECURITY_ALLOWED},
-        {BIT(SECURITY_READER), SECURITY_GET_QUEUE, SECURITY_ALLOWED},
-        {BIT(SECURITY_READER), SECURITY_GET_GROUPS, SECURITY_ALLOWED},
-        {BIT(SECURITY_READER), SECURITY_READ, SECURITY_READ_ONLY},
-        {BIT(SECURITY_READER), SECURITY_WRITE, SECURITY_READ_ONLY},
-        {0, SECURITY_DESCRIBE, SECURITY_NO_ROLE},
-        {BIT(SECURITY_ADMIN), SECURITY_ALTER, SECURITY_ALLOWED},
+        {SECURITY_ROLE_DMS_ADMIN, SECURITY_DELETE, SECURITY_ALLOWED},
+        {SECURITY_ROLE_DMS_ADMIN, SECURITY_CREATE_GROUP, SECURITY_ALLOWED},
+        {SECURITY_ROLE_DMS_READER, SECURITY_GET_QUEUE, SECURITY_ALLOWED},
+        {SECURITY_ROLE_DMS_READER, SECURITY_GET_GROUPS, SECURITY_ALLOWED},
+        {SECURITY_ROLE_DMS_READER, SECURITY_READ, SECURITY_ONLY_LOOKS},
+        {SECURITY_ROLE_DMS_READER, SECURITY_WRITE, SECURITY_ONLY_LOOKS},
+        {SECURITY_ROLE_DMS_USER, SECURITY_WRITE, SECURITY_ALLOWED},
+        {SECURITY_ROLE_DMS_USER, SECURITY_DELETE, SECURITY_LACKS_ROLE},
+        {SECURITY_ROLE_DMS_USER, SECURITY_CREATE_GROUP, SECURITY_LACKS_ROLE},
+        {0, SECURITY_DESCRIBE, SECURITY_LACKS_ROLE},
+        {SECURITY_ROLE_ADMIN, SECURITY_ALTER, SECURITY_ALLOWED},
     };
     struct catalog_topic topic = topic_with(NULL, 0);
     struct catalog_topic internal = topic_with(NULL, 0);
@@ -182,11 +187,10 @@ static void roles_rule_their_own_project_only(void **state)
                          rows[i].verdict);
         assert_int_equal(security_judge(&other, rows[i].action, security_topic(&topic)),
                          SECURITY_STRANGER);
-        bool is_admin = rows[i].roles == BIT(SECURITY_ADMIN);
+        bool is_admin = rows[i].roles == SECURITY_ROLE_ADMIN;
         assert_int_equal(security_authorize(&own, SECURITY_READ, security_topic(&internal)),
                          is_admin);
-        assert_int_equal(security_authorize(&own, SECURITY_ALTER, security_of(SECURITY_CLUSTER)),
-                         is_admin);
+        assert_int_equal(security_authorize(&own, SECURITY_ALTER, security_cluster()), is_admin);
     }
 }
 
@@ -197,7 +201,7 @@ static void denying_wins_over_everything(void **state)
     struct catalog_policy policies[] = {policy_for(true, DOMAIN, produce),
                                         policy_for(false, "*", produce)};
     struct catalog_topic topic = topic_with(policies, 2);
-    struct security_principal owner = principal_of(OWNER, BIT(SECURITY_ADMIN));
+    struct security_principal owner = principal_of(OWNER, SECURITY_ROLE_ADMIN);
     struct security_principal other = principal_of(OTHER, 0);
 
     assert_int_equal(security_judge(&owner, SECURITY_WRITE, security_topic(&topic)),
@@ -228,10 +232,10 @@ static void services_and_users_are_apart(void **state)
     unsigned produce = BIT(CATALOG_MAY_PRODUCE_MESSAGES);
     struct catalog_policy policy = policy_for(false, "*", produce);
     struct catalog_topic topic = topic_with(&policy, 1);
-    struct security_principal smn = principal_of(OTHER, BIT(SECURITY_MEMBER));
+    struct security_principal smn = principal_of(OTHER, SECURITY_ROLE_DMS_ADMIN);
     smn.is_service = true;
     smn.service = CATALOG_SERVICE_SMN;
-    struct security_principal user = principal_of(OTHER, BIT(SECURITY_MEMBER));
+    struct security_principal user = principal_of(OTHER, SECURITY_ROLE_DMS_ADMIN);
 
     assert_false(security_authorize(&smn, SECURITY_WRITE, security_topic(&topic)));
     policy = (struct catalog_policy){.of_services = true,
