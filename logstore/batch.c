@@ -142,6 +142,13 @@ void logstore_batch_set_append_time(void *data, size_t size, int64_t timestamp_m
 
     base_put_u16(bytes + LOGSTORE_BATCH_AT_ATTRIBUTES,
                  (uint16_t)(attributes | LOGSTORE_BATCH_APPEND_TIME));
+    logstore_batch_set_max_timestamp(data, size, timestamp_ms);
+}
+
+void logstore_batch_set_max_timestamp(void *data, size_t size, int64_t timestamp_ms)
+{
+    uint8_t *bytes = data;
+
     base_put_i64(bytes + LOGSTORE_BATCH_AT_MAX_TIMESTAMP, timestamp_ms);
     base_put_u32(bytes + LOGSTORE_BATCH_AT_CRC, crc_of(bytes, size));
 }

@@ -93,6 +93,9 @@ void logstore_batch_set_offset_and_epoch(void *data, int64_t base_offset, int32_
 /* Turns the batch into one with log append time; makes a new CRC. */
 void logstore_batch_set_append_time(void *data, size_t size, int64_t timestamp_ms);
 
+/* Makes a new CRC too. -1: none. */
+void logstore_batch_set_max_timestamp(void *data, size_t size, int64_t timestamp_ms);
+
 static inline bool logstore_batch_is_control(const struct logstore_batch *batch)
 {
     return (batch->attributes & LOGSTORE_BATCH_CONTROL) != 0;

@@ -107,6 +107,34 @@ void logstore_records_close(struct logstore_records *records)
     records->records_read = records->batch.records_count;
 }
 
+enum base_err logstore_records_date_batch(void *data, struct logstore_batch *batch,
+                                          size_t inflated_bytes_max)
+{
+    struct logstore_records records;
+    struct logstore_record record;
+    int64_t max_timestamp = -1;
+
+    if (batch->max_timestamp >= 0 || batch->base_timestamp < 0) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err =
+        logstore_records_open(&records, data, batch->size_bytes, inflated_bytes_max);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    while (logstore_records_next(&records, &record)) {
+        max_timestamp = record.timestamp_ms > max_timestamp ? record.timestamp_ms : max_timestamp;
+    }
+    err = logstore_records_finish(&records);
+    logstore_records_close(&records);
+    if (err == BASE_ERR_OK && max_timestamp >= 0) {
+        logstore_batch_set_max_timestamp(data, batch->size_bytes, max_timestamp);
+        err = logstore_batch_peek(data, batch->size_bytes, batch, NULL);
+        BASE_ASSERT(err == BASE_ERR_OK);
+    }
+    return err;
+}
+
 void logstore_headers_init(struct logstore_headers *headers, const struct logstore_record *record)
 {
     base_reader_init(&headers->reader, record->headers.data, record->headers.length);

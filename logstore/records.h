@@ -65,6 +65,15 @@ BASE_MUST_USE enum base_err logstore_records_finish(const struct logstore_record
 
 void logstore_records_close(struct logstore_records *records);
 
+/* Some clients (sarama 1.22) date their records but leave the batch's largest timestamp at -1.
+ * Lookups by time and retention believe that one, so this sets it, and the CRC, to what the
+ * records say; *batch follows. A batch that has it, or whose records have no time, stays as
+ * it is. Compressed records are inflated, up to inflated_bytes_max.
+ * data: one whole batch, batch: from logstore_batch_peek(data). Errors as of open and finish,
+ * nothing changed then. */
+BASE_MUST_USE enum base_err logstore_records_date_batch(void *data, struct logstore_batch *batch,
+                                                        size_t inflated_bytes_max);
+
 /* The headers of one record, in order. Cannot fail: next() above checked them. */
 struct logstore_headers {
     struct base_reader reader;

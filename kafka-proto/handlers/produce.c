@@ -6,8 +6,12 @@
 #include "kafka-proto/error.h"
 #include "kafka-proto/handlers/table.h"
 #include "logstore/batch.h"
+#include "logstore/records.h"
 
 enum { ACKS_ALL = -1, ACKS_NONE = 0, ACKS_LEADER = 1, ZSTD_VERSION_MIN = 7 };
+
+/* Most that the records of a batch without its largest timestamp may inflate to. */
+enum { DATED_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* One partition whose answer waits. */
 struct produce_wait {
@@ -77,6 +81,19 @@ static enum kproto_error judge_batch(const struct khandler_request *request,
     return KPROTO_ERROR_NONE;
 }
 
+/* Finds the batch's largest timestamp where the client did not say it. */
+static enum kproto_error date_batch(const struct khandler_request *request,
+                                    struct base_slice records, struct logstore_batch *batch,
+                                    const char **why)
+{
+    uint8_t *bytes = request->frame->data + (records.data - request->frame->data);
+
+    *why = "the records of the batch cannot be read";
+    return logstore_records_date_batch(bytes, batch, DATED_BYTES_MAX) == BASE_ERR_OK
+               ? KPROTO_ERROR_NONE
+               : KPROTO_ERROR_INVALID_RECORD;
+}
+
 /* What the topic's configuration says about the batch. */
 static enum kproto_error judge_by_config(const struct catalog_topic *topic,
                                          const struct logstore_batch *batch, int64_t now_ms,
@@ -124,7 +141,8 @@ static enum kproto_error judge_topic(const struct khandler_request *request,
         *why = "NORMAL and FIFO queues are produced to over REST";
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
-    return security_authorize(request->principal, SECURITY_WRITE, security_topic(topic))
+    return security_authorize(request->principal, SECURITY_WRITE,
+                              security_topic(base_slice_text(topic->name)))
                ? KPROTO_ERROR_NONE
                : KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
 }
@@ -226,6 +244,9 @@ static void produce_partition(struct produce *produce, const struct catalog_topi
     }
     if (error == KPROTO_ERROR_NONE) {
         error = judge_batch(request, data->records.bytes, &batch, &why);
+    }
+    if (error == KPROTO_ERROR_NONE) {
+        error = date_batch(request, data->records.bytes, &batch, &why);
     }
     if (error == KPROTO_ERROR_NONE) {
         error = judge_by_config(topic, &batch, base_clock_wall_ms(request->broker->clock), &why);

@@ -64,6 +64,34 @@ static void real_batches_of_every_codec(void **state)
     }
 }
 
+/* Without its largest timestamp a batch gets the one its maker should have given it. */
+static void undated_batches_are_dated_by_their_records(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < GOLDENS_COUNT; i++) {
+        uint8_t bytes[2048];
+        struct logstore_batch batch;
+
+        assert_true(goldens[i].size <= sizeof bytes);
+        memcpy(bytes, goldens[i].bytes, goldens[i].size);
+        logstore_batch_set_max_timestamp(bytes, goldens[i].size, -1);
+        assert_int_equal(logstore_batch_peek(bytes, goldens[i].size, &batch, NULL), BASE_ERR_OK);
+        assert_true(batch.max_timestamp == -1);
+        assert_int_equal(logstore_records_date_batch(bytes, &batch, INFLATED_MAX), BASE_ERR_OK);
+        assert_true(batch.max_timestamp == 1700000000030);
+        assert_memory_equal(bytes, goldens[i].bytes, goldens[i].size);
+
+        /* What cannot be read stays as it is. */
+        logstore_batch_set_max_timestamp(bytes, goldens[i].size, -1);
+        assert_int_equal(logstore_batch_peek(bytes, goldens[i].size, &batch, NULL), BASE_ERR_OK);
+        batch.records_count++;
+        base_put_i32(bytes + LOGSTORE_BATCH_AT_RECORDS_COUNT, batch.records_count);
+        assert_int_equal(logstore_records_date_batch(bytes, &batch, INFLATED_MAX),
+                         BASE_ERR_MALFORMED);
+        assert_true(batch.max_timestamp == -1);
+    }
+}
+
 static void batch_of_another_client(void **state)
 {
     (void)state;
@@ -459,6 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(real_batches_of_every_codec),
+        cmocka_unit_test(undated_batches_are_dated_by_their_records),
         cmocka_unit_test(batch_of_another_client),
         cmocka_unit_test(compressed_batches_respect_the_bound),
         cmocka_unit_test(truncation_at_every_byte),
