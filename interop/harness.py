@@ -11,6 +11,7 @@ import atexit
 import collections
 import concurrent.futures
 import ctypes
+import glob
 import http.client
 import json
 import os
@@ -35,10 +36,13 @@ PORTS = range(20000, 32000)
 PR_SET_PDEATHSIG = 1
 
 SOAK = bool(os.environ.get("DMSD_SOAK"))
+# Where captures of what clients and brokers say go: a path without its "-1.pcap". Empty: none.
+CAPTURE = os.environ.get("DMSD_CAPTURE", "")
 
 _live = set()  # brokers whose process or directory must not outlive this program
 _libc = ctypes.CDLL(None, use_errno=True)
 _ports_taken = set()
+_captures = 0
 
 
 class BrokerError(AssertionError):
@@ -99,6 +103,7 @@ class Broker:
         self.options.update({key.replace("_", "."): str(value)
                              for key, value in options.items()})
         self.process = None
+        self.recorder = None
         self.choose_ports()
         _live.add(self)
         if start:
@@ -109,13 +114,47 @@ class Broker:
                 raise
 
     def choose_ports(self):
+        """kafka_port is where clients go; dmsd listens there, or the recorder does."""
         self.kafka_port = free_port()
         self.http_port = free_port()
         self.bootstrap = f"{HOST}:{self.kafka_port}"
+        self.listen_port = self.kafka_port
+        if CAPTURE:
+            self.listen_port = free_port()
+            self.record()
+
+    def record(self):
+        """Puts a recorder before dmsd, which writes what passes to a file of its own."""
+        global _captures
+        self.end_recorder()
+        if _captures == 0:
+            for old in glob.glob(glob.escape(CAPTURE) + "-*.pcap"):
+                os.remove(old)
+            os.makedirs(os.path.dirname(CAPTURE), exist_ok=True)
+        _captures += 1
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.recorder = subprocess.Popen(
+            [sys.executable, os.path.join(here, "recorder.py"), str(self.kafka_port),
+             str(self.listen_port), f"{CAPTURE}-{_captures}.pcap"],
+            stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+        wait_for("the recorder listens", self.recorder_listens)
+
+    def recorder_listens(self):
+        if self.recorder.poll() is not None:
+            raise BrokerError("the recorder ended")
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self.kafka_port)) == 0
+
+    def end_recorder(self):
+        if self.recorder is not None:
+            recorder, self.recorder = self.recorder, None
+            recorder.send_signal(signal.SIGTERM)
+            recorder.wait()
 
     def arguments(self):
         options = {
-            "listeners": f"PLAINTEXT://{self.bootstrap}",
+            "listeners": f"PLAINTEXT://{HOST}:{self.listen_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "http.listeners": f"http://{HOST}:{self.http_port}",
             "log.dirs": self.data,
         }
@@ -206,6 +245,7 @@ class Broker:
             log = self.log_tail()
         finally:
             self.kill()
+            self.end_recorder()
             _live.discard(self)
             shutil.rmtree(self.directory, ignore_errors=True)
         if check and status != 0:
