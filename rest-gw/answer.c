@@ -244,6 +244,7 @@ void restgw_answer_empty(struct restgw_request *request, int status)
 static void answer_error(struct restgw_request *request, enum restgw_error error,
                          struct base_slice detail)
 {
+    request->error = error;
     restgw_error_write(restgw_answer_begin(request), error, detail);
     finish_or_fail(request, restgw_error_status(error), type_json);
 }

@@ -168,8 +168,40 @@ static void client_left(struct restgw_request *request, void *context)
     }
 }
 
+/* tag, up to three times, and tag_type. False, with the request answered, when one is wrong. */
+static bool read_rule(struct restgw_request *request, const struct restgw_query *query,
+                      bool is_kafka, struct queue_tag_rule *rule)
+{
+    struct base_slice tags[QUEUE_TAGS_MAX] = {{NULL, 0}};
+    size_t count = restgw_query_texts(query, "tag", tags, QUEUE_TAGS_MAX);
+    struct base_slice type = restgw_query_text(query, "tag_type");
+
+    if (is_kafka && count > 0) {
+        restgw_answer_errorf(request, RESTGW_ERROR_REQUEST_FORMAT,
+                             "messages of a kafka queue have no tags.");
+        return false;
+    }
+    if (count > QUEUE_TAGS_MAX) {
+        restgw_answer_errorf(request, RESTGW_ERROR_URL_PARAMETERS, "at most 3 times tag");
+        return false;
+    }
+    if (type.data != NULL && !base_slice_is(type, "and") && !base_slice_is(type, "or")) {
+        restgw_answer_errorf(request, RESTGW_ERROR_URL_PARAMETERS, "tag_type is and or or");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!queue_tag_is_valid(tags[i])) {
+            restgw_answer_errorf(request, RESTGW_ERROR_MESSAGE_TAG, "%s", RESTGW_TAG_GRAMMAR);
+            return false;
+        }
+    }
+    queue_tag_rule_init(rule, tags, (uint32_t)count, base_slice_is(type, "and"));
+    return true;
+}
+
 /* False, with the request answered, when a parameter is wrong. */
-static bool read_parameters(struct restgw_request *request, struct queue_consume *out)
+static bool read_parameters(struct restgw_request *request, bool is_kafka,
+                            struct queue_consume *out)
 {
     struct restgw_range max_msgs = {1, QUEUE_MESSAGES_MAX, QUEUE_MESSAGES_MAX};
     struct restgw_range time_wait = {1, TIME_WAIT_MAX, TIME_WAIT_DEFAULT};
@@ -185,12 +217,7 @@ static bool read_parameters(struct restgw_request *request, struct queue_consume
     if (restgw_answer_bad_query(request, &query)) {
         return false;
     }
-    if (restgw_query_text(&query, "tag").data != NULL) {
-        restgw_answer_errorf(request, RESTGW_ERROR_REQUEST_FORMAT,
-                             "message tags are not offered yet");
-        return false;
-    }
-    return true;
+    return read_rule(request, &query, is_kafka, &out->rule);
 }
 
 void restgw__messages_consume(struct restgw_request *request)
@@ -208,11 +235,11 @@ void restgw__messages_consume(struct restgw_request *request)
         restgw_answer_base_error(request, BASE_ERR_NOMEM);
         return;
     }
-    if (!read_parameters(request, &consume->consume)) {
-        return;
-    }
     consume->request = request;
     consume->is_kafka = catalog_kind_is_kafka(topic->kind);
+    if (!read_parameters(request, consume->is_kafka, &consume->consume)) {
+        return;
+    }
     consume->consume.executor = restgw_request_executor(request);
     consume->consume.task.run = consume_is_over;
     consume->consume.topic = topic;

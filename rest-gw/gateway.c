@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/net/loop.h"
 #include "core/telemetry/counters.h"
+#include "rest-gw/audit_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 
@@ -24,22 +25,27 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, GROUP "/messages", restgw__messages_consume, NO_FLAGS, "consumeMessages"},
     {RESTGW_HTTP_POST, GROUP "/ack", restgw__messages_ack, RESTGW_ROUTE_MESSAGES, "ackMessages"},
     {RESTGW_HTTP_GET, QUEUES, restgw__queue_list, NO_FLAGS, "listQueues"},
-    {RESTGW_HTTP_POST, QUEUES, restgw__queue_create, NO_FLAGS, "createQueue"},
+    {RESTGW_HTTP_POST, QUEUES, restgw__queue_create, RESTGW_ROUTE_TRACED(QUEUE), "createQueue"},
     {RESTGW_HTTP_GET, QUEUE, restgw__queue_get, NO_FLAGS, "getQueue"},
-    {RESTGW_HTTP_DELETE, QUEUE, restgw__queue_delete, NO_FLAGS, "deleteQueue"},
+    {RESTGW_HTTP_DELETE, QUEUE, restgw__queue_delete, RESTGW_ROUTE_TRACED(QUEUE), "deleteQueue"},
     {RESTGW_HTTP_GET, GROUPS, restgw__group_list, NO_FLAGS, "listGroups"},
-    {RESTGW_HTTP_POST, GROUPS, restgw__group_create, NO_FLAGS, "createGroup"},
-    {RESTGW_HTTP_DELETE, GROUP, restgw__group_delete, NO_FLAGS, "deleteGroup"},
+    {RESTGW_HTTP_POST, GROUPS, restgw__group_create, RESTGW_ROUTE_TRACED(GROUP), "createGroup"},
+    {RESTGW_HTTP_DELETE, GROUP, restgw__group_delete, RESTGW_ROUTE_TRACED(GROUP), "deleteGroup"},
     {RESTGW_HTTP_GET, TAGS, restgw__tags_get, NO_FLAGS, "getQueueTags"},
-    {RESTGW_HTTP_POST, TAGS, restgw__tags_add, NO_FLAGS, "createQueueTag"},
-    {RESTGW_HTTP_POST, TAGS "/action", restgw__tags_change, NO_FLAGS, "changeQueueTags"},
-    {RESTGW_HTTP_DELETE, TAGS "/{key}", restgw__tags_remove, NO_FLAGS, "deleteQueueTag"},
+    {RESTGW_HTTP_POST, TAGS, restgw__tags_add, RESTGW_ROUTE_TRACED(TAG), "createQueueTag"},
+    {RESTGW_HTTP_POST, TAGS "/action", restgw__tags_change, RESTGW_ROUTE_TRACED(TAG),
+     "changeQueueTags"},
+    {RESTGW_HTTP_DELETE, TAGS "/{key}", restgw__tags_remove, RESTGW_ROUTE_TRACED(TAG),
+     "deleteQueueTag"},
     {RESTGW_HTTP_GET, PROJECT "/queue/tags", restgw__tags_of_project, NO_FLAGS, "getProjectTags"},
     {RESTGW_HTTP_POST, PROJECT "/queue/resource_instances/action", restgw__tags_search, NO_FLAGS,
      "searchQueues"},
     {RESTGW_HTTP_GET, PROJECT "/quotas/dms", restgw__quota_get, RESTGW_ROUTE_ONE_VERSION,
      "getQuotas"},
     {RESTGW_HTTP_GET, "/v2/{project_id}/quotas", restgw__quota_get, NO_FLAGS, "getQuotas"},
+    {RESTGW_HTTP_GET, "/v3/{project_id}/traces", restgw__traces_list, NO_FLAGS, "listTraces"},
+    {RESTGW_HTTP_GET, PROJECT "/system/trace", restgw__traces_list, RESTGW_ROUTE_ONE_VERSION,
+     "listTraces"},
     {RESTGW_HTTP_GET, "/livez", restgw__health_live, RESTGW_ROUTE_PUBLIC, NULL},
     {RESTGW_HTTP_GET, "/readyz", restgw__health_ready, RESTGW_ROUTE_PUBLIC, NULL},
     {RESTGW_HTTP_GET, "/metrics", restgw__metrics_get, RESTGW_ROUTE_PUBLIC, NULL},
@@ -60,7 +66,9 @@ struct catalog_view *restgw__view(const struct restgw_request *request)
 
 static void count_answer(void *context, const struct restgw_http_report *report)
 {
-    (void)context;
+    struct restgw_gateway *gateway = context;
+
+    restgw__audit_end(report->request, gateway->options.audit);
     telemetry_add(TELEMETRY_HTTP_REQUESTS, 1);
     if (report->status >= 500) {
         telemetry_add(TELEMETRY_HTTP_SERVER_ERRORS, 1);

@@ -8,6 +8,7 @@
 #include "core/net/listener.h"
 #include "core/partition/table.h"
 #include "core/queue/queue.h"
+#include "core/telemetry/audit.h"
 
 struct restgw_gateway;
 
@@ -20,6 +21,7 @@ struct restgw_options {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct queue_manager *queues;
+    struct telemetry_audit *audit;                     /* may be NULL: nothing is traced */
     const struct catalog_topic_config *topic_defaults; /* of new queues */
     int32_t normal_partitions;                         /* of NORMAL queues and Kafka ones */
     int32_t queues_per_project_max;                    /* as the catalog enforces it; for /quotas */

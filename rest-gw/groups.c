@@ -1,6 +1,7 @@
 /* Consumer groups: made, listed, deleted. */
 #include "core/base/assert.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit.h"
 #include "rest-gw/change_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
@@ -81,6 +82,7 @@ static void groups_created(struct base_task *task)
     for (uint32_t i = first; i < topic->groups_count; i++) {
         struct base_slice id = base_slice_text(topic->groups[i].id);
         queue_group_created(restgw__gateway(request)->options.queues, topic, id);
+        restgw_audit_resource(request, id, base_slice_text(topic->groups[i].name));
         if (i > first) {
             RESTGW_JSON_PUT(body, ",");
         }
@@ -137,13 +139,16 @@ void restgw__group_create(struct restgw_request *request)
 {
     uint32_t count = 0;
 
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_ALTER);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_CREATE_GROUP);
     if (topic == NULL) {
         return;
     }
     const struct base_slice *names = read_names(request, &count);
     if (names == NULL) {
         return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        restgw_audit_resource(request, base_slice_of(NULL, 0), names[i]);
     }
     struct group_change *creation = begin_change(
         request, &creation_errors, (struct group_change){.created_count = count}, groups_created);
@@ -168,7 +173,7 @@ static void group_deleted(struct base_task *task)
 
 void restgw__group_delete(struct restgw_request *request)
 {
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_ALTER);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DELETE_GROUP);
     if (topic == NULL) {
         return;
     }
@@ -176,6 +181,9 @@ void restgw__group_delete(struct restgw_request *request)
     if (group_id.data == NULL) {
         return;
     }
+    const struct catalog_group *group = catalog_topic_group(topic, group_id);
+    BASE_ASSERT(group != NULL);
+    restgw_audit_resource(request, group_id, base_slice_text(group->name));
     struct group_change *deletion = begin_change(
         request, &deletion_errors, (struct group_change){.deleted_id = group_id}, group_deleted);
     if (deletion != NULL) {
@@ -280,7 +288,7 @@ void restgw__group_list(struct restgw_request *request)
     struct restgw_query query = restgw_request_query(request);
     struct listing listing;
 
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_GET_GROUPS);
     if (topic == NULL) {
         return;
     }

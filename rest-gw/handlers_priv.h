@@ -31,6 +31,9 @@ restgw_handler restgw__messages_produce;
 restgw_handler restgw__messages_consume;
 restgw_handler restgw__messages_ack;
 
+/* traces.c */
+restgw_handler restgw__traces_list;
+
 /* health.c, metrics.c */
 restgw_handler restgw__health_live;
 restgw_handler restgw__health_ready;

@@ -233,14 +233,15 @@ static void request_end(struct restgw_request *request)
     }
 }
 
-static void report(const struct restgw_request *request)
+static void report(struct restgw_request *request)
 {
     const struct restgw_http_options *options = &request->server->options;
     if (options->on_answered == NULL) {
         return;
     }
     int64_t now_us = base_clock_monotonic_us(request->executor->clock);
-    struct restgw_http_report facts = {.route = request->route,
+    struct restgw_http_report facts = {.request = request,
+                                       .route = request->route,
                                        .status = request->status,
                                        .request_size = request->message_size,
                                        .answer_size = request->answer.length,

@@ -24,8 +24,9 @@ enum {
     RESTGW_HTTP_IN_FLIGHT_SIZE_MAX = 256 * 1024 * 1024, /* of all requests; default */
 };
 
-/* One answered request, for metrics. On its loop. */
+/* One answered request, for metrics and audit. On its loop. */
 struct restgw_http_report {
+    struct restgw_request *request;   /* borrowed for the call */
     const struct restgw_route *route; /* NULL when none was found */
     int status;
     size_t request_size; /* bytes */

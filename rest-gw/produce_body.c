@@ -328,7 +328,7 @@ static enum restgw_error add_tag(struct base_slice tag, struct base_slice tags[Q
                                  uint32_t *tags_count, const char **detail)
 {
     if (!queue_tag_is_valid(tag)) {
-        *detail = "a tag has 1 to 64 letters, digits, hyphens and underscores";
+        *detail = RESTGW_TAG_GRAMMAR;
         return RESTGW_ERROR_MESSAGE_TAG;
     }
     for (uint32_t i = 0; i < *tags_count; i++) {

@@ -13,6 +13,7 @@
 #include "rest-gw/error.h"
 
 #define RESTGW_ATTRIBUTE_PREFIX "dms.attr."
+#define RESTGW_TAG_GRAMMAR "a tag has 1 to 64 letters, digits, hyphens and underscores"
 
 /* Slices of the request's text, as written there. */
 struct restgw_produce_message {

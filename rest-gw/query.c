@@ -25,7 +25,8 @@ size_t restgw_query_texts(const struct restgw_query *query, const char *name,
 {
     size_t found = 0;
     for (size_t index = 0; index < query->count; index++) {
-        if (base_slice_is(query->parameters[index].name, name)) {
+        const struct restgw_parameter *parameter = &query->parameters[index];
+        if (base_slice_is(parameter->name, name) && parameter->value.length > 0) {
             if (found < values_max) {
                 values[found] = query->parameters[index].value;
             }

@@ -28,8 +28,8 @@ void restgw_query_init(struct restgw_query *query, const struct restgw_parameter
 /* Value of the first parameter of that name; the null slice when absent or empty. */
 struct base_slice restgw_query_text(const struct restgw_query *query, const char *name);
 
-/* All values of a repeated parameter, empty ones too, at most values_max of them;
- * returns how many there are, which may be more. */
+/* All values of a repeated parameter that are not empty, at most values_max of them; returns
+ * how many there are, which may be more. */
 size_t restgw_query_texts(const struct restgw_query *query, const char *name,
                           struct base_slice *values, size_t values_max);
 

@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/json.h"
@@ -231,6 +232,8 @@ static void queue_created(struct base_task *task)
         answer_refused(request, &create->op);
         return;
     }
+    restgw_audit_resource(request, base_slice_text(topic->id_text),
+                          base_slice_text(topic->queue_name));
     struct base_writer *body = restgw_answer_begin(request);
     RESTGW_JSON_PUT(body, "{\"id\":");
     restgw_json_put_string(body, base_slice_text(topic->id_text));
@@ -265,14 +268,14 @@ void restgw__queue_create(struct restgw_request *request)
     if (!restgw__scope_project(request, &project_id)) {
         return;
     }
-    if (!security_authorize(restgw__principal(request), SECURITY_CREATE, security_cluster())) {
-        restgw_answer_error(request, RESTGW_ERROR_DENIED);
+    if (!restgw__scope_allows(request, SECURITY_CREATE, security_project())) {
         return;
     }
     const json_t *json = restgw_request_json(request);
     if (json == NULL || !read_request(request, json, &asked)) {
         return;
     }
+    restgw_audit_resource(request, base_slice_of(NULL, 0), asked.name);
     struct queue_op *create = begin_op(request, queue_created);
     if (create == NULL) {
         return;
@@ -303,6 +306,8 @@ void restgw__queue_delete(struct restgw_request *request)
     if (topic == NULL) {
         return;
     }
+    restgw_audit_resource(request, base_slice_text(topic->id_text),
+                          base_slice_text(topic->queue_name));
     struct queue_op *deletion = begin_op(request, queue_deleted);
     if (deletion != NULL) {
         partition_delete_topic(restgw__gateway(request)->options.partitions, topic->id,
@@ -375,7 +380,7 @@ void restgw__queue_get(struct restgw_request *request)
     if (restgw_answer_bad_query(request, &query)) {
         return;
     }
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_GET_QUEUE);
     if (topic != NULL) {
         put_queue(restgw_answer_begin(request), restgw__gateway(request), topic, details);
         restgw_answer_end(request, 200);

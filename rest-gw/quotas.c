@@ -15,8 +15,7 @@ void restgw__quota_get(struct restgw_request *request)
     if (!restgw__scope_project(request, &project_id)) {
         return;
     }
-    if (!security_authorize(restgw__principal(request), SECURITY_DESCRIBE, security_cluster())) {
-        restgw_answer_error(request, RESTGW_ERROR_DENIED);
+    if (!restgw__scope_allows(request, SECURITY_DESCRIBE, security_project())) {
         return;
     }
     struct base_writer *body = restgw_answer_begin(request);

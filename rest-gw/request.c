@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit_priv.h"
 #include "rest-gw/http_server_priv.h"
 #include "rest-gw/request_priv.h"
 #include "rest-gw/text.h"
@@ -162,6 +163,7 @@ void restgw__request_dispatch(struct restgw_request *request)
         restgw_answer_base_error(request, err);
         return;
     }
+    restgw__audit_begin(request);
     restgw_handler *gate = request->server->options.gate;
     if (gate != NULL) {
         gate(request);

@@ -4,11 +4,14 @@
 
 #include "core/base/chunk.h"
 #include "core/base/list.h"
+#include "core/base/uuid.h"
 #include "core/base/writer.h"
 #include "core/net/conn.h"
+#include "rest-gw/error.h"
 #include "rest-gw/request.h"
 #include "rest-gw/uri.h"
 
+struct restgw__traced;
 struct restgw_http_conn;
 struct restgw_http_server;
 
@@ -46,7 +49,10 @@ struct restgw_request {
     const struct restgw_route *route; /* NULL until found */
 
     void *principal;
-    json_t *json; /* owned; NULL until asked for */
+    struct restgw__traced *traced;        /* in arena; NULL: nothing was said */
+    char request_id[BASE_UUID_TEXT_SIZE]; /* empty unless the route is traced */
+    enum restgw_error error;              /* what was answered; NONE for a success */
+    json_t *json;                         /* owned; NULL until asked for */
     restgw_request_cancel *cancel;
     void *cancel_context;
     int64_t received_us;

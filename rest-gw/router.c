@@ -125,16 +125,31 @@ enum restgw_router_verdict restgw_router_find(const struct restgw_router *router
     return match->methods == 0 ? RESTGW_ROUTER_NO_URL : RESTGW_ROUTER_NO_METHOD;
 }
 
-size_t restgw_router_parameter(const struct restgw_route *route, const char *name)
+/* False when the pattern has no such parameter. */
+static bool find_parameter(const struct restgw_route *route, const char *name, size_t *out)
 {
     size_t index = 0;
     for (const char *rest = route->pattern; *rest != '\0'; index++) {
         struct base_slice segment = take_segment(&rest);
         if (is_parameter(segment) &&
             base_slice_is(base_slice_of(segment.data + 1, segment.length - 2), name)) {
-            return index;
+            *out = index;
+            return true;
         }
     }
-    BASE_ASSERT(false); /* a handler asks only for what its pattern has */
-    return 0;
+    return false;
+}
+
+bool restgw_router_has_parameter(const struct restgw_route *route, const char *name)
+{
+    size_t index = 0;
+    return find_parameter(route, name, &index);
+}
+
+size_t restgw_router_parameter(const struct restgw_route *route, const char *name)
+{
+    size_t index = 0;
+    bool found = find_parameter(route, name, &index);
+    BASE_ASSERT(found); /* a handler asks only for what its pattern has */
+    return index;
 }

@@ -3,6 +3,7 @@
 #ifndef RESTGW_ROUTER_H
 #define RESTGW_ROUTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/base/err.h"
@@ -20,6 +21,11 @@ enum {
     RESTGW_ROUTE_MESSAGES = 1 << 1,    /* bad JSON is 10540012, not 10240009 */
     RESTGW_ROUTE_ONE_VERSION = 1 << 2, /* a pattern under /v1.0 is not offered under /v2 too */
 };
+
+/* Also a flag: every request to the route leaves a trace in the audit trail, named after the
+ * row's action, about a resource of this type: RESTGW_ROUTE_TRACED(QUEUE). See audit.h. */
+#define RESTGW_ROUTE_TRACED(resource) ((unsigned)TELEMETRY_RESOURCE_##resource << 8)
+enum { RESTGW_ROUTE_TRACED_SHIFT = 8 };
 
 /* One row of the table. */
 struct restgw_route {
@@ -56,6 +62,8 @@ enum restgw_router_verdict restgw_router_find(const struct restgw_router *router
                                               enum restgw_http_method method,
                                               const struct base_slice *segments, size_t count,
                                               struct restgw_match *match);
+
+bool restgw_router_has_parameter(const struct restgw_route *route, const char *name);
 
 /* Place of "{name}" among the segments of route's pattern. It must have it. */
 size_t restgw_router_parameter(const struct restgw_route *route, const char *name);

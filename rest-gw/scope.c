@@ -67,11 +67,41 @@ int32_t restgw__queues_count(const struct catalog_view *view, struct base_slice 
     return count.queues_count;
 }
 
+static enum restgw_error error_of_refusal(enum security_judgement judgement)
+{
+    switch (judgement) {
+    case SECURITY_DENIED:
+        return RESTGW_ERROR_DENIED;
+    case SECURITY_STRANGER: /* that there is such a queue is none of the caller's business */
+        return RESTGW_ERROR_QUEUE_NOT_FOUND;
+    case SECURITY_ONLY_LOOKS:
+        return RESTGW_ERROR_READ_ONLY;
+    case SECURITY_LACKS_ROLE:
+        return RESTGW_ERROR_ROLE_LACKS_PERMISSION;
+    case SECURITY_ALLOWED:
+        break;
+    }
+    BASE_ASSERT(false);
+    return RESTGW_ERROR_DENIED;
+}
+
+bool restgw__scope_allows(struct restgw_request *request, enum security_action action,
+                          struct security_resource resource)
+{
+    enum security_judgement judgement =
+        security_judge(restgw__principal(request), action, resource);
+    if (judgement != SECURITY_ALLOWED) {
+        restgw_answer_error(request, error_of_refusal(judgement));
+    }
+    return judgement == SECURITY_ALLOWED;
+}
+
 const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
                                                 enum security_action action)
 {
     struct base_slice project_id;
     struct base_slice text = restgw_request_parameter(request, "queue_id");
+    const struct security_principal *principal = restgw__principal(request);
     struct base_uuid id;
 
     if (!restgw__scope_project(request, &project_id)) {
@@ -82,16 +112,14 @@ const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
         return NULL;
     }
     const struct catalog_topic *topic = catalog_view_topic_by_id(restgw__view(request), id);
-    if (topic == NULL || !restgw__is_queue_of(topic, project_id)) {
+    bool is_own = topic != NULL && restgw__is_queue_of(topic, project_id);
+    /* Without authentication the project is whose the path says it is. */
+    if (topic == NULL || topic->kind == CATALOG_INTERNAL ||
+        (security_is_anonymous(principal) && !is_own)) {
         restgw_answer_error(request, RESTGW_ERROR_QUEUE_NOT_FOUND);
         return NULL;
     }
-    if (!security_authorize(restgw__principal(request), action,
-                            security_topic(base_slice_text(topic->name)))) {
-        restgw_answer_error(request, RESTGW_ERROR_DENIED);
-        return NULL;
-    }
-    return topic;
+    return restgw__scope_allows(request, action, security_topic(topic)) ? topic : NULL;
 }
 
 /* The queues of a project that whoever asks may see. */
@@ -107,8 +135,7 @@ static bool collect(void *context, const struct catalog_topic *topic)
     struct collection *collection = context;
 
     if (!restgw__is_queue_of(topic, collection->project_id) ||
-        !security_authorize(collection->principal, SECURITY_DESCRIBE,
-                            security_topic(base_slice_text(topic->name)))) {
+        !security_authorize(collection->principal, SECURITY_GET_QUEUE, security_topic(topic))) {
         return true;
     }
     if (collection->topics != NULL) {
@@ -170,14 +197,13 @@ struct base_slice restgw__scope_group(struct restgw_request *request,
         error = RESTGW_ERROR_GROUP_ID;
     } else if (catalog_topic_group(topic, id) == NULL) {
         error = RESTGW_ERROR_GROUP_NOT_FOUND;
-    } else if (!security_authorize(restgw__principal(request), action, security_group(id))) {
-        error = RESTGW_ERROR_DENIED;
     }
     if (error != RESTGW_ERROR_NONE) {
         restgw_answer_error(request, error);
         return base_slice_of(NULL, 0);
     }
-    return id;
+    return restgw__scope_allows(request, action, security_group(topic)) ? id
+                                                                        : base_slice_of(NULL, 0);
 }
 
 enum restgw_error restgw__error_of_storage(enum base_err err)
@@ -192,6 +218,7 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
     case QUEUE_GROUP_NOT_FOUND:
         return RESTGW_ERROR_GROUP_NOT_FOUND;
     case QUEUE_GROUP_BUSY_ON_KAFKA:
+    case QUEUE_TAG_RULE_DIFFERS:
         return RESTGW_ERROR_CONSUME_REFUSED;
     case QUEUE_HANDLER_UNKNOWN:
         return RESTGW_ERROR_HANDLER_UNKNOWN;

@@ -14,8 +14,13 @@ const struct security_principal *restgw__principal(const struct restgw_request *
 /* False, with the request answered, unless {project_id} is one. */
 bool restgw__scope_project(struct restgw_request *request, struct base_slice *project_id);
 
-/* The queue {queue_id} of {project_id}, to which action is allowed; NULL when the request was
- * answered. Borrowed until this loop asks for a view again: hold it across a wait. */
+/* Whether who asks may do action to resource; false, with the request answered, when not. */
+bool restgw__scope_allows(struct restgw_request *request, enum security_action action,
+                          struct security_resource resource);
+
+/* The queue {queue_id}, of {project_id} or shared with who asks, to which action is allowed; NULL
+ * when the request was answered. Borrowed until this loop asks for a view again: hold it across a
+ * wait. */
 const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
                                                 enum security_action action);
 

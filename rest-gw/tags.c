@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit.h"
 #include "rest-gw/change_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
@@ -73,6 +74,8 @@ static void change_tags(struct restgw_request *request, const struct catalog_top
                         catalog_topic_edit *run, const struct tags_edit *edit,
                         const struct restgw__change_errors *errors)
 {
+    restgw_audit_resource(request, base_slice_text(topic->id_text),
+                          base_slice_text(topic->queue_name));
     struct restgw__change *change =
         restgw__change_begin(request, errors, restgw__change_answer_empty);
     if (change != NULL) {
@@ -190,6 +193,7 @@ void restgw__tags_change(struct restgw_request *request)
         restgw_answer_error(request, RESTGW_ERROR_TAG_ACTION);
         return;
     }
+    restgw_audit_name(request, creates ? "createQueueTag" : "deleteQueueTag");
     if (read_tags(request, json, creates, &edit)) {
         change_tags(request, topic, creates ? set_tags : unset_tags, &edit, &change_errors);
     }
@@ -229,7 +233,7 @@ void restgw__put_tags(struct base_writer *body, const struct catalog_tags *tags)
 
 void restgw__tags_get(struct restgw_request *request)
 {
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_DESCRIBE);
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_GET_QUEUE);
     if (topic == NULL) {
         return;
     }

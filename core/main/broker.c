@@ -17,6 +17,7 @@
 #include "core/net/pool.h"
 #include "core/partition/table.h"
 #include "core/queue/queue.h"
+#include "core/telemetry/audit.h"
 #include "core/txn/producer_ids.h"
 #include "kafka-proto/handlers/server.h"
 #include "logstore/io_file.h"
@@ -40,6 +41,7 @@ struct main_broker {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct queue_manager *queues;
+    struct telemetry_audit *audit;
     bool queues_open;
     struct txn_producer_ids *producer_ids;
     struct khandler_server *kafka;
@@ -229,6 +231,16 @@ static void open_catalog_on_worker(void *context)
     opening->err = catalog_open(&options, &broker->catalog);
 }
 
+static void open_telemetry_on_worker(void *context)
+{
+    struct catalog_opening *opening = context;
+    struct main_broker *broker = opening->broker;
+    struct telemetry_audit_options options = {.store = broker->store,
+                                              .leader_epoch = broker->generation};
+
+    opening->err = telemetry_audit_open(&options, &broker->audit);
+}
+
 static enum base_err open_partitions(struct main_broker *broker)
 {
     struct partition_table_options options = {
@@ -359,6 +371,10 @@ static enum base_err open_core(struct main_broker *broker)
     main_run_on(worker_of(broker), open_catalog_on_worker, &opening);
     enum base_err err = opening.err;
     if (err == BASE_ERR_OK) {
+        main_run_on(worker_of(broker), open_telemetry_on_worker, &opening);
+        err = opening.err;
+    }
+    if (err == BASE_ERR_OK) {
         err = open_partitions(broker);
     }
     if (err == BASE_ERR_OK) {
@@ -428,6 +444,7 @@ static enum base_err open_kafka_door(struct main_broker *broker)
         .partitions = broker->partitions,
         .groups = broker->groups,
         .producer_ids = broker->producer_ids,
+        .audit = broker->audit,
         .node_id = (int32_t)main_config_int(config, MAIN_NODE_ID),
         .advertised_host = broker->advertised_address.host,
         .advertised_port = broker->advertised_address.port,
@@ -460,6 +477,7 @@ static enum base_err open_rest_door(struct main_broker *broker)
         .partitions = broker->partitions,
         .groups = broker->groups,
         .queues = broker->queues,
+        .audit = broker->audit,
         .topic_defaults = &broker->topic_defaults,
         .normal_partitions = (int32_t)main_config_int(config, MAIN_QUEUE_PARTITIONS),
         .queues_per_project_max = (int32_t)main_config_int(config, MAIN_PROJECT_QUEUES),
@@ -600,6 +618,11 @@ static void close_catalog(struct main_broker *broker)
     catalog_close(broker->catalog, broker->executors[0], &broker->latch.task);
 }
 
+static void close_audit(struct main_broker *broker)
+{
+    telemetry_audit_close(broker->audit, broker->executors[0], &broker->latch.task);
+}
+
 static void close_core(struct main_broker *broker)
 {
     txn_producer_ids_close(&broker->producer_ids);
@@ -611,6 +634,9 @@ static void close_core(struct main_broker *broker)
     }
     if (broker->partitions != NULL) {
         close_and_wait(broker, close_partitions);
+    }
+    if (broker->audit != NULL) {
+        close_and_wait(broker, close_audit);
     }
     if (broker->catalog != NULL) {
         close_and_wait(broker, close_catalog);

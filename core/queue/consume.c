@@ -89,6 +89,10 @@ static enum queue_progress enter(struct queue_group *group, struct queue_consume
     if (group->waiters_count == QUEUE_WAITERS_MAX) {
         return refuse(consume, QUEUE_OVERLOADED, BASE_ERR_OK);
     }
+    enum queue_verdict verdict = queue__group_fix_rule(group, consume, &err);
+    if (verdict != QUEUE_OK) {
+        return refuse(consume, verdict, err);
+    }
     group->used_us = now_us;
     base_list_push_back(&group->waiters, &consume->link);
     group->waiters_count++;

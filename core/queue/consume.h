@@ -4,6 +4,7 @@
 
 #include "core/base/list.h"
 #include "core/queue/queue.h"
+#include "core/queue/tags.h"
 #include "logstore/records.h"
 
 /* Text that names one lease of one message: queue and group, partition, offset and lease
@@ -30,6 +31,7 @@ struct queue_consume {
     uint32_t size_bytes_max;           /* of values and headers; one message may exceed it alone */
     int64_t time_wait_ms;              /* 0 = do not wait for messages */
     int64_t ack_wait_ms;               /* length of the leases, > 0 */
+    struct queue_tag_rule rule;        /* {0} for Kafka queues, which have no tags */
 
     /* out */
     enum queue_verdict verdict; /* OK also when there is no message */
@@ -48,7 +50,10 @@ struct queue_consume {
 
 /* Delivers from one partition, in rotation among those that have something deliverable.
  * Waits until there is something (a new message, a lease that ended) or time_wait_ms have
- * passed. Those who wait are served in the order they came. */
+ * passed. Those who wait are served in the order they came.
+ *
+ * A group's first consume fixes its tag rule, durably; another rule is TAG_RULE_DIFFERS from
+ * then on. Messages that the rule does not want count as consumed. */
 enum queue_progress queue_consume(struct queue_manager *manager, struct queue_consume *consume);
 
 /* For a connection that is gone, after PENDING and before the task has run, or after an

@@ -53,6 +53,7 @@ void queue__cursor_forget(struct queue_cursor *cursor)
     cursor->ready_count = 0;
     cursor->done_count = 0;
     cursor->skipped_count = 0;
+    cursor->filtered_count = 0;
     cursor->next = cursor->floor;
 }
 
@@ -143,6 +144,7 @@ void queue__cursor_uncount_done(struct queue_cursor *cursor, const struct queue_
 {
     cursor->done_count -= queue__slot_is_done(slot);
     cursor->skipped_count -= slot->state == QUEUE_SLOT_SKIPPED;
+    cursor->filtered_count -= slot->state == QUEUE_SLOT_FILTERED;
 }
 
 void queue__cursor_floor_advance(struct queue_cursor *cursor)
@@ -155,6 +157,7 @@ void queue__cursor_floor_advance(struct queue_cursor *cursor)
     if (cursor->floor == cursor->next) {
         BASE_ASSERT(cursor->done_count == 0);
         BASE_ASSERT(cursor->skipped_count == 0);
+        BASE_ASSERT(cursor->filtered_count == 0);
         cursor->ready_count = 0; /* stale ones only */
         if (cursor->slots_capacity > SLOTS_CAPACITY_IDLE) {
             queue__cursor_forget(cursor);
@@ -171,6 +174,7 @@ struct queue_slot *queue__cursor_extend(struct queue_cursor *cursor, enum queue_
     *slot = (struct queue_slot){.state = (uint8_t)state};
     cursor->done_count += queue__slot_is_done(slot);
     cursor->skipped_count += state == QUEUE_SLOT_SKIPPED;
+    cursor->filtered_count += state == QUEUE_SLOT_FILTERED;
     return slot;
 }
 
@@ -179,7 +183,8 @@ struct queue_slot *queue__cursor_extend(struct queue_cursor *cursor, enum queue_
 static enum base_err extend_done(struct queue_cursor *cursor, enum queue_slot_state state,
                                  int64_t to, int64_t *count)
 {
-    BASE_ASSERT(state == QUEUE_SLOT_DONE || state == QUEUE_SLOT_SKIPPED);
+    BASE_ASSERT(state == QUEUE_SLOT_DONE || state == QUEUE_SLOT_SKIPPED ||
+                state == QUEUE_SLOT_FILTERED);
 
     enum base_err err = BASE_ERR_OK;
     int64_t from = cursor->next;
@@ -269,6 +274,39 @@ enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate, 
     }
     queue__cursor_floor_advance(cursor);
     return err;
+}
+
+enum base_err queue_cursor_filter(struct queue_cursor *cursor, int64_t candidate)
+{
+    int64_t count = 1;
+    enum base_err err = BASE_ERR_OK;
+
+    if (candidate < cursor->next) {
+        struct queue_slot *slot = queue__cursor_slot_at(cursor, candidate);
+        queue__cursor_mark_done(cursor, slot);
+        slot->state = QUEUE_SLOT_FILTERED;
+        cursor->filtered_count++;
+    } else {
+        BASE_ASSERT(candidate == cursor->next);
+        err = extend_done(cursor, QUEUE_SLOT_FILTERED, candidate + 1, &count);
+    }
+    cursor->consumed += count;
+    cursor->unwritten_count += count;
+    queue__cursor_floor_advance(cursor);
+    return err;
+}
+
+void queue_cursor_written(struct queue_cursor *cursor)
+{
+    for (int64_t offset = cursor->floor; offset < cursor->next && cursor->filtered_count > 0;
+         offset++) {
+        struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
+        if (slot->state == QUEUE_SLOT_FILTERED) {
+            slot->state = QUEUE_SLOT_DONE;
+            cursor->filtered_count--;
+        }
+    }
+    cursor->unwritten_count = 0;
 }
 
 enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)

@@ -25,7 +25,9 @@ enum queue_slot_state {
     QUEUE_SLOT_FAILING,   /* settles: will be ready with one more failure */
     QUEUE_SLOT_RETURNING, /* settles: will be ready */
     QUEUE_SLOT_DONE,
-    QUEUE_SLOT_SKIPPED, /* done, too: a message that was dropped */
+    QUEUE_SLOT_SKIPPED,  /* done, too: a message that was dropped */
+    QUEUE_SLOT_FILTERED, /* done, too: a message the group's tag rule does not want, as long as
+                          * the journal does not know */
     QUEUE_SLOT_STATE_COUNT
 };
 
@@ -61,11 +63,13 @@ struct queue_cursor {
     uint32_t slots_capacity;
     uint32_t ready_capacity;
     uint32_t ready_count;
-    uint32_t done_count;    /* DONE and SKIPPED slots between floor and next */
-    uint32_t skipped_count; /* of those: SKIPPED */
-    uint32_t open_count;    /* leased or settling slots */
-    uint32_t acking_count;  /* of those: ACKING */
-    bool used;              /* has delivered something */
+    uint32_t done_count;     /* DONE, SKIPPED and FILTERED slots between floor and next */
+    uint32_t skipped_count;  /* of those: SKIPPED */
+    uint32_t filtered_count; /* of those: FILTERED */
+    int64_t unwritten_count; /* messages filtered since the journal got this cursor whole */
+    uint32_t open_count;     /* leased or settling slots */
+    uint32_t acking_count;   /* of those: ACKING */
+    bool used;               /* has delivered something */
 };
 
 void queue_cursor_init(struct queue_cursor *cursor, struct base_timer_heap *deadlines,
@@ -88,6 +92,13 @@ BASE_MUST_USE enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, i
 /* The same for messages that may not, or cannot, be delivered: counted as skipped. */
 BASE_MUST_USE enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate,
                                               int64_t to);
+
+/* The tag rule does not want the candidate's message: it counts as consumed. NOMEM: it is as it
+ * was. */
+BASE_MUST_USE enum base_err queue_cursor_filter(struct queue_cursor *cursor, int64_t candidate);
+
+/* The journal has got the cursor whole: what was filtered need not be found to be so again. */
+void queue_cursor_written(struct queue_cursor *cursor);
 
 /* Puts the candidate under lease, which has room. */
 BASE_MUST_USE enum base_err queue_cursor_take(struct queue_cursor *cursor,

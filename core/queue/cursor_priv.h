@@ -18,7 +18,8 @@ static inline struct queue_slot *queue__cursor_slot_at(const struct queue_cursor
 
 static inline bool queue__slot_is_done(const struct queue_slot *slot)
 {
-    return slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_SKIPPED;
+    return slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_SKIPPED ||
+           slot->state == QUEUE_SLOT_FILTERED;
 }
 
 /* Leaves the ring and the heap as at the start; leases must be gone. */

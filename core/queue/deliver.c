@@ -195,6 +195,10 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
             err = queue_cursor_drop(&place->cursor, candidate, candidate + 1);
             break;
         }
+        if (!queue_tag_rule_matches(&delivery->group->rule, &record)) {
+            err = queue_cursor_filter(&place->cursor, candidate);
+            break;
+        }
         if (delivery->consume->messages_count > 0 &&
             delivery->size_bytes + size_of(&record) > delivery->consume->size_bytes_max) {
             return false;

@@ -99,6 +99,8 @@ static void close_at_home(struct base_task *task)
     base_mutex_lock(&group->lock);
     if (group->is_deleted) {
         queue__group_write_tombstones(group);
+    } else {
+        queue__group_write_filtered(group, group->home, true);
     }
     base_mutex_unlock(&group->lock);
     group->alarm_closed.run = alarm_closed;

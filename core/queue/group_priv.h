@@ -48,6 +48,10 @@ struct queue_place {
     enum base_err read_err;
 };
 
+/* A group has one tag rule, which its first consume fixes: nothing is delivered before that
+ * is on disk. Only a reset makes it NONE again. */
+enum queue_rule_state { QUEUE_RULE_NONE, QUEUE_RULE_WRITING, QUEUE_RULE_FIXED };
+
 struct queue_group {
     atomic_uint references;
     struct queue_manager *manager; /* borrowed; outlives its groups */
@@ -74,6 +78,10 @@ struct queue_group {
     uint32_t reads_count; /* reads under way */
     int64_t used_us;      /* last consume, for dropping windows */
     int64_t retry_us;     /* latest of the places' */
+    struct queue_tag_rule rule;
+    enum queue_rule_state rule_state;
+    struct partition_waiter rule_waiter; /* while WRITING; holds a reference */
+    int64_t filtered_us;                 /* when to tell the journal what was filtered; 0 never */
     struct partition_watcher watcher;
     bool is_watching; /* the watcher is armed or fired; holds a reference */
     bool has_windows;
@@ -130,6 +138,15 @@ bool queue__group_serve(struct queue_group *group);
 void queue__group_answer(struct queue_group *group, struct queue_consume *consume,
                          enum queue_verdict verdict, enum base_err err);
 
+/* Whether the consume may be served by the group's rule, which it fixes if it is the first. OK,
+ * TAG_RULE_DIFFERS, or STORAGE_FAILED with *err. */
+enum queue_verdict queue__group_fix_rule(struct queue_group *group,
+                                         const struct queue_consume *consume, enum base_err *err);
+
+/* Tells the journal what was filtered, if it is time to. */
+void queue__group_write_filtered(struct queue_group *group, struct base_executor *current,
+                                 bool is_closing);
+
 /* Whether the group has a time after which messages of its queue are gone; -1 if not. */
 int64_t queue__group_oldest_ms(const struct queue_group *group);
 
@@ -143,8 +160,8 @@ BASE_MUST_USE enum base_err queue__group_write_starts(struct queue_group *group,
                                                       struct partition_waiter *waiter,
                                                       bool *pending);
 
-/* Tombstones for all cursors, so that a snapshot later need not come. Lost ones do no harm:
- * recovery passes over cursors of groups that the catalog does not know. */
+/* Tombstones for all cursors and the rule, so that a snapshot later need not come. Lost ones do no
+ * harm: recovery passes over cursors of groups that the catalog does not know. */
 void queue__group_write_tombstones(struct queue_group *group);
 
 /* Writes all cursors, whole, without waiting. */

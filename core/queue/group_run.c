@@ -7,6 +7,7 @@
 enum {
     GROUP_WINDOW_IDLE_US = 10 * 1000 * 1000, /* windows of a group nobody consumes from go */
     GROUP_ROUNDS_MAX = 16,                   /* of serving before others get the thread */
+    GROUP_READ_GRACE_US = 1000 * 1000,       /* for those who waited long enough */
     GROUP_EXPIRE_LEASES_MAX = 256,           /* in one go */
 };
 
@@ -110,15 +111,18 @@ static enum base_err failure_of(const struct queue_group *group)
     return BASE_ERR_OK;
 }
 
-/* Answers those whose wait is over, unless a read under way may still bring something. */
+/* Answers those whose wait is over. A read under way may still bring something, but not for
+ * ever: the tag rule may pass over any number of messages. */
 static void answer_due(struct queue_group *group)
 {
+    int64_t late_us = base_clock_monotonic_us(group->manager->options.clock) - GROUP_READ_GRACE_US;
     struct base_list *node = group->waiters.next;
 
-    while (group->reads_count == 0 && node != &group->waiters) {
+    while (node != &group->waiters) {
         struct queue_consume *consume = BASE_CONTAINER_OF(node, struct queue_consume, link);
         node = node->next;
-        if (consume->is_due) {
+        bool is_late = consume->deadline.deadline_us <= late_us;
+        if (consume->is_due && (group->reads_count == 0 || is_late)) {
             enum base_err err = failure_of(group);
             enum queue_verdict verdict = err == BASE_ERR_OK       ? QUEUE_OK
                                          : err == BASE_ERR_CLOSED ? QUEUE_GROUP_NOT_FOUND
@@ -210,6 +214,9 @@ static void set_alarm(struct queue_group *group, bool has_more)
     if (!is_idle && group->retry_us > now_us && group->retry_us < deadline_us) {
         deadline_us = group->retry_us;
     }
+    if (group->filtered_us != 0 && group->filtered_us < deadline_us) {
+        deadline_us = group->filtered_us;
+    }
     if (has_more) {
         deadline_us = now_us;
     }
@@ -228,7 +235,8 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
     }
     queue__group_expire(group, current);
     mark_due(group);
-    for (unsigned i = 0; has_more && i < GROUP_ROUNDS_MAX; i++) {
+    bool may_serve = group->rule_state != QUEUE_RULE_WRITING;
+    for (unsigned i = 0; may_serve && has_more && i < GROUP_ROUNDS_MAX; i++) {
         has_more = false;
         if (!base_list_is_empty(&group->waiters)) {
             has_more = !queue__group_serve(group);
@@ -240,12 +248,12 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
             has_more = watch_all(group);
         }
     }
-    bool pending;
-    if (queue__group_write_starts(group, current, NULL, &pending) != BASE_ERR_OK) {
-        /* Tried again with the next run. */
+    if (may_serve && has_more) {
+        answer_due(group); /* what there is to pass over may be endless */
     }
+    queue__group_write_filtered(group, current, false);
     drop_idle_windows(group);
-    set_alarm(group, has_more);
+    set_alarm(group, may_serve && has_more);
 }
 
 void queue__group_on_alarm(struct base_alarm *alarm)

@@ -8,13 +8,14 @@ void queue__group_write_tombstones(struct queue_group *group)
 {
     struct queue_journal_batch batch;
 
-    if (group->places_count == 0) {
+    if (group->places_count == 0 && group->rule_state == QUEUE_RULE_NONE) {
         return;
     }
     queue__journal_begin(&batch, group->journal, base_clock_wall_ms(group->manager->options.clock));
     for (int32_t i = 0; i < group->places_count; i++) {
         queue__journal_add(&batch, group->id, i, NULL);
     }
+    queue__journal_add_rule(&batch, group->id, NULL);
     queue__journal_send(&batch, group->home);
 }
 
@@ -50,6 +51,10 @@ static enum base_err write_places(struct queue_group *group, bool all,
             has_records = true;
         }
     }
+    if (all && group->rule_state != QUEUE_RULE_NONE) {
+        queue__journal_add_rule(&writing.batch, group->id, &group->rule);
+        has_records = true;
+    }
     enum base_err err = BASE_ERR_OK;
     if (has_records) {
         err = queue__journal_append(&writing.batch, current, waiter, pending);
@@ -60,7 +65,11 @@ static enum base_err write_places(struct queue_group *group, bool all,
         return err;
     }
     for (int32_t i = 0; i < group->places_count; i++) {
-        group->places[i]->is_unwritten = false;
+        struct queue_place *place = group->places[i];
+        if (place->is_known && (all || place->is_unwritten)) {
+            queue_cursor_written(&place->cursor);
+        }
+        place->is_unwritten = false;
     }
     group->has_unwritten = false;
     return BASE_ERR_OK;

@@ -11,6 +11,8 @@
 
 enum { KEY_SIZE_MAX = 300 };
 
+static const char rule_suffix[] = "tags";
+
 void queue__journal_begin(struct queue_journal_batch *batch, struct queue_journal *journal,
                           int64_t timestamp_ms)
 {
@@ -29,7 +31,9 @@ void queue__journal_drop(struct queue_journal_batch *batch)
 
 static size_t format_key(char key[KEY_SIZE_MAX], const char *group_id, int32_t partition)
 {
-    int length = snprintf(key, KEY_SIZE_MAX, "%s/%" PRId32, group_id, partition);
+    int length = partition == QUEUE_JOURNAL_RULE
+                     ? snprintf(key, KEY_SIZE_MAX, "%s/%s", group_id, rule_suffix)
+                     : snprintf(key, KEY_SIZE_MAX, "%s/%" PRId32, group_id, partition);
     BASE_ASSERT(length > 0);
     BASE_ASSERT(length < KEY_SIZE_MAX);
     return (size_t)length;
@@ -47,13 +51,17 @@ bool queue__journal_parse_key(struct base_slice key, struct base_slice *group_id
     if (at < 2 || at == key.length || key.length - at > 9 || at - 1 > UINT8_MAX) {
         return false;
     }
+    *group_id = base_slice_of(key.data, at - 1);
+    if (base_slice_is(base_slice_of(key.data + at, key.length - at), rule_suffix)) {
+        *partition = QUEUE_JOURNAL_RULE;
+        return true;
+    }
     for (size_t i = at; i < key.length; i++) {
         if (key.data[i] < '0' || key.data[i] > '9') {
             return false;
         }
         number = number * 10 + (key.data[i] - '0');
     }
-    *group_id = base_slice_of(key.data, at - 1);
     *partition = number;
     return true;
 }
@@ -68,6 +76,25 @@ void queue__journal_add(struct queue_journal_batch *batch, const char *group_id,
     if (record != NULL) {
         base_writer_reset(&batch->text);
         queue__record_encode(record, &batch->text);
+        if (batch->text.err != BASE_ERR_OK) {
+            base_writer_fail(&batch->writer, batch->text.err);
+            return;
+        }
+        input.value = base_slice_of(batch->text.buffer->data, batch->text.length);
+    }
+    logstore_records_builder_add(&batch->builder, &input);
+}
+
+void queue__journal_add_rule(struct queue_journal_batch *batch, const char *group_id,
+                             const struct queue_tag_rule *rule)
+{
+    char key[KEY_SIZE_MAX];
+    struct logstore_record_input input = {.timestamp_ms = batch->timestamp_ms};
+
+    input.key = base_slice_of(key, format_key(key, group_id, QUEUE_JOURNAL_RULE));
+    if (rule != NULL) {
+        base_writer_reset(&batch->text);
+        queue__record_encode_rule(rule, &batch->text);
         if (batch->text.err != BASE_ERR_OK) {
             base_writer_fail(&batch->writer, batch->text.err);
             return;

@@ -64,6 +64,10 @@ void queue__journal_begin(struct queue_journal_batch *batch, struct queue_journa
 void queue__journal_add(struct queue_journal_batch *batch, const char *group_id, int32_t partition,
                         const struct queue_record *record);
 
+/* The group's tag rule; NULL: it is not fixed any more. */
+void queue__journal_add_rule(struct queue_journal_batch *batch, const char *group_id,
+                             const struct queue_tag_rule *rule);
+
 /* Appends the batch, which holds a record at least, and frees it. waiter's task comes if
  * *pending. From a thread of executor, with the lock of the group whose records these are. On
  * an error nothing was written. */
@@ -77,7 +81,9 @@ void queue__journal_send(struct queue_journal_batch *batch, struct base_executor
 /* Frees a batch that is not to be appended. */
 void queue__journal_drop(struct queue_journal_batch *batch);
 
-/* Takes the key of a record apart; false when it is none of ours. */
+/* Takes the key of a record apart; *partition is QUEUE_JOURNAL_RULE for that of a tag rule.
+ * False when it is none of ours. */
+enum { QUEUE_JOURNAL_RULE = -1 };
 bool queue__journal_parse_key(struct base_slice key, struct base_slice *group_id,
                               int32_t *partition);
 

@@ -15,6 +15,8 @@ static const char *const verdict_texts[] = {
     [QUEUE_GROUP_BUSY_ON_KAFKA] = "group is consumed from over Kafka",
     [QUEUE_HANDLER_UNKNOWN] = "unknown handler",
     [QUEUE_HANDLER_MISMATCH] = "handler of another queue or group",
+    [QUEUE_TAG_RULE_DIFFERS] =
+        "the group consumes by another tag rule; reset the group to change it",
     [QUEUE_OVERLOADED] = "too many requests wait on this group",
     [QUEUE_STORAGE_FAILED] = "storage failed",
 };

@@ -80,6 +80,20 @@ static enum base_err apply(struct queue_group *group, const struct catalog_topic
     return err;
 }
 
+static enum base_err apply_rule(struct queue_group *group, struct base_slice value)
+{
+    enum base_err err = BASE_ERR_OK;
+
+    base_mutex_lock(&group->lock);
+    group->rule_state = QUEUE_RULE_NONE;
+    if (value.data != NULL) {
+        err = queue__record_read_rule(value, &group->rule);
+        group->rule_state = QUEUE_RULE_FIXED;
+    }
+    base_mutex_unlock(&group->lock);
+    return err;
+}
+
 static enum base_err on_record(void *context, const struct logstore_record *record)
 {
     struct recovery *recovery = context;
@@ -91,12 +105,17 @@ static enum base_err on_record(void *context, const struct logstore_record *reco
         return BASE_ERR_CORRUPT;
     }
     const struct catalog_topic *topic = catalog_view_topic_of_group(recovery->view, group_id);
-    if (topic == NULL || record->value.data == NULL) {
+    bool is_rule = partition == QUEUE_JOURNAL_RULE;
+    if (topic == NULL || (record->value.data == NULL && !is_rule)) {
         return BASE_ERR_OK; /* the group was deleted; so were its records, or they will be */
     }
     struct queue_group *group =
         queue__manager_recover_group(recovery->manager, topic, group_id, recovery->journal);
-    return group == NULL ? BASE_ERR_NOMEM : apply(group, topic, partition, record->value);
+    if (group == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    return is_rule ? apply_rule(group, record->value)
+                   : apply(group, topic, partition, record->value);
 }
 
 static enum base_err open_journals(struct queue_manager *manager, const struct catalog_topic *topic)

@@ -16,7 +16,7 @@ void queue__record_init(struct queue_record *record, const struct queue_cursor *
     *record = (struct queue_record){
         .used = cursor->used,
         .floor = cursor->floor,
-        .consumed = cursor->consumed + cursor->acking_count,
+        .consumed = cursor->consumed + cursor->acking_count - cursor->filtered_count,
         .skipped = cursor->skipped - cursor->skipped_count,
     };
 }
@@ -195,6 +195,62 @@ enum base_err queue__record_apply(struct base_slice text, struct queue_cursor *c
     return err;
 }
 
+void queue__record_encode_rule(const struct queue_tag_rule *rule, struct base_writer *writer)
+{
+    put_text(writer, "{\"v\":1,\"type\":\"");
+    put_text(writer, rule->all ? "and" : "or");
+    put_text(writer, "\",\"tags\":[");
+    for (uint32_t i = 0; i < rule->count; i++) {
+        put_text(writer, i == 0 ? "\"" : ",\"");
+        put_text(writer, rule->tags[i]);
+        put_text(writer, "\"");
+    }
+    put_text(writer, "]}");
+}
+
+/* The text up to the next quote, which is passed over. */
+static struct base_slice quoted(struct parser *parser)
+{
+    const uint8_t *start = parser->cursor;
+    size_t length = 0;
+
+    while (length < parser->remaining && start[length] != '"') {
+        length++;
+    }
+    parser->cursor += length;
+    parser->remaining -= length;
+    expect(parser, "\"");
+    return base_slice_of(start, length);
+}
+
+enum base_err queue__record_read_rule(struct base_slice text, struct queue_tag_rule *rule)
+{
+    struct parser parser = {.cursor = text.data, .remaining = text.length};
+    struct base_slice tags[QUEUE_TAGS_MAX] = {{NULL, 0}};
+    uint32_t count = 0;
+
+    expect(&parser, "{\"v\":");
+    int64_t version = number(&parser);
+    if (!parser.failed && version > RECORD_VERSION) {
+        return BASE_ERR_UNSUPPORTED;
+    }
+    bool all = accept(&parser, ",\"type\":\"and\"");
+    if (!all) {
+        expect(&parser, ",\"type\":\"or\"");
+    }
+    expect(&parser, ",\"tags\":[");
+    while (count < QUEUE_TAGS_MAX && accept(&parser, count == 0 ? "\"" : ",\"")) {
+        tags[count++] = quoted(&parser);
+        parser.failed |= !queue_tag_is_valid(tags[count - 1]);
+    }
+    expect(&parser, "]}");
+    if (parser.failed || parser.remaining > 0) {
+        return BASE_ERR_CORRUPT;
+    }
+    queue_tag_rule_init(rule, tags, count, all);
+    return BASE_ERR_OK;
+}
+
 struct collector {
     struct queue_record record;
     struct queue_record_range done[RECORD_RANGES_MAX];
@@ -241,12 +297,14 @@ void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emi
 
     queue__record_init(&collector.record, cursor);
     collector.record.all = true;
+    collector.record.consumed += cursor->filtered_count;
     collector.record.done = collector.done;
     collector.record.failures = collector.failures;
     for (int64_t offset = cursor->floor; offset < cursor->next; offset++) {
         const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
         uint32_t failures = slot->failures + (slot->state == QUEUE_SLOT_FAILING ? 1u : 0u);
-        if (slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_ACKING) {
+        if (slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_ACKING ||
+            slot->state == QUEUE_SLOT_FILTERED) {
             collect_done(&collector, offset);
         } else if (failures > 0) {
             collect_failure(&collector, offset, failures > UINT8_MAX ? UINT8_MAX : failures);

@@ -5,8 +5,14 @@
  *             "done":[[12,14]],"fail":[[11,2]]}
  *     or null: the cursor is gone
  *
- * floor, consumed and skipped are what they are after this record, skipped only below the
- * floor (what is skipped above it is found to be so again); done (ranges, both ends
+ *     key    <group id>/tags
+ *     value  {"v":1,"type":"and","tags":["a","b"]}: the group's tag rule, fixed; "or" with one
+ *             tag or none
+ *     or null: not fixed (any more)
+ *
+ * floor, consumed and skipped are what they are after this record; what was skipped or
+ * filtered above the floor is not in them as long as it is not in "done": it is found to be so
+ * again; done (ranges, both ends
  * included) and fail (offset, failures so far) are added to what earlier records said, or
  * replace it when "all" is there. "all" and "used" are left out when false. Always in this
  * order and without spaces. */
@@ -20,6 +26,7 @@
 #include "core/base/slice.h"
 #include "core/base/writer.h"
 #include "core/queue/cursor.h"
+#include "core/queue/tags.h"
 
 struct queue_record_range {
     int64_t first;
@@ -60,5 +67,12 @@ BASE_MUST_USE enum base_err queue__record_apply(struct base_slice text,
  * `all`. What settles counts as settled. */
 typedef void queue_record_emit(void *context, const struct queue_record *record);
 void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emit, void *context);
+
+/* Appends the text of a tag rule. */
+void queue__record_encode_rule(const struct queue_tag_rule *rule, struct base_writer *writer);
+
+/* Reads it. UNSUPPORTED, CORRUPT. */
+BASE_MUST_USE enum base_err queue__record_read_rule(struct base_slice text,
+                                                    struct queue_tag_rule *rule);
 
 #endif

@@ -1,58 +1,93 @@
-/* Who may do what. Every handler of both doors asks here before it touches an object. */
+/* Who may do what. Every handler of both doors asks here before it touches an object.
+ *
+ * A queue is judged by its policies and by its project, in this order: what a policy denies is
+ * denied, to everybody; then the principal's roles say what it may do with the queues of its own
+ * project; then what a policy allows is allowed; anything else is refused. Nothing is cached: a
+ * change of the catalog counts from the next request on. */
 #ifndef SECURITY_SECURITY_H
 #define SECURITY_SECURITY_H
 
 #include <stdbool.h>
 
 #include "core/base/slice.h"
-
-/* Who a connection or request speaks for. */
-struct security_principal {
-    const char *name;       /* "anonymous" until there are users */
-    const char *project_id; /* the project whose objects it works on */
-};
+#include "core/catalog/view.h"
+#include "core/security/principal.h"
 
 enum security_action {
-    SECURITY_DESCRIBE,
+    SECURITY_DESCRIBE, /* know that it exists: whoever may look at, consume or produce may */
     SECURITY_READ,
     SECURITY_WRITE,
     SECURITY_CREATE,
     SECURITY_ALTER,
     SECURITY_DELETE,
     SECURITY_DESCRIBE_CONFIGS,
+    SECURITY_GET_QUEUE, /* these four: of a topic that is a queue */
+    SECURITY_CREATE_GROUP,
+    SECURITY_GET_GROUPS,
+    SECURITY_DELETE_GROUP,
+    SECURITY_ACTION_COUNT
 };
 
-enum security_resource_type { SECURITY_CLUSTER, SECURITY_TOPIC, SECURITY_GROUP, SECURITY_PRODUCER };
+enum security_resource_type {
+    SECURITY_CLUSTER, /* what concerns all projects */
+    SECURITY_PROJECT, /* the principal's own: its quota, what is made in it */
+    SECURITY_TOPIC,
+    SECURITY_GROUP,    /* a consumer group; those of a queue share its fate */
+    SECURITY_PRODUCER, /* a producer id: a number; what is produced is judged by its topic */
+    SECURITY_RESOURCE_TYPE_COUNT
+};
 
 struct security_resource {
     enum security_resource_type type;
-    struct base_slice name; /* topic name or group id; null for the cluster */
+    const struct catalog_topic *topic; /* borrowed; the topic, or the queue of the group; NULL:
+                                          none, or not there yet */
 };
 
-/* The project of everybody while there is no authentication. */
-extern const char security_default_project[];
+enum security_judgement {
+    SECURITY_ALLOWED,
+    SECURITY_DENIED,     /* by a policy */
+    SECURITY_STRANGER,   /* another project's, and nothing allows it */
+    SECURITY_ONLY_LOOKS, /* the role may only look */
+    SECURITY_LACKS_ROLE, /* no role of the principal covers it */
+};
 
-/* The principal of a connection that did not authenticate; static storage. */
-const struct security_principal *security_anonymous(void);
+/* Whether principal may do action to resource. Any thread. */
+enum security_judgement security_judge(const struct security_principal *principal,
+                                       enum security_action action,
+                                       struct security_resource resource);
 
-/* Whether principal may do action to resource. Any thread. Without authentication there is
- * one principal, and it may do everything. */
-bool security_authorize(const struct security_principal *principal, enum security_action action,
-                        struct security_resource resource);
-
-static inline struct security_resource security_topic(struct base_slice name)
+static inline bool security_authorize(const struct security_principal *principal,
+                                      enum security_action action,
+                                      struct security_resource resource)
 {
-    return (struct security_resource){SECURITY_TOPIC, name};
+    return security_judge(principal, action, resource) == SECURITY_ALLOWED;
 }
 
-static inline struct security_resource security_group(struct base_slice id)
+/* topic may be NULL: one that would be the principal's own. */
+static inline struct security_resource security_topic(const struct catalog_topic *topic)
 {
-    return (struct security_resource){SECURITY_GROUP, id};
+    return (struct security_resource){SECURITY_TOPIC, topic};
+}
+
+/* queue: the one the group was made for over REST; NULL for any other group. */
+static inline struct security_resource security_group(const struct catalog_topic *queue)
+{
+    return (struct security_resource){SECURITY_GROUP, queue};
 }
 
 static inline struct security_resource security_cluster(void)
 {
-    return (struct security_resource){SECURITY_CLUSTER, {0}};
+    return (struct security_resource){.type = SECURITY_CLUSTER};
+}
+
+static inline struct security_resource security_project(void)
+{
+    return (struct security_resource){.type = SECURITY_PROJECT};
+}
+
+static inline struct security_resource security_producer(void)
+{
+    return (struct security_resource){.type = SECURITY_PRODUCER};
 }
 
 #endif

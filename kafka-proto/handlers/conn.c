@@ -31,7 +31,7 @@ struct khandler_loop *khandler__loop(struct khandler_request *request)
     return request->conn->loop;
 }
 
-struct catalog_view *khandler_view(struct khandler_request *request)
+struct catalog_view *khandler_view(const struct khandler_request *request)
 {
     return catalog_reader_view(&request->conn->loop->reader);
 }

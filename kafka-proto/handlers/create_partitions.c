@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/table.h"
 #include "kafka-proto/handlers/topic.h"
 
@@ -30,9 +31,25 @@ static void fail_item(struct create_partitions_item *item, enum kproto_error err
         base_slice_text(message == NULL ? kproto_error_text((int16_t)error) : message);
 }
 
+static void trace_all(struct create_partitions *create)
+{
+    if (create->message->validate_only) {
+        return;
+    }
+    for (uint32_t i = 0; i < create->response.results_count; i++) {
+        const struct kproto_create_partitions_response_topic *topic = &create->response.results[i];
+        struct khandler_audit trace = {.name = "createPartitions",
+                                       .resource = TELEMETRY_RESOURCE_TOPIC,
+                                       .resource_name = topic->name,
+                                       .error = topic->error_code};
+        khandler_audit_write(create->request, &trace);
+    }
+}
+
 static void finish(struct create_partitions *create)
 {
     BASE_ASSERT(create->pending_count == 0);
+    trace_all(create);
     khandler_answer(create->request, &create->response);
 }
 
@@ -96,7 +113,7 @@ static enum kproto_error judge_item(struct create_partitions_item *item,
     struct khandler_request *request = item->create->request;
     struct base_slice name = item->asked->name;
 
-    if (!security_authorize(request->principal, SECURITY_ALTER, security_topic(name))) {
+    if (!khandler_topic_allows(request, SECURITY_ALTER, name)) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     *topic = catalog_view_topic(khandler_view(request), name);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/config.h"
 #include "kafka-proto/handlers/table.h"
 #include "kafka-proto/handlers/topic.h"
@@ -37,9 +38,26 @@ static void fail_item(struct create_topics_item *item, enum kproto_error error, 
     item->answer->replication_factor = -1;
 }
 
+static void trace_all(struct create_topics *create)
+{
+    if (create->message->validate_only) {
+        return;
+    }
+    for (uint32_t i = 0; i < create->response.topics_count; i++) {
+        const struct kproto_create_topics_response_topic *topic = &create->response.topics[i];
+        struct khandler_audit trace = {.name = "createTopic",
+                                       .resource = TELEMETRY_RESOURCE_TOPIC,
+                                       .resource_name = topic->name,
+                                       .topic_id = topic->topic_id,
+                                       .error = topic->error_code};
+        khandler_audit_write(create->request, &trace);
+    }
+}
+
 static void finish(struct create_topics *create)
 {
     BASE_ASSERT(create->pending_count == 0);
+    trace_all(create);
     khandler_encode(create->request, &create->response);
     base_arena_fini(&create->arena);
     khandler_end(create->request);
@@ -51,8 +69,7 @@ static void fill_configs(struct create_topics_item *item)
     struct khandler_request *request = item->create->request;
     struct kproto_create_topics_response_topic *answer = item->answer;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS,
-                            security_topic(item->asked->name))) {
+    if (!khandler_topic_allows(request, SECURITY_DESCRIBE_CONFIGS, item->asked->name)) {
         answer->topic_config_error_code = KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
         return;
     }
@@ -119,8 +136,7 @@ static enum kproto_error judge_name(struct create_topics_item *item, const char 
     struct catalog_view *view = khandler_view(request);
     struct base_slice name = item->asked->name;
 
-    if (!security_authorize(request->principal, SECURITY_CREATE, security_cluster()) &&
-        !security_authorize(request->principal, SECURITY_CREATE, security_topic(name))) {
+    if (!security_authorize(request->principal, SECURITY_CREATE, security_project())) {
         *why = kproto_error_text(KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED);
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }

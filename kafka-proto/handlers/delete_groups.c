@@ -1,5 +1,6 @@
 /* DeleteGroups (key 42): groups without members, with their offsets; all at the same time. */
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/group_errors.h"
 #include "kafka-proto/handlers/table.h"
 
@@ -16,10 +17,23 @@ struct deletion_group {
     struct kproto_delete_groups_response_group *answer;
 };
 
+static void trace_all(struct deletion *deletion)
+{
+    for (uint32_t i = 0; i < deletion->response.results_count; i++) {
+        khandler_audit_write(
+            deletion->request,
+            &(struct khandler_audit){.name = "deleteGroup",
+                                     .resource = TELEMETRY_RESOURCE_GROUP,
+                                     .resource_name = deletion->response.results[i].group_id,
+                                     .error = deletion->response.results[i].error_code});
+    }
+}
+
 static void one_is_over(struct deletion *deletion)
 {
     BASE_ASSERT(deletion->pending_count > 0);
     if (--deletion->pending_count == 0) {
+        trace_all(deletion);
         khandler_answer(deletion->request, &deletion->response);
     }
 }

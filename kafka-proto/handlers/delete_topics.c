@@ -4,6 +4,7 @@
  * by somebody who may; here the coordinator that keeps its state in them would be left
  * without it. */
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/table.h"
 #include "kafka-proto/handlers/topic.h"
 
@@ -33,9 +34,23 @@ static void fail_item(struct delete_topics_item *item, enum kproto_error error, 
         base_slice_text(message == NULL ? kproto_error_text((int16_t)error) : message);
 }
 
+static void trace_all(struct delete_topics *delete)
+{
+    for (uint32_t i = 0; i < delete->response.responses_count; i++) {
+        const struct kproto_delete_topics_response_topic *topic = &delete->response.responses[i];
+        struct khandler_audit trace = {.name = "deleteTopic",
+                                       .resource = TELEMETRY_RESOURCE_TOPIC,
+                                       .resource_name = topic->name,
+                                       .topic_id = topic->topic_id,
+                                       .error = topic->error_code};
+        khandler_audit_write(delete->request, &trace);
+    }
+}
+
 static void finish(struct delete_topics *delete)
 {
     BASE_ASSERT(delete->pending_count == 0);
+    trace_all(delete);
     khandler_answer(delete->request, &delete->response);
 }
 
@@ -68,7 +83,7 @@ static void deletion_over(struct base_task *task)
 static bool may(const struct delete_topics_item *item, enum security_action action,
                 struct base_slice name)
 {
-    return security_authorize(item->delete->request->principal, action, security_topic(name));
+    return khandler_topic_allows(item->delete->request, action, name);
 }
 
 /* Finds the topic and sets what the answer says of it. NULL: refused. */

@@ -140,7 +140,7 @@ static bool describe_topic(struct describing *describing,
     struct khandler_request *request = describing->request;
     struct base_slice name = asked->resource_name;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE_CONFIGS, security_topic(name))) {
+    if (!khandler_topic_allows(request, SECURITY_DESCRIBE_CONFIGS, name)) {
         fail_resource(answer, KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED, NULL);
         return true;
     }

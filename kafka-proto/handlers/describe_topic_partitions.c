@@ -91,7 +91,7 @@ static bool add_found(struct describing *describing, const struct catalog_topic 
     }
     answer->topic_id = topic->id;
     answer->is_internal = topic->kind == CATALOG_INTERNAL;
-    answer->topic_authorized_operations = khandler_topic_operations(describing->request, name);
+    answer->topic_authorized_operations = khandler_topic_operations(describing->request, topic);
     answer->partitions = khandler_array(
         describing->request, describe_topic_partitions_response_partition, (uint32_t)count);
     if (answer->partitions == NULL) {
@@ -132,8 +132,7 @@ static bool describe_names(struct describing *describing, const struct base_slic
     for (size_t i = 0; i < count && describing->response.next_cursor == NULL; i++) {
         if (compare_slices(&names[i], &from) < 0 ||
             (i > 0 && base_slice_equal(names[i], names[i - 1])) ||
-            !security_authorize(describing->request->principal, SECURITY_DESCRIBE,
-                                security_topic(names[i]))) {
+            !khandler_topic_allows(describing->request, SECURITY_DESCRIBE, names[i])) {
             continue;
         }
         if (describing->room == 0) {
@@ -154,8 +153,7 @@ static void add_unauthorized(struct describing *describing, const struct base_sl
     for (size_t i = 0; i < count; i++) {
         bool again = i > 0 && base_slice_equal(names[i], names[i - 1]);
         if (!again && compare_slices(&names[i], &from) >= 0 &&
-            !security_authorize(describing->request->principal, SECURITY_DESCRIBE,
-                                security_topic(names[i]))) {
+            !khandler_topic_allows(describing->request, SECURITY_DESCRIBE, names[i])) {
             (void)add_topic(describing, names[i], KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED);
         }
     }

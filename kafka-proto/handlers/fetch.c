@@ -249,8 +249,7 @@ static enum kproto_error find_partition(struct fetch *fetch, struct fetch_item *
         return by_topic_id(fetch) ? KPROTO_ERROR_UNKNOWN_TOPIC_ID
                                   : KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    if (!security_authorize(request->principal, SECURITY_READ,
-                            security_topic(base_slice_text(topic->name)))) {
+    if (!security_authorize(request->principal, SECURITY_READ, security_topic(topic))) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     if (item->index < 0 || item->index >= topic->partitions_count) {

@@ -1,6 +1,6 @@
 /* FindCoordinator (key 10): which broker runs a group. Up to version 3 one key, from 4 on
  * many. */
-#include "kafka-proto/error.h"
+#include "kafka-proto/handlers/group_errors.h"
 #include "kafka-proto/handlers/table.h"
 
 enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
@@ -13,7 +13,7 @@ static enum kproto_error judge_key(struct khandler_request *request, int8_t key_
 {
     *why = NULL;
     if (key_type == KEY_GROUP) {
-        if (!security_authorize(request->principal, SECURITY_DESCRIBE, security_group(key))) {
+        if (!khandler_group_allows(request, SECURITY_DESCRIBE, key)) {
             *why = kproto_error_text(KPROTO_ERROR_GROUP_AUTHORIZATION_FAILED);
             return KPROTO_ERROR_GROUP_AUTHORIZATION_FAILED;
         }

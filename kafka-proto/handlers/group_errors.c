@@ -51,5 +51,7 @@ enum kproto_error khandler_group_error(enum group_verdict verdict)
 bool khandler_group_allows(const struct khandler_request *request, enum security_action action,
                            struct base_slice group_id)
 {
-    return security_authorize(request->principal, action, security_group(group_id));
+    const struct catalog_topic *queue =
+        catalog_view_topic_of_group(khandler_view(request), group_id);
+    return security_authorize(request->principal, action, security_group(queue));
 }

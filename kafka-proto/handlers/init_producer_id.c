@@ -30,9 +30,7 @@ static enum kproto_error judge(const struct khandler_request *request)
     const struct kproto_init_producer_id_request *message = request->message;
     bool transactional = message->transactional_id.data != NULL;
 
-    if (!security_authorize(request->principal, SECURITY_WRITE,
-                            (struct security_resource){.type = SECURITY_PRODUCER,
-                                                       .name = message->transactional_id})) {
+    if (!security_authorize(request->principal, SECURITY_WRITE, security_producer())) {
         return transactional ? KPROTO_ERROR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED
                              : KPROTO_ERROR_CLUSTER_AUTHORIZATION_FAILED;
     }

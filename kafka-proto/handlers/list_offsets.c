@@ -165,7 +165,7 @@ static enum kproto_error judge_item(struct list_offsets_item *item,
     struct khandler_request *request = item->list->request;
     int64_t timestamp = item->asked->timestamp;
 
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE, security_topic(item->topic))) {
+    if (!khandler_topic_allows(request, SECURITY_DESCRIBE, item->topic)) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     if (item->is_duplicate) {

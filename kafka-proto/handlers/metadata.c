@@ -4,6 +4,7 @@
  * Kafka answers UNKNOWN_TOPIC_OR_PARTITION while a topic is being made and the client asks
  * again; here the answer waits for the few milliseconds that it takes. */
 #include "core/base/assert.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/table.h"
 #include "kafka-proto/handlers/topic.h"
 
@@ -74,8 +75,7 @@ static bool fill_topic(struct metadata *metadata, const struct catalog_topic *to
     answer->topic_id = topic->id;
     answer->is_internal = topic->kind == CATALOG_INTERNAL;
     if (metadata->message->include_topic_authorized_operations) {
-        answer->topic_authorized_operations =
-            khandler_topic_operations(metadata->request, answer->name);
+        answer->topic_authorized_operations = khandler_topic_operations(metadata->request, topic);
     }
     return fill_partitions(metadata, topic, answer);
 }
@@ -104,8 +104,7 @@ static bool fill_all(struct metadata *metadata)
 
 static bool may_describe(const struct metadata *metadata, struct base_slice name)
 {
-    return security_authorize(metadata->request->principal, SECURITY_DESCRIBE,
-                              security_topic(name));
+    return khandler_topic_allows(metadata->request, SECURITY_DESCRIBE, name);
 }
 
 /* A topic asked for by its id. Ids are no secret, so that one is refused may be said. */
@@ -241,18 +240,22 @@ static void creation_over(struct base_task *task)
 
     BASE_ASSERT(metadata->pending_count > 0);
     one->error = creation_error(metadata, one);
+    if (one->creation.verdict != CATALOG_EXISTS) { /* nothing done */
+        struct khandler_audit trace = {
+            .name = "createTopic",
+            .resource = TELEMETRY_RESOURCE_TOPIC,
+            .resource_name = one->asked->name,
+            .error = (int16_t)khandler_topic_error(one->creation.verdict, one->creation.err)};
+        if (one->creation.topic != NULL) {
+            trace.topic_id = one->creation.topic->id;
+        }
+        khandler_audit_write(metadata->request, &trace);
+    }
     catalog_topic_release(&one->creation.topic);
     metadata->pending_count--;
     if (metadata->pending_count == 0) {
         answer_metadata(metadata);
     }
-}
-
-static bool may_create(const struct metadata *metadata, struct base_slice name)
-{
-    const struct security_principal *principal = metadata->request->principal;
-    return security_authorize(principal, SECURITY_CREATE, security_cluster()) ||
-           security_authorize(principal, SECURITY_CREATE, security_topic(name));
 }
 
 /* Starts making one topic if it is missing and may be made. */
@@ -274,7 +277,7 @@ static void create_if_missing(struct metadata *metadata, struct metadata_topic *
         khandler_topic_is_reserved(name)) {
         return;
     }
-    if (!may_create(metadata, name)) {
+    if (!security_authorize(request->principal, SECURITY_CREATE, security_project())) {
         one->error = KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
         return;
     }

@@ -45,12 +45,12 @@ static void commit_is_over(struct base_task *task)
 }
 
 static enum kproto_error judge_topic(const struct khandler_request *request, bool by_id,
-                                     const struct catalog_topic *topic, struct base_slice name)
+                                     const struct catalog_topic *topic)
 {
     if (topic == NULL && by_id) {
         return KPROTO_ERROR_UNKNOWN_TOPIC_ID;
     }
-    if (!security_authorize(request->principal, SECURITY_READ, security_topic(name))) {
+    if (!security_authorize(request->principal, SECURITY_READ, security_topic(topic))) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     return topic == NULL ? KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION : KPROTO_ERROR_NONE;
@@ -97,7 +97,7 @@ static bool add_topic(struct commit *own, const struct kproto_offset_commit_requ
     }
     answer_row->partitions_count = data->partitions_count;
     if (error == KPROTO_ERROR_NONE) {
-        error = judge_topic(request, by_id, topic, name);
+        error = judge_topic(request, by_id, topic);
     }
     for (uint32_t i = 0; i < data->partitions_count; i++) {
         int32_t index = data->partitions[i].partition_index;

@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "kafka-proto/handlers/group_errors.h"
 #include "kafka-proto/handlers/table.h"
+#include "kafka-proto/handlers/topic.h"
 
 enum {
     GROUP_ERROR_VERSION = 2, /* before, an error of the group is one of each partition */
@@ -93,7 +94,7 @@ static enum kproto_error judge_topic(const struct khandler_request *request, str
     if (name.data == NULL) {
         return KPROTO_ERROR_UNKNOWN_TOPIC_ID;
     }
-    return security_authorize(request->principal, SECURITY_DESCRIBE, security_topic(name))
+    return khandler_topic_allows(request, SECURITY_DESCRIBE, name)
                ? KPROTO_ERROR_NONE
                : KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
 }

@@ -43,7 +43,7 @@ struct khandler_request {
 };
 
 /* The newest view; borrowed until this call of the handler returns to the loop. */
-struct catalog_view *khandler_view(struct khandler_request *request);
+struct catalog_view *khandler_view(const struct khandler_request *request);
 
 /* Ends the request with a response struct of its API, in any memory. The request and its
  * arena may be gone afterwards. */

@@ -8,6 +8,7 @@
 #include "core/group/coordinator.h"
 #include "core/net/listener.h"
 #include "core/partition/table.h"
+#include "core/telemetry/audit.h"
 #include "core/txn/producer_ids.h"
 
 struct khandler_server;
@@ -21,6 +22,7 @@ struct khandler_options {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct txn_producer_ids *producer_ids;
+    struct telemetry_audit *audit; /* may be NULL: nothing is traced */
 
     int32_t node_id;
     const char *advertised_host;

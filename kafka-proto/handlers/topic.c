@@ -25,6 +25,13 @@ static const struct {
 
 enum { OPERATIONS_COUNT = sizeof operations / sizeof operations[0] };
 
+bool khandler_topic_allows(const struct khandler_request *request, enum security_action action,
+                           struct base_slice name)
+{
+    return security_authorize(request->principal, action,
+                              security_topic(catalog_view_topic(khandler_view(request), name)));
+}
+
 void khandler_topic_leader(struct khandler_request *request, const struct catalog_topic *topic,
                            int32_t index, struct khandler_topic_leader *out)
 {
@@ -70,7 +77,7 @@ enum kproto_error khandler_topic_partition(struct khandler_request *request, str
 {
     *out = NULL;
     /* Before existence, which must not leak. */
-    if (!security_authorize(request->principal, SECURITY_DESCRIBE, security_topic(name))) {
+    if (!khandler_topic_allows(request, SECURITY_DESCRIBE, name)) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     const struct catalog_topic *topic = catalog_view_topic(khandler_view(request), name);
@@ -101,8 +108,7 @@ static bool list_topic(void *context, const struct catalog_topic *topic)
     struct listing *listing = context;
 
     BASE_ASSERT(listing->count < listing->capacity);
-    if (security_authorize(listing->request->principal, SECURITY_DESCRIBE,
-                           security_topic(base_slice_text(topic->name)))) {
+    if (security_authorize(listing->request->principal, SECURITY_DESCRIBE, security_topic(topic))) {
         listing->topics[listing->count++] = topic;
     }
     return true;
@@ -132,12 +138,13 @@ const struct catalog_topic **khandler_topic_list(struct khandler_request *reques
     return listing.topics;
 }
 
-int32_t khandler_topic_operations(struct khandler_request *request, struct base_slice name)
+int32_t khandler_topic_operations(struct khandler_request *request,
+                                  const struct catalog_topic *topic)
 {
     uint32_t bits = 0;
     for (size_t i = 0; i < OPERATIONS_COUNT; i++) {
         if (operations[i].of_topic &&
-            security_authorize(request->principal, operations[i].action, security_topic(name))) {
+            security_authorize(request->principal, operations[i].action, security_topic(topic))) {
             bits |= UINT32_C(1) << operations[i].number;
         }
     }

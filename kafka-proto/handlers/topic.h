@@ -35,13 +35,18 @@ enum kproto_error khandler_topic_partition(struct khandler_request *request, str
                                            struct partition **out,
                                            struct partition_offsets *offsets);
 
+/* Whether the principal may do action to the topic of that name, which need not exist. */
+bool khandler_topic_allows(const struct khandler_request *request, enum security_action action,
+                           struct base_slice name);
+
 /* All topics of the newest view that the principal may describe, in order of name; NULL when
  * the arena is full. Borrowed from the view. */
 const struct catalog_topic **khandler_topic_list(struct khandler_request *request,
                                                  struct base_arena *arena, size_t *count);
 
 /* What the principal may do, as a set of bits 1 << Kafka's AclOperation. */
-int32_t khandler_topic_operations(struct khandler_request *request, struct base_slice name);
+int32_t khandler_topic_operations(struct khandler_request *request,
+                                  const struct catalog_topic *topic);
 int32_t khandler_topic_cluster_operations(struct khandler_request *request);
 
 /* "__": the broker's own topics, also those it may have some day. */

@@ -179,12 +179,12 @@ static struct restgw_query read_query(struct fixture *fixture, const char *text)
 static void queries_are_typed(void **state)
 {
     struct fixture *fixture = *state;
-    struct restgw_query query =
-        read_query(fixture, "max_msgs=7&&tag=a&tag=b%26c&tag=&flag=True&empty=&plus=a+b&=x&bare");
+    struct restgw_query query = read_query(
+        fixture, "max_msgs=7&&tag=a&tag=b%26c&tag=&tag=c&flag=True&empty=&plus=a+b&=x&bare");
     struct restgw_range range = {.min = 1, .max = 10, .fallback = 3};
     struct base_slice tags[2];
 
-    assert_int_equal(query.count, 9);
+    assert_int_equal(query.count, 10);
     assert_int_equal(restgw_query_integer(&query, "max_msgs", range, RESTGW_ERROR_MAX_MSGS), 7);
     assert_int_equal(restgw_query_integer(&query, "empty", range, RESTGW_ERROR_MAX_MSGS), 3);
     assert_int_equal(restgw_query_integer(&query, "absent", range, RESTGW_ERROR_MAX_MSGS), 3);

@@ -1,0 +1,335 @@
+#include "core/telemetry/audit.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/base/uuid.h"
+#include "core/telemetry/journal_priv.h"
+
+enum {
+    MS_PER_DAY = 24 * 60 * 60 * 1000,
+    RETENTION_DAYS = 7,
+    RETENTION_BYTES = 1 << 30, /* whoever floods the trail with refusals does not fill the disk */
+    TEXT_LENGTH_MAX = 1024,
+    TRACE_BYTES_MAX = 128 << 10, /* fourteen texts, escaped */
+    BLOCK_OFFSETS = 256,         /* read at once when searching backwards */
+    SEARCHES_MAX = 4,            /* at once: they hold threads of the disk pool */
+};
+
+struct telemetry_audit {
+    struct telemetry__journal *journal; /* owned */
+    struct base_executor *worker;       /* borrowed */
+    atomic_uint searches_count;
+    struct base_executor *closed_executor;
+    struct base_task *closed_task;
+    struct base_task journal_closed;
+};
+
+#define RESOURCE_TEXT(name, text) text,
+static const char *const resource_texts[TELEMETRY_RESOURCE_COUNT] = {
+    TELEMETRY_RESOURCE_LIST(RESOURCE_TEXT)};
+#undef RESOURCE_TEXT
+
+static const char *const rating_texts[TELEMETRY_RATING_COUNT] = {"normal", "warning", "incident"};
+
+const char *telemetry_resource_text(enum telemetry_resource resource)
+{
+    BASE_ASSERT(resource < TELEMETRY_RESOURCE_COUNT);
+    return resource_texts[resource];
+}
+
+const char *telemetry_rating_text(enum telemetry_rating rating)
+{
+    BASE_ASSERT(rating < TELEMETRY_RATING_COUNT);
+    return rating_texts[rating];
+}
+
+bool telemetry_rating_parse(struct base_slice text, enum telemetry_rating *out)
+{
+    for (unsigned i = 0; i < TELEMETRY_RATING_COUNT; i++) {
+        if (base_slice_is(text, rating_texts[i])) {
+            *out = (enum telemetry_rating)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum base_err telemetry_audit_open(const struct telemetry_audit_options *options,
+                                   struct telemetry_audit **out)
+{
+    struct telemetry__journal_options journal = {.store = options->store,
+                                                 .name = "__dms_audit-0",
+                                                 .leader_epoch = options->leader_epoch,
+                                                 .retention_ms =
+                                                     (int64_t)RETENTION_DAYS * MS_PER_DAY,
+                                                 .retention_bytes = RETENTION_BYTES,
+                                                 .segment_ms = MS_PER_DAY};
+
+    *out = NULL;
+    struct telemetry_audit *audit = base_alloc_object(struct telemetry_audit);
+    if (audit == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    audit->worker = logstore_store_worker(options->store);
+    atomic_init(&audit->searches_count, 0);
+    enum base_err err = telemetry__journal_open(&journal, &audit->journal);
+    if (err != BASE_ERR_OK) {
+        base_free(audit);
+        return err;
+    }
+    *out = audit;
+    return BASE_ERR_OK;
+}
+
+static void journal_closed(struct base_task *task)
+{
+    struct telemetry_audit *audit = BASE_CONTAINER_OF(task, struct telemetry_audit, journal_closed);
+    struct base_executor *executor = audit->closed_executor;
+    struct base_task *closed = audit->closed_task;
+
+    base_free(audit);
+    base_executor_post(executor, closed);
+}
+
+void telemetry_audit_close(struct telemetry_audit *audit, struct base_executor *executor,
+                           struct base_task *closed)
+{
+    BASE_ASSERT(atomic_load(&audit->searches_count) == 0);
+    audit->closed_executor = executor;
+    audit->closed_task = closed;
+    audit->journal_closed.run = journal_closed;
+    telemetry__journal_close(audit->journal, executor, &audit->journal_closed);
+}
+
+/* Writing. */
+
+/* A JSON string of whatever text holds; NULL when memory is out. */
+static json_t *string_of(struct base_slice text)
+{
+    char bytes[TEXT_LENGTH_MAX];
+    size_t length = text.length < sizeof bytes ? text.length : sizeof bytes;
+
+    if (length == 0) {
+        return json_string("");
+    }
+    json_t *string = json_stringn((const char *)text.data, length);
+    if (string != NULL) {
+        return string;
+    }
+    for (size_t i = 0; i < length; i++) { /* not UTF-8, or cut within a character */
+        bytes[i] = text.data[i] < 0x80 ? (char)text.data[i] : '?';
+    }
+    return json_stringn(bytes, length);
+}
+
+static json_t *json_of(const struct telemetry_trace *trace, int64_t now_ms)
+{
+    char id[BASE_UUID_TEXT_SIZE];
+
+    base_uuid_format(base_uuid_random(), id);
+    /* clang-format off */
+    return json_pack("{s:s, s:I, s:I, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+                     " s:o, s:{s:o, s:o, s:{s:o, s:o}}}",
+                     "trace_id", id, "time", (json_int_t)now_ms, "record_time", (json_int_t)now_ms,
+                     "trace_name", string_of(trace->name),
+                     "trace_rating", telemetry_rating_text(trace->rating),
+                     "trace_type", "ApiCall", "service_type", "DMS",
+                     "resource_type", telemetry_resource_text(trace->resource),
+                     "resource_id", string_of(trace->resource_id),
+                     "resource_name", string_of(trace->resource_name),
+                     "project_id", string_of(trace->project_id),
+                     "source_ip", string_of(trace->source_ip),
+                     "request_id", string_of(trace->request_id),
+                     "api_version", string_of(trace->api_version),
+                     "code", string_of(trace->code), "message", string_of(trace->message),
+                     "user", "id", string_of(trace->user_id), "name", string_of(trace->user_name),
+                     "domain", "id", string_of(trace->domain_id),
+                     "name", string_of(trace->domain_name));
+    /* clang-format on */
+}
+
+static int put(const char *data, size_t length, void *writer)
+{
+    base_writer_bytes(writer, data, length);
+    return 0;
+}
+
+static enum base_err append(struct telemetry_audit *audit, const struct telemetry_trace *trace,
+                            struct base_executor *executor)
+{
+    struct telemetry__journal_batch batch;
+    struct base_writer text;
+
+    base_writer_init(&text, TRACE_BYTES_MAX);
+    telemetry__journal_begin(audit->journal, &batch);
+    json_t *object = json_of(trace, batch.now_ms);
+    if (json_dump_callback(object, put, &text, JSON_COMPACT) != 0) {
+        base_writer_fail(&text, BASE_ERR_NOMEM);
+    }
+    json_decref(object);
+    if (text.err != BASE_ERR_OK) {
+        base_writer_fail(&batch.writer, text.err);
+    } else {
+        logstore_records_builder_add(&batch.builder,
+                                     &(struct logstore_record_input){
+                                         .timestamp_ms = batch.now_ms,
+                                         .value = base_slice_of(text.buffer->data, text.length)});
+    }
+    base_writer_fini(&text);
+    return telemetry__journal_end(audit->journal, &batch, executor);
+}
+
+void telemetry_audit_write(struct telemetry_audit *audit, const struct telemetry_trace *trace,
+                           struct base_executor *executor)
+{
+    if (audit == NULL) {
+        return;
+    }
+    enum base_err err = append(audit, trace, executor);
+    if (err != BASE_ERR_OK) {
+        base_log(BASE_LOG_ERROR, "TRACE_NOT_WRITTEN",
+                 "trace_name=\"%.*s\" resource_type=%s rating=%s cause=\"%s\"",
+                 (int)trace->name.length, (const char *)trace->name.data,
+                 telemetry_resource_text(trace->resource), telemetry_rating_text(trace->rating),
+                 base_err_text(err));
+    }
+}
+
+/* Searching. */
+
+/* What of one block matches, oldest first. */
+struct block {
+    const struct telemetry_audit_search *search;
+    json_t *traces[BLOCK_OFFSETS];
+    int64_t offsets[BLOCK_OFFSETS];
+    uint32_t count;
+    bool is_past; /* something is older than what is asked for */
+};
+
+static bool is_text(const json_t *object, const char *key, struct base_slice wanted)
+{
+    const json_t *value = json_object_get(object, key);
+    return wanted.data == NULL ||
+           base_slice_equal(wanted,
+                            base_slice_of(json_string_value(value), json_string_length(value)));
+}
+
+static bool matches(const struct telemetry_audit_search *search, const json_t *trace)
+{
+    return is_text(trace, "project_id", search->project_id) &&
+           is_text(trace, "trace_name", search->name) &&
+           is_text(trace, "resource_type", search->resource_type) &&
+           is_text(trace, "resource_id", search->resource_id) &&
+           is_text(trace, "resource_name", search->resource_name) &&
+           is_text(trace, "trace_rating", search->rating) &&
+           is_text(trace, "trace_id", search->trace_id) &&
+           is_text(json_object_get(trace, "user"), "name", search->user);
+}
+
+static enum base_err visit(void *context, const struct logstore_record *record)
+{
+    struct block *block = context;
+    const struct telemetry_audit_search *search = block->search;
+
+    block->is_past = block->is_past || record->timestamp_ms < search->from_ms;
+    if (record->timestamp_ms < search->from_ms || record->timestamp_ms >= search->to_ms) {
+        return BASE_ERR_OK;
+    }
+    json_t *trace = json_loadb((const char *)record->value.data, record->value.length, 0, NULL);
+    if (trace == NULL) {
+        return BASE_ERR_CORRUPT;
+    }
+    if (matches(search, trace) && block->count < BLOCK_OFFSETS) {
+        block->offsets[block->count] = record->offset;
+        block->traces[block->count++] = trace;
+    } else {
+        json_decref(trace);
+    }
+    return BASE_ERR_OK;
+}
+
+/* Moves what was found to the answer, newest first, as far as it wants more. */
+static enum base_err take(struct block *block, struct telemetry_audit_search *search)
+{
+    enum base_err err = BASE_ERR_OK;
+
+    while (block->count > 0) {
+        json_t *trace = block->traces[--block->count];
+        if (err != BASE_ERR_OK || json_array_size(search->traces) == search->limit) {
+            json_decref(trace);
+        } else if (json_array_append_new(search->traces, trace) != 0) {
+            err = BASE_ERR_NOMEM;
+        } else {
+            search->marker = block->offsets[block->count];
+        }
+    }
+    return err;
+}
+
+static enum base_err find(struct telemetry_audit_search *search, struct block *block)
+{
+    struct telemetry__journal *journal = search->audit->journal;
+    enum base_err err = BASE_ERR_OK;
+    int64_t start;
+    int64_t end;
+
+    search->traces = json_array();
+    if (search->traces == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    block->search = search;
+    telemetry__journal_range(journal, &start, &end);
+    end = search->before < end ? search->before : end;
+    while (err == BASE_ERR_OK && end > start && !block->is_past &&
+           json_array_size(search->traces) < search->limit) {
+        int64_t first = end - start > BLOCK_OFFSETS ? end - BLOCK_OFFSETS : start;
+        err = logstore_replay(telemetry__journal_log(journal), first, end, visit, block);
+        if (err == BASE_ERR_OUT_OF_RANGE) {
+            err = BASE_ERR_OK; /* retention took it meanwhile: nothing older is left */
+            block->is_past = true;
+        }
+        enum base_err taken = take(block, search);
+        err = err == BASE_ERR_OK ? taken : err;
+        end = first;
+    }
+    return err;
+}
+
+/* On the worker. */
+static void work(struct base_task *task)
+{
+    struct telemetry_audit_search *search =
+        BASE_CONTAINER_OF(task, struct telemetry_audit_search, work);
+    struct telemetry_audit *audit = search->audit;
+    struct block *block = base_alloc_object(struct block);
+
+    search->err = block == NULL ? BASE_ERR_NOMEM : find(search, block);
+    base_free(block);
+    if (search->err != BASE_ERR_OK) {
+        json_decref(search->traces);
+        search->traces = NULL;
+    }
+    atomic_fetch_sub(&audit->searches_count, 1);
+    base_executor_post(search->executor, &search->task);
+}
+
+void telemetry_audit_find(struct telemetry_audit *audit, struct telemetry_audit_search *search)
+{
+    BASE_ASSERT(search->limit >= 1);
+    BASE_ASSERT(search->limit <= TELEMETRY_AUDIT_LIMIT_MAX);
+    search->audit = audit;
+    search->traces = NULL;
+    search->marker = -1;
+    search->work.run = work;
+    if (atomic_fetch_add(&audit->searches_count, 1) >= SEARCHES_MAX) {
+        atomic_fetch_sub(&audit->searches_count, 1);
+        search->err = BASE_ERR_BUSY;
+        base_executor_post(search->executor, &search->task);
+        return;
+    }
+    base_executor_post(audit->worker, &search->work);
+}

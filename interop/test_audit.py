@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""The audit trail (guide §1.7, Cloud Trace Service; API §1.14): what both doors change leaves a
+trace that says who, what, when, from where and with what result; refusals too; searched over
+REST, newest first, in pages; there after restart and kill -9."""
+
+import json
+import time
+import uuid
+
+from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
+from kafka.errors import KafkaError
+
+import harness
+
+DEFAULT_PROJECT = "0" * 32
+
+
+class AuditTest(harness.BrokerTest):
+    def setUp(self):
+        self.rest = self.broker.rest()
+
+    def traces(self, query="", rest=None, version="v3"):
+        rest = rest or self.rest
+        path = "traces" if version == "v3" else "system/trace"
+        answer = rest.raw("GET", f"/{version}/{rest.project}/{path}{query}")
+        self.assertEqual(answer.status, 200, answer.raw)
+        self.assertEqual(answer.body["meta_data"]["count"], len(answer.body["traces"]))
+        return answer.body["traces"]
+
+    def one(self, query, **arguments):
+        found = self.traces(query, **arguments)
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+
+class Operations(AuditTest):
+    """Guide §1.7: 当前 CTS 记录 DMS 的操作有：创建队列、删除队列、创建消费组、删除消费组."""
+
+    def test_a_queue_made_and_deleted(self):
+        before = int(time.time() * 1000)
+        made = self.rest.call("POST", "/queues", {"name": "audited"})
+        queue = made.body["id"]
+        trace = self.one("?trace_name=createQueue")
+        self.assertEqual((trace["resource_type"], trace["resource_id"], trace["resource_name"]),
+                         ("queue", queue, "audited"))
+        self.assertEqual((trace["code"], trace["trace_rating"], trace["message"]),
+                         ("201", "normal", ""))
+        self.assertEqual((trace["service_type"], trace["trace_type"]), ("DMS", "ApiCall"))
+        self.assertEqual(trace["source_ip"], harness.HOST)
+        self.assertEqual(trace["project_id"], self.rest.project)
+        self.assertEqual(trace["user"]["name"], "anonymous")
+        self.assertEqual(set(trace["user"]), {"id", "name", "domain"})
+        self.assertEqual(trace["request_id"], made.headers["X-Request-Id"])
+        self.assertLessEqual(before, trace["time"])
+        self.assertLessEqual(trace["time"], int(time.time() * 1000))
+        uuid.UUID(trace["trace_id"])
+        self.rest.must(204, "DELETE", f"/queues/{queue}")
+        trace = self.one("?trace_name=deleteQueue")
+        self.assertEqual((trace["resource_id"], trace["resource_name"], trace["code"]),
+                         (queue, "audited", "204"))
+
+    def test_groups_made_together_leave_a_trace_each(self):
+        queue = self.rest.create_queue()["id"]
+        made = self.rest.must(201, "POST", f"/queues/{queue}/groups",
+                              {"groups": [{"name": "one"}, {"name": "two"}]})["groups"]
+        traces = self.traces("?resource_type=group")
+        self.assertEqual({(one["trace_name"], one["resource_id"], one["resource_name"])
+                          for one in traces},
+                         {("createGroup", one["id"], one["name"]) for one in made})
+        self.rest.must(204, "DELETE", f"/queues/{queue}/groups/{made[0]['id']}")
+        trace = self.one("?trace_name=deleteGroup")
+        self.assertEqual((trace["resource_id"], trace["resource_name"]), (made[0]["id"], "one"))
+
+    def test_tags(self):
+        queue = self.rest.create_queue("tagged")["id"]
+        path = f"/queue/{queue}/tags"
+        self.rest.must(204, "POST", path, {"tag": {"key": "a", "value": "1"}})
+        self.rest.must(204, "POST", path + "/action",
+                       {"action": "create", "tags": [{"key": "b", "value": "2"}]})
+        self.rest.must(204, "POST", path + "/action",
+                       {"action": "delete", "tags": [{"key": "b"}]})
+        self.rest.must(204, "DELETE", path + "/a")
+        traces = self.traces(f"?resource_type=tag&resource_id={queue}")
+        self.assertEqual([one["trace_name"] for one in traces],
+                         ["deleteQueueTag", "deleteQueueTag", "createQueueTag", "createQueueTag"])
+        self.assertEqual({one["resource_name"] for one in traces}, {"tagged"})
+
+    def test_refusals_are_traced(self):
+        queue = self.rest.create_queue("once")["id"]
+        self.rest.call("POST", "/queues", {"name": "once"})
+        trace = self.one("?trace_name=createQueue&trace_rating=warning")
+        self.assertEqual((trace["code"], trace["resource_name"], trace["resource_id"]),
+                         ("400", "once", ""))
+        self.assertIn("10240017", trace["message"])
+        self.rest.call("POST", "/queues", {"name": "bad name"})
+        self.rest.call("DELETE", f"/queues/{uuid.UUID(int=7)}")
+        codes = [(one["trace_name"], one["code"])
+                 for one in self.traces("?trace_rating=warning")]
+        self.assertEqual(codes, [("deleteQueue", "404"), ("createQueue", "400"),
+                                 ("createQueue", "400")])
+        self.assertEqual(self.one(f"?resource_id={queue}")["trace_rating"], "normal")
+
+    def test_what_is_not_an_operation_leaves_no_trace(self):
+        """API §1.14: produce, consume and ack are not audited."""
+        queue = self.rest.create_queue()["id"]
+        group = self.rest.create_group(queue)
+        count = len(self.traces())
+        self.rest.produce(queue, "a message that is nobody's business")
+        self.rest.drain(queue, group, 1)
+        self.rest.must(200, "GET", "/queues")
+        self.assertEqual(len(self.traces()), count)
+
+    def test_no_trace_holds_a_body_or_a_header(self):
+        self.rest.raw("POST", f"/v1.0/{self.rest.project}/queues",
+                      json.dumps({"name": "secretive", "description": "hush-in-body"}),
+                      {"Content-Type": "application/json", "X-Auth-Token": "hush-in-token"})
+        self.assertNotIn("hush", json.dumps(self.traces()))
+
+
+class Kafka(AuditTest):
+    def setUp(self):
+        super().setUp()
+        self.default = self.broker.rest(DEFAULT_PROJECT)
+
+    def test_topics_made_grown_and_deleted(self):
+        topic = self.topic()
+        admin = KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
+        self.addCleanup(admin.close)
+        admin.create_topics([NewTopic(topic, 1, 1)])
+        with self.assertRaises(KafkaError):
+            admin.create_topics([NewTopic(topic, 1, 1)])
+        admin.create_partitions({topic: NewPartitions(2)})
+        admin.delete_topics([topic])
+        traces = self.traces(f"?resource_name={topic}", self.default)
+        self.assertEqual(
+            [(one["trace_name"], one["code"], one["trace_rating"]) for one in traces],
+            [("deleteTopic", "0", "normal"), ("createPartitions", "0", "normal"),
+             ("createTopic", "36", "warning"), ("createTopic", "0", "normal")])
+        for one in traces:
+            self.assertEqual((one["resource_type"], one["api_version"], one["source_ip"]),
+                             ("topic", "kafka", harness.HOST))
+        uuid.UUID(traces[-1]["resource_id"])
+
+    def test_a_topic_made_by_asking_for_it(self):
+        topic = self.topic()
+        self.broker.kcat("-P", "-t", topic, stdin=b"x")
+        trace = self.one(f"?resource_name={topic}", rest=self.default)
+        self.assertEqual((trace["trace_name"], trace["code"]), ("createTopic", "0"))
+
+
+class Search(AuditTest):
+    def test_pages(self):
+        for number in range(5):
+            self.rest.call("POST", "/queues", {"name": f"page {number}"})  # refused: a space
+        names = []
+        query = "?limit=2"
+        while True:
+            answer = self.rest.raw("GET", f"/v3/{self.rest.project}/traces{query}").body
+            if not answer["traces"]:
+                break
+            self.assertLessEqual(len(answer["traces"]), 2)
+            names += [one["request_id"] for one in answer["traces"]]
+            query = f"?limit=2&next={answer['meta_data']['marker']}"
+        self.assertEqual(len(names), 5)
+        self.assertEqual(len(set(names)), 5)
+        self.assertNotIn("marker", answer["meta_data"])
+
+    def test_times(self):
+        self.rest.create_queue("early")
+        early = self.one("?resource_name=early")["time"]
+        harness.wait_for("the next millisecond", lambda: int(time.time() * 1000) > early)
+        self.rest.create_queue("late")
+        late = self.one("?resource_name=late")["time"]
+        self.assertLess(early, late)
+        names = [one["resource_name"] for one in self.traces(f"?from={early}&to={late}")]
+        self.assertEqual(names, ["early"])
+        names = [one["resource_name"] for one in self.traces(f"?from={late}&to={late + 1}")]
+        self.assertEqual(names, ["late"])
+
+    def test_a_trace_by_its_id(self):
+        self.rest.create_queue("sought")
+        self.rest.create_queue("other")
+        trace = self.one("?resource_name=sought")
+        self.assertEqual(self.one(f"?trace_id={trace['trace_id']}"), trace)
+
+    def test_projects_do_not_see_each_other(self):
+        self.rest.create_queue("mine")
+        self.assertEqual(self.traces(rest=self.broker.rest()), [])
+
+    def test_version_1_has_the_user_as_text(self):
+        self.rest.create_queue("mine")
+        trace = self.one("?user=anonymous", version="v1.0")
+        self.assertEqual(json.loads(trace["user"])["name"], "anonymous")
+        self.assertEqual(self.traces("?user=nobody"), [])
+
+    def test_bad_parameters(self):
+        for query in ("limit=0", "limit=201", "limit=x", "from=1", "to=1", "from=2&to=2",
+                      "from=-1&to=5", "next=abc", "trace_rating=fine", "trace_type=data",
+                      "service_type=ECS"):
+            answer = self.rest.raw("GET", f"/v3/{self.rest.project}/traces?{query}")
+            self.assertEqual((answer.status, answer.body["code"]), (400, 10540014), query)
+        answer = self.rest.raw("GET", "/v3/short/traces")
+        self.assertEqual(answer.body["code"], 10240005)
+
+
+class Durability(AuditTest):
+    def test_traces_survive_restart_and_kill(self):
+        broker = self.own_broker()
+        rest = broker.rest()
+        rest.create_queue("one")
+        broker.restart()
+        rest.create_queue("two")
+        broker.kill()
+        broker.start()
+        rest.create_queue("three")
+        self.assertEqual([one["resource_name"] for one in self.traces(rest=rest)],
+                         ["three", "two", "one"])
+
+
+if __name__ == "__main__":
+    harness.main()

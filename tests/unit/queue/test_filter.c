@@ -1,0 +1,263 @@
+/* One tag rule for each group: what it does not want is consumed without having been seen. */
+#include "tests/unit/queue/queue_fixture.h"
+
+/* Produces `count` messages "<tag><n>" that carry the tag. */
+static void put_tagged(struct fixture *fixture, const char *tag, unsigned first, unsigned count)
+{
+    struct queue_harness_produce own = {.is_over = false};
+    struct queue_produce_message messages[QUEUE_MESSAGES_MAX] = {{.headers_count = 0}};
+    const struct logstore_header header = {base_slice_text(QUEUE_TAG_HEADER), base_slice_text(tag)};
+    char values[QUEUE_MESSAGES_MAX][64];
+
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(values[i], sizeof values[i], "%s%u", tag, first + i);
+        messages[i] = (struct queue_produce_message){
+            .value = base_slice_text(values[i]), .headers = &header, .headers_count = 1};
+    }
+    own.produce.topic = fixture->topic;
+    own.produce.messages = messages;
+    own.produce.messages_count = count;
+    queue_harness_start_produce(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.produce.verdict, QUEUE_OK);
+}
+
+static void begin_tagged(struct fixture *fixture, struct queue_harness_consume *own,
+                         const char *tag, int64_t time_wait_ms)
+{
+    struct base_slice slice = base_slice_text(tag);
+
+    *own = (struct queue_harness_consume){.is_over = false};
+    queue_tag_rule_init(&own->consume.rule, &slice, tag[0] == '\0' ? 0 : 1, false);
+    own->consume.topic = fixture->topic;
+    own->consume.group_id = base_slice_text(fixture->group);
+    own->consume.messages_max = QUEUE_MESSAGES_MAX;
+    own->consume.size_bytes_max = QUEUE_CONSUME_BYTES_MAX;
+    own->consume.time_wait_ms = time_wait_ms;
+    own->consume.ack_wait_ms = 30000;
+    queue_harness_start_consume(&fixture->harness, 1, own);
+}
+
+static struct messages get_tagged(struct fixture *fixture, const char *tag)
+{
+    struct queue_harness_consume own;
+
+    begin_tagged(fixture, &own, tag, 1000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    return end_consume(&own);
+}
+
+static void what_does_not_match_is_consumed_unseen(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put_tagged(fixture, "x", 0, 5);
+    put_tagged(fixture, "a", 0, 2);
+    put_tagged(fixture, "x", 5, 3);
+    put(fixture, "bare", 0, 1);
+    put_tagged(fixture, "a", 2, 1);
+    struct messages messages = get_tagged(fixture, "a");
+    assert_int_equal(messages.count, 3);
+    assert_string_equal(messages.values[0], "a0");
+    assert_string_equal(messages.values[2], "a2");
+    assert_counters(fixture, fixture->group, 12, 9, 3);
+    assert_int_equal(count(fixture, fixture->group).leased, 3);
+    ack_all(fixture, fixture->group, &messages);
+    assert_counters(fixture, fixture->group, 12, 12, 0);
+    assert_int_equal(count(fixture, fixture->group).skipped, 0);
+    /* The other group sees all of them. */
+    assert_int_equal(get(fixture, fixture->group2, 10).count, 10);
+}
+
+static void first_consume_fixes_the_rule_for_good(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    assert_int_equal(get_tagged(fixture, "a").count, 0);
+    assert_int_equal(get_tagged(fixture, "b").verdict, QUEUE_TAG_RULE_DIFFERS);
+    assert_int_equal(get_tagged(fixture, "").verdict, QUEUE_TAG_RULE_DIFFERS);
+    restart(fixture, true);
+    put_tagged(fixture, "b", 0, 1);
+    put_tagged(fixture, "a", 0, 1);
+    assert_int_equal(get_tagged(fixture, "b").verdict, QUEUE_TAG_RULE_DIFFERS);
+    assert_int_equal(get_tagged(fixture, "a").count, 1);
+    /* "No tags" is a rule, too. */
+    assert_int_equal(get(fixture, fixture->group2, 10).count, 2);
+    restart(fixture, true);
+    (void)snprintf(fixture->group, sizeof fixture->group, "%s", fixture->group2);
+    assert_int_equal(get_tagged(fixture, "a").verdict, QUEUE_TAG_RULE_DIFFERS);
+    assert_int_equal(get_tagged(fixture, "").verdict, QUEUE_OK);
+}
+
+static void rule_that_is_not_on_disk_is_none(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put_tagged(fixture, "b", 0, 1);
+    advance_ms(fixture, 10);
+    io_sim_set_full(fixture->harness.sim, true);
+    struct messages refused = get_tagged(fixture, "a");
+    assert_int_equal(refused.verdict, QUEUE_STORAGE_FAILED);
+    assert_int_equal(refused.err, BASE_ERR_NO_SPACE);
+    io_sim_set_full(fixture->harness.sim, false);
+    assert_counters(fixture, fixture->group, 1, 0, 1);
+    assert_int_equal(get_tagged(fixture, "b").count, 1);
+}
+
+static void rule_is_in_the_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->harness.snapshot_updates = 20;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    for (unsigned i = 0; i < 50; i++) {
+        put_tagged(fixture, "x", i, 1);
+        put_tagged(fixture, "a", i, 1);
+        struct messages messages = get_tagged(fixture, "a");
+        assert_int_equal(messages.count, 1);
+        ack_all(fixture, fixture->group, &messages);
+    }
+    advance_ms(fixture, 100);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, 100, 100, 0);
+    assert_int_equal(get_tagged(fixture, "").verdict, QUEUE_TAG_RULE_DIFFERS);
+}
+
+/* What is filtered above a leased message is written a second later, or found out again. */
+static void counters_are_the_same_after_a_crash(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put_tagged(fixture, "a", 0, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        put_tagged(fixture, "x", i * 5, 5);
+    }
+    put_tagged(fixture, "a", 1, 1);
+    struct messages messages = get_tagged(fixture, "a");
+    assert_int_equal(messages.count, 2);
+    assert_counters(fixture, fixture->group, 22, 20, 2);
+    /* One that was acked behind them must not bring them along. */
+    assert_int_equal(ack(fixture, fixture->group, &messages, 1, 1, "").success_count, 1);
+    restart(fixture, true); /* before it was written: filtered again */
+    messages = get_tagged(fixture, "a");
+    assert_int_equal(messages.count, 1);
+    assert_string_equal(messages.values[0], "a0");
+    assert_counters(fixture, fixture->group, 22, 21, 1);
+    advance_ms(fixture, 1100);
+    restart(fixture, true); /* after it was */
+    assert_counters(fixture, fixture->group, 22, 21, 1);
+    messages = get_tagged(fixture, "a");
+    assert_int_equal(messages.count, 1);
+    ack_all(fixture, fixture->group, &messages);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, 22, 22, 0);
+}
+
+static void orderly_stop_writes_what_was_filtered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put_tagged(fixture, "x", 0, 10);
+    assert_int_equal(get_tagged(fixture, "a").count, 0);
+    put_tagged(fixture, "x", 10, 10);
+    assert_int_equal(get_tagged(fixture, "a").count, 0);
+    queue_harness_stop(&fixture->harness);
+    assert_int_equal(queue_harness_start(&fixture->harness), BASE_ERR_OK);
+    assert_counters(fixture, fixture->group, 20, 20, 0);
+}
+
+static void long_poll_wakes_for_a_match_only(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+    begin_tagged(fixture, &own, "a", 30000);
+    for (unsigned i = 0; i < 10; i++) {
+        put_tagged(fixture, "x", i, 1);
+        advance_ms(fixture, 100);
+        assert_false(own.is_over);
+    }
+    assert_counters(fixture, fixture->group, 10, 10, 0);
+    put_tagged(fixture, "a", 0, 1);
+    advance_ms(fixture, 5);
+    assert_true(own.is_over);
+    assert_int_equal(end_consume(&own).count, 1);
+}
+
+static void failed_message_comes_again_under_its_rule_only(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    put_tagged(fixture, "a", 0, 2);
+    struct messages messages = get_tagged(fixture, "a");
+    assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "f").fail_count, 1);
+    assert_int_equal(get_tagged(fixture, "").verdict, QUEUE_TAG_RULE_DIFFERS);
+    messages = get_tagged(fixture, "a");
+    assert_int_equal(messages.count, 2);
+    assert_int_equal(messages.failures[0], 1);
+}
+
+/* Expired is expired, whatever its tags. */
+static void expired_messages_are_skipped_not_filtered(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 10000);
+    assert_int_equal(get_tagged(fixture, "a").count, 0);
+    put_tagged(fixture, "x", 0, 3);
+    advance_ms(fixture, 9000);
+    put_tagged(fixture, "x", 3, 2);
+    advance_ms(fixture, 2000);
+    assert_int_equal(get_tagged(fixture, "a").count, 0);
+    struct queue_counters counters = count(fixture, fixture->group);
+    assert_int_equal(counters.skipped, 3);
+    assert_int_equal(counters.consumed, 2);
+}
+
+static void many_messages_are_passed_in_bounded_turns(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    for (unsigned i = 0; i < 2100; i++) {
+        put_tagged(fixture, "x", i * 10, 10);
+    }
+    put_tagged(fixture, "a", 0, 1);
+    begin_tagged(fixture, &own, "a", 5000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(end_consume(&own).count, 1);
+    assert_counters(fixture, fixture->group, 21001, 21000, 1);
+    advance_ms(fixture, 10);
+    restart(fixture, true); /* so many are not filtered a second time */
+    assert_counters(fixture, fixture->group, 21001, 21000, 1);
+    assert_int_equal(get_tagged(fixture, "a").count, 1);
+    assert_counters(fixture, fixture->group, 21001, 21000, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_does_not_match_is_consumed_unseen),
+        TEST(first_consume_fixes_the_rule_for_good),
+        TEST(rule_that_is_not_on_disk_is_none),
+        TEST(rule_is_in_the_snapshot),
+        TEST(counters_are_the_same_after_a_crash),
+        TEST(orderly_stop_writes_what_was_filtered),
+        TEST(long_poll_wakes_for_a_match_only),
+        TEST(failed_message_comes_again_under_its_rule_only),
+        TEST(expired_messages_are_skipped_not_filtered),
+        TEST(many_messages_are_passed_in_bounded_turns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
