@@ -131,7 +131,8 @@ class Queues(RestTest):
     def test_quotas_of_both_versions(self):
         self.queue()
         wanted = {"quotas": {"resources": [
-            {"type": "queue", "quota": 5, "used": 1, "min": 0, "max": 500}]}}
+            {"type": "queue", "quota": 5, "used": 1, "min": 1, "max": 20},
+            {"type": "group", "quota": 3, "used": 1, "min": 1, "max": 20}]}}
         self.assertEqual(self.rest.must(200, "GET", "/quotas/dms"), wanted)
         newer = harness.Rest(self.broker.http_port, self.rest.project, "v2")
         self.assertEqual(newer.must(200, "GET", "/quotas"), wanted)

@@ -49,9 +49,9 @@
     X(TOKEN_EXPIRED, 401, 10240102, "The token has expired.")                                     \
     X(TOKEN_MISSING, 401, 10240103, "The request carries no token.")                              \
     X(PROJECT_MISMATCH, 401, 10240104, "The project ID does not match the token.")                \
-    X(QUOTA_BELOW_USED, 403, 10240304, "The new quota is below the number of queues in use.")     \
+    X(QUOTA_BELOW_USED, 403, 10240304, "The new quota is below what is used.")                    \
     X(TENANT_FROZEN, 403, 10240306, "The account is frozen.")                                     \
-    X(QUOTA_RANGE, 403, 10240308, "The queue quota must be an integer from 1 to 20.")             \
+    X(QUOTA_RANGE, 403, 10240308, "A quota must be an integer from 1 to 20.")                     \
     X(DENIED, 403, 10240309, "Access is denied.")                                                 \
     X(READ_ONLY, 403, 10240310, "The account may only read.")                                     \
     X(ROLE_LACKS_PERMISSION, 403, 10240311, "The role does not permit this operation.")           \

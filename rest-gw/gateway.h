@@ -24,7 +24,6 @@ struct restgw_options {
     struct telemetry_audit *audit;                     /* may be NULL: nothing is traced */
     const struct catalog_topic_config *topic_defaults; /* of new queues */
     int32_t normal_partitions;                         /* of NORMAL queues and Kafka ones */
-    int32_t queues_per_project_max;                    /* as the catalog enforces it; for /quotas */
     int64_t idle_timeout_ms;
 
     /* Whether both doors serve: /readyz. Any thread. */

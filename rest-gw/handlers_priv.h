@@ -12,6 +12,7 @@ restgw_handler restgw__queue_delete;
 
 /* quotas.c */
 restgw_handler restgw__quota_get;
+restgw_handler restgw__quota_set;
 
 /* groups.c */
 restgw_handler restgw__group_create;

@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/catalog/quota.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/audit.h"
 #include "rest-gw/gateway_priv.h"
@@ -188,8 +189,10 @@ static void put_kafka_topic(struct base_writer *body, const struct catalog_topic
 static enum restgw_error error_of_quota(struct restgw_request *request)
 {
     struct base_slice project_id = restgw_request_parameter(request, "project_id");
-    int32_t used = restgw__queues_count(restgw__view(request), project_id);
-    return used >= restgw__gateway(request)->options.queues_per_project_max
+    const struct catalog_view *view = restgw__view(request);
+    struct catalog_quota quota =
+        catalog_quota(restgw__gateway(request)->options.catalog, view, project_id);
+    return catalog_quota_used(view, project_id).queues >= quota.queues
                ? RESTGW_ERROR_TOO_MANY_QUEUES
                : RESTGW_ERROR_QUOTA_EXHAUSTED; /* of partitions, of the whole broker */
 }

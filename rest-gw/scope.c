@@ -48,25 +48,6 @@ bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice pr
            base_slice_is(project_id, topic->project_id);
 }
 
-struct count {
-    struct base_slice project_id;
-    int32_t queues_count;
-};
-
-static bool count_queue(void *context, const struct catalog_topic *topic)
-{
-    struct count *count = context;
-    count->queues_count += topic->made_by_rest && restgw__is_queue_of(topic, count->project_id);
-    return true;
-}
-
-int32_t restgw__queues_count(const struct catalog_view *view, struct base_slice project_id)
-{
-    struct count count = {.project_id = project_id};
-    catalog_view_each(view, count_queue, &count);
-    return count.queues_count;
-}
-
 static enum restgw_error error_of_refusal(enum security_judgement judgement)
 {
     switch (judgement) {

@@ -45,7 +45,4 @@ enum restgw_error restgw__error_of_storage(enum base_err err);
 /* Whether the topic counts as a queue of the project. */
 bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice project_id);
 
-/* How many of the project's queues count against its quota. */
-int32_t restgw__queues_count(const struct catalog_view *view, struct base_slice project_id);
-
 #endif

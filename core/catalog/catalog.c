@@ -12,6 +12,7 @@
 #include "core/base/writer.h"
 #include "core/catalog/catalog_priv.h"
 #include "core/catalog/dead_letters.h"
+#include "core/catalog/quota.h"
 #include "core/catalog/topic_json.h"
 #include "core/catalog/view_priv.h"
 
@@ -205,20 +206,6 @@ struct catalog_topic *catalog_topic_draft(struct base_slice name, struct base_sl
     return topic;
 }
 
-struct project_count {
-    const char *project_id;
-    int32_t queues_count;
-};
-
-static bool count_queue(void *context, const struct catalog_topic *topic)
-{
-    struct project_count *count = context;
-    if (topic->made_by_rest && strcmp(topic->project_id, count->project_id) == 0) {
-        count->queues_count++;
-    }
-    return true;
-}
-
 static enum catalog_verdict judge_new_topic(struct catalog *catalog,
                                             const struct catalog_topic *draft)
 {
@@ -238,9 +225,9 @@ static enum catalog_verdict judge_new_topic(struct catalog *catalog,
         return CATALOG_QUOTA_EXCEEDED;
     }
     if (draft->made_by_rest) {
-        struct project_count count = {.project_id = draft->project_id};
-        catalog_view_each(view, count_queue, &count);
-        if (count.queues_count >= catalog->options.queues_per_project_max) {
+        struct base_slice project_id = base_slice_text(draft->project_id);
+        if (catalog_quota_used(view, project_id).queues >=
+            catalog_quota(catalog, view, project_id).queues) {
             return CATALOG_QUOTA_EXCEEDED;
         }
     }
@@ -364,15 +351,16 @@ struct new_groups {
 static enum catalog_verdict add_groups(void *context, struct catalog_topic *topic)
 {
     const struct new_groups *new_groups = context;
-    const struct catalog *catalog = new_groups->catalog;
+    struct catalog *catalog = new_groups->catalog;
+    struct catalog_quota quota =
+        catalog_quota(catalog, catalog->newest, base_slice_text(topic->project_id));
     int64_t added = topic->redrive ? new_groups->names_count : 0; /* partitions of dead letters */
 
     if (catalog_topic_is_dead_letters(topic)) {
         return CATALOG_NOT_FOUND;
     }
     if (catalog_view_partitions_count(catalog->newest) + added > catalog->options.partitions_max ||
-        (int64_t)topic->groups_count + new_groups->names_count >
-            catalog->options.groups_per_queue_max) {
+        (int64_t)topic->groups_count + new_groups->names_count > quota.groups) {
         return CATALOG_QUOTA_EXCEEDED;
     }
     struct catalog_group *groups = base_realloc_array(

@@ -469,22 +469,21 @@ static enum base_err open_kafka_door(struct main_broker *broker)
 static enum base_err open_rest_door(struct main_broker *broker)
 {
     const struct main_config *config = broker->config;
-    struct restgw_options options = {
-        .loops = broker->loops,
-        .loops_count = broker->loops_count,
-        .clock = broker->clock,
-        .catalog = broker->catalog,
-        .partitions = broker->partitions,
-        .groups = broker->groups,
-        .queues = broker->queues,
-        .audit = broker->audit,
-        .topic_defaults = &broker->topic_defaults,
-        .normal_partitions = (int32_t)main_config_int(config, MAIN_QUEUE_PARTITIONS),
-        .queues_per_project_max = (int32_t)main_config_int(config, MAIN_PROJECT_QUEUES),
-        .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
-        .is_ready = is_ready,
-        .kafka_connections = kafka_connections,
-        .context = broker};
+    struct restgw_options options = {.loops = broker->loops,
+                                     .loops_count = broker->loops_count,
+                                     .clock = broker->clock,
+                                     .catalog = broker->catalog,
+                                     .partitions = broker->partitions,
+                                     .groups = broker->groups,
+                                     .queues = broker->queues,
+                                     .audit = broker->audit,
+                                     .topic_defaults = &broker->topic_defaults,
+                                     .normal_partitions =
+                                         (int32_t)main_config_int(config, MAIN_QUEUE_PARTITIONS),
+                                     .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
+                                     .is_ready = is_ready,
+                                     .kafka_connections = kafka_connections,
+                                     .context = broker};
     enum base_err err = restgw_gateway_create(&options, &broker->rest);
     if (err != BASE_ERR_OK) {
         return err;
