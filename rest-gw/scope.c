@@ -205,6 +205,8 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
         return RESTGW_ERROR_HANDLER_UNKNOWN;
     case QUEUE_HANDLER_MISMATCH:
         return RESTGW_ERROR_HANDLER_MISMATCH;
+    case QUEUE_HANDLER_OF_OTHER:
+        return RESTGW_ERROR_HANDLER_NOT_HERE;
     case QUEUE_OVERLOADED:
         return RESTGW_ERROR_FLOW_CONTROL;
     case QUEUE_STORAGE_FAILED:

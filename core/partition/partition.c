@@ -519,7 +519,8 @@ enum base_err partition_trim(struct partition *partition, int64_t offset,
     return err;
 }
 
-enum base_err partition_replay(struct partition *partition, partition_visit *visit, void *context)
+enum base_err partition_replay_from(struct partition *partition, int64_t offset,
+                                    partition_visit *visit, void *context)
 {
     int64_t start = 0;
     int64_t end = 0;
@@ -531,5 +532,13 @@ enum base_err partition_replay(struct partition *partition, partition_visit *vis
         end = logstore_log_written_offset(partition->log);
     }
     base_mutex_unlock(&partition->lock);
-    return err != BASE_ERR_OK ? err : logstore_replay(partition->log, start, end, visit, context);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    return logstore_replay(partition->log, offset > start ? offset : start, end, visit, context);
+}
+
+enum base_err partition_replay(struct partition *partition, partition_visit *visit, void *context)
+{
+    return partition_replay_from(partition, 0, visit, context);
 }

@@ -132,4 +132,8 @@ typedef enum base_err partition_visit(void *context, const struct logstore_recor
 BASE_MUST_USE enum base_err partition_replay(struct partition *partition, partition_visit *visit,
                                              void *context);
 
+/* The same from an offset on. */
+BASE_MUST_USE enum base_err partition_replay_from(struct partition *partition, int64_t offset,
+                                                  partition_visit *visit, void *context);
+
 #endif

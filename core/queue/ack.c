@@ -16,7 +16,8 @@ static enum queue_verdict judge(struct queue_group *group, struct queue_ack_item
         return QUEUE_HANDLER_UNKNOWN;
     }
     if (handler.scope != group->scope) {
-        return QUEUE_HANDLER_MISMATCH;
+        return handler.scope == group->scope_sibling ? QUEUE_HANDLER_OF_OTHER
+                                                     : QUEUE_HANDLER_MISMATCH;
     }
     struct queue_place *place = queue__group_place(group, handler.partition);
     if (place == NULL ||
@@ -143,6 +144,7 @@ static void add_record(struct queue_group *group, struct queue_ack *ack, uint32_
     const struct queue_ack_item *last = &ack->items[ack->success_count];
     if (ack->has_failed && last->partition == partition) {
         failure.offset = last->offset;
+        failure.timed_out = false;
         failure.failures = queue_cursor_slot(cursor, last->offset)->failures + 1u;
         record.failures = &failure;
         record.failures_count = 1;

@@ -29,8 +29,7 @@ struct queue_ack {
     enum base_err err;
     uint32_t success_count;        /* the first so many items are done, durably */
     uint32_t fail_count;           /* the others */
-    enum queue_verdict stopped_by; /* OK, or HANDLER_UNKNOWN or HANDLER_MISMATCH of the item at
-                                    * success_count */
+    enum queue_verdict stopped_by; /* OK, or HANDLER_* of the item at success_count */
 
     /* the engine's own */
     struct queue_group *group; /* counted */
@@ -45,10 +44,10 @@ struct queue_ack {
  * behind it go back to the queue without counting. In a FIFO queue a failure also ends the
  * leases of everything behind the failed message.
  *
- * verdict is OK whenever some item was valid, HANDLER_UNKNOWN or HANDLER_MISMATCH when the
- * very first one was not (those behind it went back to the queue). STORAGE_FAILED: nothing
- * was acked and the leases are as they were; only with OFFLINE and CLOSED it may turn out
- * at the next start that the ack had reached the disk. */
+ * verdict is OK whenever some item was valid, HANDLER_* when the very first one was not (those
+ * behind it went back to the queue). STORAGE_FAILED: nothing was acked and the leases are as they
+ * were; only with OFFLINE and CLOSED it may turn out at the next start that the ack had reached the
+ * disk. */
 enum queue_progress queue_ack(struct queue_manager *manager, struct queue_ack *ack);
 
 /* There is no cancelling: what was asked for happens. The request must live until its answer. */

@@ -54,6 +54,7 @@ void queue__cursor_forget(struct queue_cursor *cursor)
     cursor->done_count = 0;
     cursor->skipped_count = 0;
     cursor->filtered_count = 0;
+    cursor->dead_count = 0;
     cursor->next = cursor->floor;
 }
 
@@ -94,7 +95,8 @@ enum base_err queue__cursor_reserve_slot(struct queue_cursor *cursor)
 
 enum base_err queue__cursor_reserve_ready(struct queue_cursor *cursor)
 {
-    uint32_t needed = cursor->ready_count + cursor->open_count + 2; /* [0] is unused */
+    uint32_t needed =
+        cursor->ready_count + cursor->open_count + cursor->moving_count + 2; /* [0] is unused */
     if (needed <= cursor->ready_capacity) {
         return BASE_ERR_OK;
     }
@@ -145,6 +147,7 @@ void queue__cursor_uncount_done(struct queue_cursor *cursor, const struct queue_
     cursor->done_count -= queue__slot_is_done(slot);
     cursor->skipped_count -= slot->state == QUEUE_SLOT_SKIPPED;
     cursor->filtered_count -= slot->state == QUEUE_SLOT_FILTERED;
+    cursor->dead_count -= slot->state == QUEUE_SLOT_DEAD; /* recovery only */
 }
 
 void queue__cursor_floor_advance(struct queue_cursor *cursor)
@@ -209,6 +212,7 @@ void queue__cursor_mark_done(struct queue_cursor *cursor, struct queue_slot *slo
     BASE_ASSERT(!queue__slot_is_done(slot));
     BASE_ASSERT(slot->lease == NULL);
 
+    cursor->dead_count -= slot->state == QUEUE_SLOT_DEAD;
     slot->state = QUEUE_SLOT_DONE;
     slot->failures = 0;
     cursor->done_count++;
@@ -316,7 +320,7 @@ enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)
 
     for (; offset < start && offset < cursor->next; offset++) {
         struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
-        if (slot->state == QUEUE_SLOT_READY) {
+        if (slot->state == QUEUE_SLOT_READY || slot->state == QUEUE_SLOT_DEAD) {
             queue__cursor_mark_skipped(cursor, slot);
         }
     }

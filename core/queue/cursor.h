@@ -24,6 +24,9 @@ enum queue_slot_state {
     QUEUE_SLOT_ACKING,    /* settles: will be done */
     QUEUE_SLOT_FAILING,   /* settles: will be ready with one more failure */
     QUEUE_SLOT_RETURNING, /* settles: will be ready */
+    QUEUE_SLOT_DEAD,      /* failed too often: waits to be moved */
+    QUEUE_SLOT_MOVING,    /* is being copied to where it is moved to */
+    QUEUE_SLOT_MOVED,     /* settles: copied, will be done */
     QUEUE_SLOT_DONE,
     QUEUE_SLOT_SKIPPED,  /* done, too: a message that was dropped */
     QUEUE_SLOT_FILTERED, /* done, too: a message the group's tag rule does not want, as long as
@@ -48,9 +51,10 @@ struct queue_slot {
     struct queue_lease *lease; /* borrowed; NULL unless leased or settling */
     uint8_t state;             /* enum queue_slot_state */
     uint8_t failures;          /* stays at 255 */
+    bool timed_out;            /* the last failure was the end of a lease */
 };
 
-/* Fields are read freely, written only by cursor.c, cursor_lease.c and cursor_load.c. */
+/* Fields are read freely, written only by cursor*.c. */
 struct queue_cursor {
     struct base_timer_heap *deadlines; /* borrowed; the group's */
     int64_t floor;
@@ -68,7 +72,12 @@ struct queue_cursor {
     uint32_t filtered_count; /* of those: FILTERED */
     int64_t unwritten_count; /* messages filtered since the journal got this cursor whole */
     uint32_t open_count;     /* leased or settling slots */
-    uint32_t acking_count;   /* of those: ACKING */
+    uint32_t acking_count;   /* of those, and of what is moved: ACKING or MOVED */
+    uint32_t failures_max;   /* so many make a message DEAD; 0 = never */
+    uint32_t dead_count;     /* DEAD slots */
+    uint32_t moving_count;   /* MOVING and MOVED slots */
+    int64_t dead_from;       /* no slot below it is DEAD */
+    int64_t dead_to;         /* dead letters of the group below this offset are settled here */
     bool used;               /* has delivered something */
 };
 
@@ -111,7 +120,7 @@ struct queue_lease *queue_lease_create(struct queue_cursor *cursor, uint64_t num
 void queue_lease_start(struct queue_lease *lease, int64_t deadline_us);
 
 /* Time is over: what is still leased failed, and is ready again. Calls failed (may be NULL)
- * for each such offset that can be delivered again. Frees the lease if that was all of it. */
+ * for each such offset that is not skipped. Frees the lease if that was all of it. */
 typedef void queue_lease_failed(void *context, int64_t offset, uint32_t failures);
 void queue_lease_expire(struct queue_lease *lease, queue_lease_failed *failed, void *context);
 
@@ -143,6 +152,31 @@ BASE_MUST_USE enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64
  * cursor that has delivered nothing. */
 void queue_cursor_adopt(struct queue_cursor *cursor, int64_t offset);
 
+/* A message is dead from that many failures on; 0 = never. Before anything is known of it. */
+void queue_cursor_set_failures_max(struct queue_cursor *cursor, uint32_t failures_max);
+
+/* Dead letters of the group below this offset of their log are settled in this cursor. */
+void queue_cursor_set_dead_to(struct queue_cursor *cursor, int64_t offset);
+
+/* Smallest DEAD offset; -1 when there is none. */
+int64_t queue_cursor_dead(struct queue_cursor *cursor);
+
+/* The offset, DEAD or READY or not looked at yet, is MOVING from now on. NOMEM. */
+BASE_MUST_USE enum base_err queue_cursor_move(struct queue_cursor *cursor, int64_t offset);
+
+/* The MOVING offset is MOVED from now on: copied, and about to be done. False, like no effect of
+ * the others, when it is not MOVING any more. */
+bool queue_cursor_moved(struct queue_cursor *cursor, int64_t offset);
+
+/* The same backwards: the journal did not take it. */
+void queue_cursor_unmoved(struct queue_cursor *cursor, int64_t offset);
+
+/* The MOVED offset is done, and counts as consumed. */
+void queue_cursor_move_settle(struct queue_cursor *cursor, int64_t offset);
+
+/* The MOVING offset is as before. */
+void queue_cursor_move_undo(struct queue_cursor *cursor, int64_t offset);
+
 /* Offsets in a log of [start, end) that are not done: the messages available. */
 int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start, int64_t end);
 
@@ -158,6 +192,10 @@ BASE_MUST_USE enum base_err queue_cursor_load_floor(struct queue_cursor *cursor,
 BASE_MUST_USE enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first,
                                                    int64_t last);
 BASE_MUST_USE enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t offset,
-                                                       uint32_t failures);
+                                                       uint32_t failures, bool timed_out);
+
+/* For recovery: the message at offset was moved, but this was not written down. It is done now,
+ * and counts as consumed, unless it was done anyway. */
+BASE_MUST_USE enum base_err queue_cursor_load_moved(struct queue_cursor *cursor, int64_t offset);
 
 #endif

@@ -97,20 +97,9 @@ void queue_lease_start(struct queue_lease *lease, int64_t deadline_us)
     }
 }
 
-/* The slot's lease is over; it can be delivered again, unless its message is gone. */
-static void make_ready(struct queue_cursor *cursor, struct queue_slot *slot, int64_t offset)
+static void count_failure(struct queue_slot *slot, bool timed_out)
 {
-    queue__cursor_lease_drop(slot);
-    if (offset < cursor->trimmed_to) {
-        queue__cursor_mark_skipped(cursor, slot);
-    } else {
-        slot->state = QUEUE_SLOT_READY;
-        queue__cursor_ready_push(cursor, offset);
-    }
-}
-
-static void count_failure(struct queue_slot *slot)
-{
+    slot->timed_out = timed_out;
     if (slot->failures < QUEUE_FAILURES_MAX) {
         slot->failures++;
     }
@@ -130,9 +119,10 @@ void queue_lease_expire(struct queue_lease *lease, queue_lease_failed *failed, v
             continue;
         }
         lease->leased_count--;
-        count_failure(slot);
-        make_ready(cursor, slot, offset);
-        if (slot->state == QUEUE_SLOT_READY && failed != NULL) {
+        count_failure(slot, true);
+        queue__cursor_lease_drop(slot);
+        queue__cursor_make_ready(cursor, slot, offset);
+        if (slot->state != QUEUE_SLOT_SKIPPED && failed != NULL) {
             failed(context, offset, slot->failures);
         }
     }
@@ -196,9 +186,10 @@ void queue_cursor_settle(struct queue_cursor *cursor, int64_t offset)
         queue__cursor_mark_done(cursor, slot);
     } else {
         if (slot->state == QUEUE_SLOT_FAILING) {
-            count_failure(slot);
+            count_failure(slot, false);
         }
-        make_ready(cursor, slot, offset);
+        queue__cursor_lease_drop(slot);
+        queue__cursor_make_ready(cursor, slot, offset);
     }
     queue__cursor_floor_advance(cursor);
 }

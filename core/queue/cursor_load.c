@@ -42,6 +42,7 @@ void queue_cursor_load_clear(struct queue_cursor *cursor)
     cursor->consumed = 0;
     cursor->skipped = 0;
     cursor->trimmed_to = 0;
+    cursor->dead_to = 0;
     queue__cursor_forget(cursor);
 }
 
@@ -100,7 +101,7 @@ enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first,
     }
     for (int64_t offset = first > cursor->floor ? first : cursor->floor; offset <= last; offset++) {
         struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
-        if (slot->state == QUEUE_SLOT_READY) {
+        if (slot->state == QUEUE_SLOT_READY || slot->state == QUEUE_SLOT_DEAD) {
             queue__cursor_mark_done(cursor, slot);
         }
     }
@@ -109,7 +110,7 @@ enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first,
 }
 
 enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t offset,
-                                         uint32_t failures)
+                                         uint32_t failures, bool timed_out)
 {
     if (offset < 0 || failures > QUEUE_FAILURES_MAX) {
         return BASE_ERR_CORRUPT;
@@ -124,6 +125,29 @@ enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t of
     struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
     if (slot->state == QUEUE_SLOT_READY) {
         slot->failures = (uint8_t)failures;
+        slot->timed_out = timed_out;
+        if (cursor->failures_max > 0 && failures >= cursor->failures_max) {
+            queue__cursor_make_ready(cursor, slot,
+                                     offset); /* dead: its place in the heap is stale */
+        }
+    }
+    return BASE_ERR_OK;
+}
+
+enum base_err queue_cursor_load_moved(struct queue_cursor *cursor, int64_t offset)
+{
+    if (offset < cursor->floor) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err = load_up_to(cursor, offset);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
+    if (!queue__slot_is_done(slot)) {
+        queue__cursor_mark_done(cursor, slot);
+        cursor->consumed++;
+        queue__cursor_floor_advance(cursor);
     }
     return BASE_ERR_OK;
 }

@@ -1,4 +1,5 @@
-/* What the files of the cursor share: cursor.c, cursor_lease.c, cursor_load.c. */
+/* What the files of the cursor share: cursor.c, cursor_lease.c, cursor_load.c,
+ * cursor_move.c. */
 #ifndef QUEUE_CURSOR_PRIV_H
 #define QUEUE_CURSOR_PRIV_H
 
@@ -45,6 +46,10 @@ void queue__cursor_uncount_done(struct queue_cursor *cursor, const struct queue_
 
 /* Takes what is done off the ring's low end. */
 void queue__cursor_floor_advance(struct queue_cursor *cursor);
+
+/* The slot, which has no lease, can be delivered (again), unless its message is dead or gone.
+ * There is room in the heap. */
+void queue__cursor_make_ready(struct queue_cursor *cursor, struct queue_slot *slot, int64_t offset);
 
 /* One offset of the slot's lease is over. */
 void queue__cursor_lease_drop(struct queue_slot *slot);

@@ -62,22 +62,27 @@ static void on_read(struct base_task *task)
     queue__group_release(&group);
 }
 
+struct queue_window *queue__window_create(struct queue_group *group, struct queue_place *place)
+{
+    struct queue_window *window = base_alloc_object(struct queue_window);
+    if (window != NULL) {
+        queue__reader_init(&window->reader);
+        window->group = group;
+        window->place = place;
+        window->reader.read.executor = group->home;
+        window->reader.read.task.run = on_read;
+    }
+    return window;
+}
+
 /* The window to read the candidate from; NULL when memory is out. */
 static struct queue_window *window_for(struct queue_group *group, struct queue_place *place,
                                        int64_t candidate)
 {
     struct queue_window **window = candidate < place->cursor.next ? &place->again : &place->ahead;
     if (*window == NULL) {
-        *window = base_alloc_object(struct queue_window);
-        if (*window == NULL) {
-            return NULL;
-        }
-        queue__reader_init(&(*window)->reader);
-        (*window)->group = group;
-        (*window)->place = place;
-        (*window)->reader.read.executor = group->home;
-        (*window)->reader.read.task.run = on_read;
-        group->has_windows = true;
+        *window = queue__window_create(group, place);
+        group->has_windows |= *window != NULL;
     }
     return *window;
 }
@@ -215,7 +220,9 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
 /* In a FIFO queue nothing is delivered while something is in flight. */
 static bool is_blocked(const struct queue_group *group, const struct queue_place *place)
 {
-    return place->end < 0 || (group->topic->kind == CATALOG_FIFO && place->cursor.open_count > 0);
+    const struct queue_cursor *cursor = &place->cursor;
+    bool is_busy = cursor->open_count > 0 || cursor->dead_count > 0 || cursor->moving_count > 0;
+    return place->end < 0 || (group->topic->kind == CATALOG_FIFO && is_busy);
 }
 
 /* Delivers from one partition what there is, if anything. */

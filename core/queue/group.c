@@ -2,9 +2,34 @@
  * writes in group_write.c. */
 #include "core/queue/group_priv.h"
 
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/catalog/dead_letters.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/move_priv.h"
+
+/* What handlers of the group's dead letters have for a scope, or of the group whose dead letters
+ * these are: so that one given for the other is told from one of a stranger. */
+static uint64_t scope_of_sibling(struct queue_manager *manager, const struct catalog_topic *topic,
+                                 struct base_slice group_id)
+{
+    struct base_uuid id = topic->origin_id;
+    char sibling[CATALOG_GROUP_ID_SIZE];
+
+    if (!topic->redrive && !catalog_topic_is_dead_letters(topic)) {
+        return 0;
+    }
+    BASE_ASSERT(group_id.length == sizeof sibling - 1);
+    memcpy(sibling, group_id.data, group_id.length);
+    sibling[group_id.length] = '\0';
+    sibling[0] = topic->redrive ? 'd' : 'g';
+    if (topic->redrive) {
+        (void)catalog_dead_letters_topic_id(group_id, &id);
+    }
+    return queue__handler_scope(&manager->key, id, base_slice_text(sibling));
+}
 
 struct queue_group *queue__group_create(struct queue_manager *manager,
                                         const struct catalog_topic *topic,
@@ -25,6 +50,7 @@ struct queue_group *queue__group_create(struct queue_manager *manager,
     group->topic = catalog_topic_hold(topic);
     group->id = id;
     group->scope = queue__handler_scope(&manager->key, topic->id, group_id);
+    group->scope_sibling = scope_of_sibling(manager, topic, group_id);
     group->home = home;
     group->next_lease = 1;
     base_alarm_init(&group->alarm, home, queue__group_on_alarm);
@@ -74,6 +100,7 @@ void queue__group_release(struct queue_group **group)
         partition_release(&place->partition);
         base_free(place);
     }
+    queue__move_free(&dropped->move);
     base_free(dropped->places);
     base_timer_heap_fini(&dropped->leases);
     base_timer_heap_fini(&dropped->waits);
@@ -124,6 +151,15 @@ void queue__group_close(struct queue_group *group, bool is_deleted)
     base_executor_post(group->home, &group->close_task);
 }
 
+static void init_cursor(struct queue_group *group, struct queue_place *place, int64_t floor)
+{
+    const struct catalog_topic *topic = group->topic;
+
+    queue_cursor_init(&place->cursor, &group->leases, floor);
+    queue_cursor_set_failures_max(&place->cursor,
+                                  topic->redrive ? (uint32_t)topic->max_consume_count : 0);
+}
+
 /* Makes places until there is one for each partition of the topic. */
 static enum base_err add_places(struct queue_group *group)
 {
@@ -145,7 +181,7 @@ static enum base_err add_places(struct queue_group *group)
         place->index = group->places_count;
         place->end = -1;
         place->watch.watcher = &group->watcher;
-        queue_cursor_init(&place->cursor, &group->leases, 0);
+        init_cursor(group, place, 0);
         places[group->places_count++] = place;
     }
     return BASE_ERR_OK;
@@ -189,7 +225,7 @@ void queue__place_look(struct queue_group *group, struct queue_place *place, boo
     place->start = offsets.start;
     place->end = offsets.last_stable;
     if (!place->is_known) {
-        queue_cursor_init(&place->cursor, &group->leases, place->start);
+        init_cursor(group, place, place->start);
         place->is_known = true;
         place->is_unwritten = true;
         group->has_unwritten = true;

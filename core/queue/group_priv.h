@@ -19,6 +19,8 @@
 #include "core/queue/journal_priv.h"
 #include "core/queue/reader_priv.h"
 
+struct queue_move;
+
 /* A reader of a place and what its completion needs. */
 struct queue_window {
     struct queue_reader reader;
@@ -59,6 +61,7 @@ struct queue_group {
     struct base_uuid topic_id;
     char *id; /* owned */
     uint64_t scope;
+    uint64_t scope_sibling;     /* of its dead letters; of dead letters: of their group; else 0 */
     struct base_executor *home; /* borrowed */
     struct base_alarm alarm;
     struct base_task alarm_closed;
@@ -82,6 +85,7 @@ struct queue_group {
     enum queue_rule_state rule_state;
     struct partition_waiter rule_waiter; /* while WRITING; holds a reference */
     int64_t filtered_us;                 /* when to tell the journal what was filtered; 0 never */
+    struct queue_move *move;             /* owned; NULL while nothing is to be moved */
     struct partition_watcher watcher;
     bool is_watching; /* the watcher is armed or fired; holds a reference */
     bool has_windows;
@@ -100,6 +104,9 @@ struct queue_group *queue__group_create(struct queue_manager *manager,
 /* The alarm rings; a watched partition has news. In group_run.c. */
 void queue__group_on_alarm(struct base_alarm *alarm);
 void queue__group_on_news(struct base_task *task);
+
+/* A window of the place; NULL when memory is out. In deliver.c. */
+struct queue_window *queue__window_create(struct queue_group *group, struct queue_place *place);
 
 /* Drops the window, on which no read is under way; *window may be NULL. */
 void queue__window_free(struct queue_window **window);

@@ -3,6 +3,7 @@
 
 #include "core/base/assert.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/move_priv.h"
 
 enum {
     GROUP_WINDOW_IDLE_US = 10 * 1000 * 1000, /* windows of a group nobody consumes from go */
@@ -39,7 +40,7 @@ static void lease_failed(void *context, int64_t offset, uint32_t failures)
     struct expiry *expiry = context;
     BASE_ASSERT(expiry->count < QUEUE_MESSAGES_MAX);
     expiry->failures[expiry->count++] =
-        (struct queue_record_failure){.offset = offset, .failures = failures};
+        (struct queue_record_failure){.offset = offset, .failures = failures, .timed_out = true};
 }
 
 /* Ends one lease and puts what failed into the batch. */
@@ -217,6 +218,9 @@ static void set_alarm(struct queue_group *group, bool has_more)
     if (group->filtered_us != 0 && group->filtered_us < deadline_us) {
         deadline_us = group->filtered_us;
     }
+    if (queue__move_alarm_us(group) < deadline_us) {
+        deadline_us = queue__move_alarm_us(group);
+    }
     if (has_more) {
         deadline_us = now_us;
     }
@@ -234,6 +238,7 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
         return;
     }
     queue__group_expire(group, current);
+    queue__move_run(group, current);
     mark_due(group);
     bool may_serve = group->rule_state != QUEUE_RULE_WRITING;
     for (unsigned i = 0; may_serve && has_more && i < GROUP_ROUNDS_MAX; i++) {

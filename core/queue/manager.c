@@ -17,6 +17,7 @@ static const char *const verdict_texts[] = {
     [QUEUE_HANDLER_MISMATCH] = "handler of another queue or group",
     [QUEUE_TAG_RULE_DIFFERS] =
         "the group consumes by another tag rule; reset the group to change it",
+    [QUEUE_HANDLER_OF_OTHER] = "handler of a dead letter, or of none",
     [QUEUE_OVERLOADED] = "too many requests wait on this group",
     [QUEUE_STORAGE_FAILED] = "storage failed",
 };
@@ -154,8 +155,8 @@ void queue_manager_close(struct queue_manager *manager, struct base_executor *ex
     queue__manager_release(manager);
 }
 
-/* All records of one queue go to one partition of the journal. */
-static struct queue_journal *journal_of(struct queue_manager *manager, struct base_uuid topic_id)
+struct queue_journal *queue__manager_journal(struct queue_manager *manager,
+                                             struct base_uuid topic_id)
 {
     uint32_t hash = base_crc32c(0, topic_id.bytes, sizeof topic_id.bytes);
     return &manager->journals[hash % (uint32_t)manager->journals_count];
@@ -203,7 +204,7 @@ struct queue_group *queue__manager_group(struct queue_manager *manager,
     BASE_ASSERT(manager->journals != NULL);
     struct queue_group *group = base_map_get(manager->groups, group_id);
     if (group == NULL && exists_now(manager, group_id)) {
-        group = add_group(manager, topic, group_id, journal_of(manager, topic->id));
+        group = add_group(manager, topic, group_id, queue__manager_journal(manager, topic->id));
         if (group == NULL) {
             *verdict = QUEUE_STORAGE_FAILED;
             *err = BASE_ERR_NOMEM;

@@ -43,6 +43,10 @@ struct queue_group *queue__manager_group(struct queue_manager *manager,
                                          struct base_slice group_id, enum queue_verdict *verdict,
                                          enum base_err *err);
 
+/* All records of one queue go to one partition of the journal. */
+struct queue_journal *queue__manager_journal(struct queue_manager *manager,
+                                             struct base_uuid topic_id);
+
 /* For recovery, before any request: the group, borrowed, made if it is not there. NULL when
  * memory is out. */
 struct queue_group *queue__manager_recover_group(struct queue_manager *manager,

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/move_priv.h"
 
 static struct queue_open *open_of_work(struct base_task *task)
 {
@@ -15,7 +16,10 @@ static struct queue_open *open_of_work(struct base_task *task)
 /* On the executor. */
 static void finish(struct queue_open *open)
 {
+    int64_t now_us = base_clock_monotonic_us(open->manager->options.clock);
+
     for (size_t i = 0; i < open->groups_count; i++) {
+        base_alarm_set(&open->groups[i]->alarm, now_us); /* it may have something to move */
         queue__group_release(&open->groups[i]);
     }
     base_free(open->groups);
@@ -141,6 +145,11 @@ static enum base_err open_journals(struct queue_manager *manager, const struct c
     return BASE_ERR_OK;
 }
 
+struct letters_recovery {
+    struct queue_manager *manager;
+    enum base_err err;
+};
+
 /* An HT queue may have lost, with the power, messages that were consumed already. */
 static void cut_group(struct queue_group *group)
 {
@@ -163,6 +172,36 @@ static void cut_group(struct queue_group *group)
     base_mutex_unlock(&group->lock);
 }
 
+/* Dead letters of a queue's groups that a crash has left unsettled. */
+static bool recover_letters(void *context, const struct catalog_topic *topic)
+{
+    struct letters_recovery *recovery = context;
+    struct queue_manager *manager = recovery->manager;
+
+    for (uint32_t i = 0; topic->redrive && i < topic->groups_count; i++) {
+        struct queue_group *group =
+            queue__manager_recover_group(manager, topic, base_slice_text(topic->groups[i].id),
+                                         queue__manager_journal(manager, topic->id));
+        if (group == NULL) {
+            recovery->err = BASE_ERR_NOMEM;
+            return false;
+        }
+        base_mutex_lock(&group->lock);
+        recovery->err = queue__group_update(group, topic);
+        for (int32_t k = 0; recovery->err == BASE_ERR_OK && k < group->places_count; k++) {
+            queue__place_look(group, group->places[k], false);
+        }
+        if (recovery->err == BASE_ERR_OK) {
+            recovery->err = queue__dead_letters_recover(group);
+        }
+        base_mutex_unlock(&group->lock);
+        if (recovery->err != BASE_ERR_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum base_err recover(struct queue_open *open)
 {
     struct queue_manager *manager = open->manager;
@@ -180,6 +219,11 @@ static enum base_err recover(struct queue_open *open)
                      "topic=" QUEUE_JOURNAL_TOPIC " partition=%" PRId32 " cause=\"%s\"", i,
                      base_err_text(err));
         }
+    }
+    struct letters_recovery letters = {.manager = manager, .err = BASE_ERR_OK};
+    if (err == BASE_ERR_OK) {
+        catalog_view_each(recovery.view, recover_letters, &letters);
+        err = letters.err;
     }
     catalog_view_release(&recovery.view);
     if (err == BASE_ERR_OK) {

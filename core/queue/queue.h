@@ -36,6 +36,7 @@ enum queue_verdict {
     QUEUE_HANDLER_UNKNOWN,     /* no handler of ours, or its lease has ended */
     QUEUE_HANDLER_MISMATCH,    /* a handler of another queue or group */
     QUEUE_TAG_RULE_DIFFERS,    /* from that which the group's first consume fixed */
+    QUEUE_HANDLER_OF_OTHER,    /* a dead letter's for an ordinary message, or the reverse */
     QUEUE_OVERLOADED,          /* too many requests wait on this group */
     QUEUE_STORAGE_FAILED,      /* see err: OFFLINE, NO_SPACE, BUSY, NOMEM, CORRUPT, IO */
     QUEUE_VERDICT_COUNT

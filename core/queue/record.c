@@ -18,6 +18,7 @@ void queue__record_init(struct queue_record *record, const struct queue_cursor *
         .floor = cursor->floor,
         .consumed = cursor->consumed + cursor->acking_count - cursor->filtered_count,
         .skipped = cursor->skipped - cursor->skipped_count,
+        .dead_to = cursor->dead_to,
     };
 }
 
@@ -41,13 +42,13 @@ static void put_number(struct base_writer *writer, int64_t number)
     base_writer_bytes(writer, digits + at, sizeof digits - at);
 }
 
-static void put_pair(struct base_writer *writer, bool is_first, int64_t a, int64_t b)
+static void put_pair(struct base_writer *writer, bool is_first, int64_t a, int64_t b, bool flag)
 {
     put_text(writer, is_first ? "[" : ",[");
     put_number(writer, a);
     put_text(writer, ",");
     put_number(writer, b);
-    put_text(writer, "]");
+    put_text(writer, flag ? ",1]" : "]");
 }
 
 void queue__record_encode(const struct queue_record *record, struct base_writer *writer)
@@ -65,13 +66,18 @@ void queue__record_encode(const struct queue_record *record, struct base_writer 
     put_number(writer, record->consumed);
     put_text(writer, ",\"skipped\":");
     put_number(writer, record->skipped);
+    if (record->dead_to > 0) {
+        put_text(writer, ",\"dead\":");
+        put_number(writer, record->dead_to);
+    }
     put_text(writer, ",\"done\":[");
     for (uint32_t i = 0; i < record->done_count; i++) {
-        put_pair(writer, i == 0, record->done[i].first, record->done[i].last);
+        put_pair(writer, i == 0, record->done[i].first, record->done[i].last, false);
     }
     put_text(writer, "],\"fail\":[");
     for (uint32_t i = 0; i < record->failures_count; i++) {
-        put_pair(writer, i == 0, record->failures[i].offset, record->failures[i].failures);
+        const struct queue_record_failure *failure = &record->failures[i];
+        put_pair(writer, i == 0, failure->offset, failure->failures, failure->timed_out);
     }
     put_text(writer, "]}");
 }
@@ -126,7 +132,7 @@ static int64_t number(struct parser *parser)
 }
 
 /* The next [a,b] of a list whose '[' was read; false behind its ']'. */
-static bool pair(struct parser *parser, bool is_first, int64_t *a, int64_t *b)
+static bool pair(struct parser *parser, bool is_first, int64_t *a, int64_t *b, bool *flag)
 {
     if (accept(parser, "]")) {
         return false;
@@ -135,6 +141,7 @@ static bool pair(struct parser *parser, bool is_first, int64_t *a, int64_t *b)
     *a = number(parser);
     expect(parser, ",");
     *b = number(parser);
+    *flag = accept(parser, ",1");
     expect(parser, "]");
     return !parser->failed;
 }
@@ -144,9 +151,10 @@ static enum base_err apply_lists(struct parser *parser, struct queue_cursor *cur
     enum base_err err = BASE_ERR_OK;
     int64_t a = 0;
     int64_t b = 0;
+    bool flag = false;
 
     expect(parser, ",\"done\":[");
-    for (bool is_first = true; err == BASE_ERR_OK && pair(parser, is_first, &a, &b);
+    for (bool is_first = true; err == BASE_ERR_OK && pair(parser, is_first, &a, &b, &flag);
          is_first = false) {
         err = queue_cursor_load_done(cursor, a, b);
     }
@@ -154,9 +162,9 @@ static enum base_err apply_lists(struct parser *parser, struct queue_cursor *cur
         return err;
     }
     expect(parser, ",\"fail\":[");
-    for (bool is_first = true; err == BASE_ERR_OK && pair(parser, is_first, &a, &b);
+    for (bool is_first = true; err == BASE_ERR_OK && pair(parser, is_first, &a, &b, &flag);
          is_first = false) {
-        err = queue_cursor_load_failures(cursor, a, b > UINT8_MAX ? UINT8_MAX : (uint32_t)b);
+        err = queue_cursor_load_failures(cursor, a, b > UINT8_MAX ? UINT8_MAX : (uint32_t)b, flag);
     }
     return err;
 }
@@ -178,6 +186,7 @@ enum base_err queue__record_apply(struct base_slice text, struct queue_cursor *c
     int64_t consumed = number(&parser);
     expect(&parser, ",\"skipped\":");
     int64_t skipped = number(&parser);
+    int64_t dead_to = accept(&parser, ",\"dead\":") ? number(&parser) : 0;
     if (parser.failed) {
         return BASE_ERR_CORRUPT;
     }
@@ -185,6 +194,9 @@ enum base_err queue__record_apply(struct base_slice text, struct queue_cursor *c
         queue_cursor_load_clear(cursor);
     }
     enum base_err err = queue_cursor_load_floor(cursor, floor, consumed, skipped, used);
+    if (dead_to > cursor->dead_to) {
+        cursor->dead_to = dead_to;
+    }
     if (err == BASE_ERR_OK) {
         err = apply_lists(&parser, cursor);
     }
@@ -282,13 +294,14 @@ static void collect_done(struct collector *collector, int64_t offset)
     collector->record.done_count = count + 1;
 }
 
-static void collect_failure(struct collector *collector, int64_t offset, uint32_t failures)
+static void collect_failure(struct collector *collector, int64_t offset, uint32_t failures,
+                            bool timed_out)
 {
     if (collector->record.failures_count == RECORD_RANGES_MAX) {
         flush(collector);
     }
-    collector->failures[collector->record.failures_count++] =
-        (struct queue_record_failure){.offset = offset, .failures = failures};
+    collector->failures[collector->record.failures_count++] = (struct queue_record_failure){
+        .offset = offset, .failures = failures, .timed_out = timed_out};
 }
 
 void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emit, void *context)
@@ -302,12 +315,14 @@ void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emi
     collector.record.failures = collector.failures;
     for (int64_t offset = cursor->floor; offset < cursor->next; offset++) {
         const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
-        uint32_t failures = slot->failures + (slot->state == QUEUE_SLOT_FAILING ? 1u : 0u);
+        bool is_failing = slot->state == QUEUE_SLOT_FAILING;
+        uint32_t failures = slot->failures + (is_failing ? 1u : 0u);
         if (slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_ACKING ||
-            slot->state == QUEUE_SLOT_FILTERED) {
+            slot->state == QUEUE_SLOT_FILTERED || slot->state == QUEUE_SLOT_MOVED) {
             collect_done(&collector, offset);
         } else if (failures > 0) {
-            collect_failure(&collector, offset, failures > UINT8_MAX ? UINT8_MAX : failures);
+            collect_failure(&collector, offset, failures > UINT8_MAX ? UINT8_MAX : failures,
+                            slot->timed_out && !is_failing);
         }
     }
     flush(&collector);

@@ -2,7 +2,7 @@
  *
  *     key    <group id>/<partition>
  *     value  {"v":1,"all":true,"used":true,"floor":10,"consumed":9,"skipped":1,
- *             "done":[[12,14]],"fail":[[11,2]]}
+ *             "dead":7,"done":[[12,14]],"fail":[[11,2],[15,1,1]]}
  *     or null: the cursor is gone
  *
  *     key    <group id>/tags
@@ -14,8 +14,10 @@
  * filtered above the floor is not in them as long as it is not in "done": it is found to be so
  * again; done (ranges, both ends
  * included) and fail (offset, failures so far) are added to what earlier records said, or
- * replace it when "all" is there. "all" and "used" are left out when false. Always in this
- * order and without spaces. */
+ * replace it when "all" is there. A third number 1 in fail: the last failure was the end of a
+ * lease. "dead": dead letters of the group below this offset of their log are settled here.
+ * "all" and "used" are left out when false, "dead" when 0. Always in this order and without
+ * spaces. */
 #ifndef QUEUE_RECORD_PRIV_H
 #define QUEUE_RECORD_PRIV_H
 
@@ -36,6 +38,7 @@ struct queue_record_range {
 struct queue_record_failure {
     int64_t offset;
     uint32_t failures;
+    bool timed_out;
 };
 
 /* Arrays are borrowed. */
@@ -45,6 +48,7 @@ struct queue_record {
     int64_t floor;
     int64_t consumed;
     int64_t skipped;
+    int64_t dead_to;
     const struct queue_record_range *done;
     uint32_t done_count;
     const struct queue_record_failure *failures;

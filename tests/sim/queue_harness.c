@@ -267,24 +267,24 @@ static void make_topic(void *context)
     partition_create_topic(change->harness->table, change->draft, &change->op);
 }
 
-struct catalog_topic *queue_harness_make_queue(struct queue_harness *harness, const char *name,
-                                               enum catalog_kind kind, int32_t partitions_count,
-                                               int64_t retention_ms)
+static struct catalog_topic *draft_queue(const char *name, enum catalog_kind kind,
+                                         int32_t partitions_count)
+{
+    struct catalog_topic *draft =
+        catalog_topic_draft(base_slice_text(name), base_slice_text(name), kind);
+    BASE_ASSERT(draft != NULL);
+    draft->partitions_count = partitions_count;
+    draft->made_by_rest = true;
+    return draft;
+}
+
+/* draft is moved. */
+static struct catalog_topic *make_queue(struct queue_harness *harness, struct catalog_topic *draft)
 {
     struct change change;
-    char text[32];
 
     change_init(&change, harness);
-    change.draft = catalog_topic_draft(base_slice_text(name), base_slice_text(name), kind);
-    BASE_ASSERT(change.draft != NULL);
-    change.draft->partitions_count = partitions_count;
-    change.draft->made_by_rest = true;
-    if (retention_ms != 0) {
-        (void)snprintf(text, sizeof text, "%lld", (long long)retention_ms);
-        enum base_err err = catalog_config_set(&change.draft->config, CATALOG_CONFIG_RETENTION_MS,
-                                               base_slice_text(text));
-        BASE_ASSERT(err == BASE_ERR_OK);
-    }
+    change.draft = draft;
     queue_harness_run_on(harness, 0, make_topic, &change);
     queue_harness_wait(harness, &change.is_over);
     if (change.op.verdict != CATALOG_DONE) {
@@ -293,6 +293,34 @@ struct catalog_topic *queue_harness_make_queue(struct queue_harness *harness, co
         return NULL;
     }
     return change.op.topic;
+}
+
+struct catalog_topic *queue_harness_make_queue(struct queue_harness *harness, const char *name,
+                                               enum catalog_kind kind, int32_t partitions_count,
+                                               int64_t retention_ms)
+{
+    struct catalog_topic *draft = draft_queue(name, kind, partitions_count);
+    char text[32];
+
+    if (retention_ms != 0) {
+        (void)snprintf(text, sizeof text, "%lld", (long long)retention_ms);
+        enum base_err err =
+            catalog_config_set(&draft->config, CATALOG_CONFIG_RETENTION_MS, base_slice_text(text));
+        BASE_ASSERT(err == BASE_ERR_OK);
+    }
+    return make_queue(harness, draft);
+}
+
+struct catalog_topic *queue_harness_make_redrive_queue(struct queue_harness *harness,
+                                                       const char *name, enum catalog_kind kind,
+                                                       int32_t partitions_count,
+                                                       int32_t max_consume_count)
+{
+    struct catalog_topic *draft = draft_queue(name, kind, partitions_count);
+
+    draft->redrive = true;
+    draft->max_consume_count = max_consume_count;
+    return make_queue(harness, draft);
 }
 
 static void make_group(void *context)

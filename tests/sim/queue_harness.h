@@ -63,6 +63,12 @@ struct catalog_topic *queue_harness_make_queue(struct queue_harness *harness, co
                                                enum catalog_kind kind, int32_t partitions_count,
                                                int64_t retention_ms);
 
+/* The same with a redrive policy. */
+struct catalog_topic *queue_harness_make_redrive_queue(struct queue_harness *harness,
+                                                       const char *name, enum catalog_kind kind,
+                                                       int32_t partitions_count,
+                                                       int32_t max_consume_count);
+
 /* Adds a group and replaces *topic by the topic that has it. False when the disk has crashed. */
 bool queue_harness_make_group(struct queue_harness *harness, struct catalog_topic **topic,
                               const char *name);

@@ -395,7 +395,7 @@ static void corrupt_state_is_refused(void **state)
     assert_int_equal(queue_cursor_load_done(cursor, -1, 12), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_done(cursor, 11, 10 + QUEUE_CURSOR_SPAN_MAX),
                      BASE_ERR_CORRUPT);
-    assert_int_equal(queue_cursor_load_failures(cursor, INT64_MAX, 1), BASE_ERR_CORRUPT);
+    assert_int_equal(queue_cursor_load_failures(cursor, INT64_MAX, 1, false), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_floor(cursor, -1, 0, 0, false), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_done(cursor, 0, 9), BASE_ERR_OK); /* known long since */
 }

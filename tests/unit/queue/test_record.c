@@ -21,16 +21,17 @@ static enum base_err apply(struct queue_cursor *cursor, const char *text)
 static void delta_has_the_documented_text(void **state)
 {
     const struct queue_record_range done[] = {{12, 14}, {20, 20}};
-    const struct queue_record_failure failures[] = {{11, 2}};
+    const struct queue_record_failure failures[] = {{11, 2, false}, {15, 1, true}};
     const struct queue_record record = {
         .used = true,
+        .dead_to = 7,
         .floor = 10,
         .consumed = 9,
         .skipped = 1,
         .done = done,
         .done_count = 2,
         .failures = failures,
-        .failures_count = 1,
+        .failures_count = 2,
     };
     struct base_writer writer;
 
@@ -38,7 +39,7 @@ static void delta_has_the_documented_text(void **state)
     base_writer_init(&writer, 1000);
     queue__record_encode(&record, &writer);
     const char *expected = "{\"v\":1,\"used\":true,\"floor\":10,\"consumed\":9,\"skipped\":1,"
-                           "\"done\":[[12,14],[20,20]],\"fail\":[[11,2]]}";
+                           "\"dead\":7,\"done\":[[12,14],[20,20]],\"fail\":[[11,2],[15,1,1]]}";
     assert_int_equal(writer.length, strlen(expected));
     assert_memory_equal(writer.buffer->data, expected, writer.length);
     base_writer_fini(&writer);
@@ -140,7 +141,7 @@ static void whole_cursor_survives_the_round_trip(void **state)
             assert_int_equal(queue_cursor_load_done(&cursor, offset, offset), BASE_ERR_OK);
         } else if (offset % 5 == 0) {
             assert_int_equal(
-                queue_cursor_load_failures(&cursor, offset, (uint32_t)(offset % 200 + 1)),
+                queue_cursor_load_failures(&cursor, offset, (uint32_t)(offset % 200 + 1), false),
                 BASE_ERR_OK);
         }
     }
