@@ -12,6 +12,7 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 packages=(gcc libc6-dev cmake ninja-build pkg-config libev-dev libjansson-dev
+    libssl-dev libcurl4-openssl-dev
     zlib1g-dev liblz4-dev libzstd-dev libsnappy-dev uthash-dev kcat curl jq)
 
 demo_only=no

@@ -1,0 +1,133 @@
+/* Access keys: an id that is told, and a secret that signs. The secret has to be known to check a
+ * signature, so it is sealed with this broker's key instead of hashed. */
+#include <string.h>
+
+#include "core/base/assert.h"
+#include "core/base/list.h"
+#include "core/base/uuid.h"
+#include "core/security/identity_priv.h"
+
+enum { SEALED_SIZE = SECURITY_SECRET_KEY_SIZE - 1 + SECURITY__SEAL_OVERHEAD };
+
+/* length characters of alphabet, each as likely as the others. */
+static void random_text(const char *alphabet, size_t length, char *out)
+{
+    size_t count = strlen(alphabet);
+    for (size_t i = 0; i < length;) {
+        uint8_t byte = 0;
+        base_random_bytes(&byte, 1);
+        if (byte < 256 / count * count) {
+            out[i++] = alphabet[byte % count];
+        }
+    }
+    out[length] = '\0';
+}
+
+void security_random_password(char out[SECURITY_FIRST_PASSWORD_SIZE])
+{
+    /* Without what looks alike: somebody may have to type it. */
+    random_text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789",
+                SECURITY_FIRST_PASSWORD_SIZE - 1, out);
+}
+
+void security_new_id(char out[SECURITY_NEW_ID_SIZE])
+{
+    security__random_id(out);
+}
+
+bool security__unseal_secret(const struct security_identity *identity,
+                             const struct catalog_object *access_key,
+                             char secret[SECURITY_SECRET_KEY_SIZE])
+{
+    uint8_t sealed[SEALED_SIZE];
+
+    if (!security__unhex(catalog_object_text(access_key, "secret"), sizeof sealed, sealed) ||
+        security__unseal(identity->options.key, base_slice_text(access_key->id),
+                         base_slice_of(sealed, sizeof sealed), (uint8_t *)secret) != BASE_ERR_OK) {
+        return false;
+    }
+    secret[SECURITY_SECRET_KEY_SIZE - 1] = '\0';
+    return true;
+}
+
+static void key_is_stored(struct base_task *task)
+{
+    struct security_issue *issue = BASE_CONTAINER_OF(task, struct security_issue, change.task);
+    issue->verdict = issue->change.verdict == CATALOG_DONE ? SECURITY_OK : SECURITY_UNAVAILABLE;
+    issue->task.run(&issue->task);
+}
+
+/* Makes id and secret and stores them with fields (moved; may be NULL). */
+static void store(struct security_identity *identity, json_t *fields, struct security_issue *issue)
+{
+    uint8_t sealed[SEALED_SIZE];
+    char sealed_text[2 * SEALED_SIZE + 1];
+    struct catalog_object_edit edit = {0};
+
+    random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", SECURITY_ACCESS_KEY_SIZE - 1,
+                issue->access_key);
+    random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+                SECURITY_SECRET_KEY_SIZE - 1, issue->secret_key);
+    enum base_err err = security__seal(identity->options.key, base_slice_text(issue->access_key),
+                                       base_slice_text(issue->secret_key), sealed);
+    security__hex(sealed, sizeof sealed, sealed_text);
+    if (err == BASE_ERR_OK &&
+        json_object_set_new(fields, "secret", json_string(sealed_text)) == 0) {
+        edit.after = catalog_object_create(CATALOG_OBJECT_ACCESS_KEY,
+                                           base_slice_text(issue->access_key), json_incref(fields));
+    }
+    json_decref(fields);
+    struct catalog_view *view = catalog_view(identity->options.catalog);
+    bool is_full =
+        catalog_view_objects_count(view, CATALOG_OBJECT_ACCESS_KEY) >= SECURITY_ACCESS_KEYS_MAX;
+    catalog_view_release(&view);
+    if (edit.after == NULL || is_full) {
+        catalog_object_release(&edit.after);
+        issue->verdict = is_full ? SECURITY_OVERLOADED : SECURITY_UNAVAILABLE;
+        base_executor_post(issue->executor, &issue->task);
+        return;
+    }
+    issue->change =
+        (struct catalog_change){.executor = issue->executor, .task = {.run = key_is_stored}};
+    catalog_change_objects(identity->options.catalog, &edit, 1, &issue->change);
+}
+
+void security_access_key_issue(struct security_identity *identity,
+                               const struct catalog_object *user, const char *description,
+                               struct security_issue *issue)
+{
+    issue->issued_ms = security__now_ms(identity);
+    issue->expires_ms = INT64_MAX;
+    store(identity,
+          json_pack("{s:s, s:s, s:b, s:I}", "user_id", user->id, "description", description,
+                    "enabled", 1, "created_ms", (json_int_t)issue->issued_ms),
+          issue);
+}
+
+void security_temporary_key_issue(struct security_identity *identity,
+                                  const struct security_principal *principal, int64_t lifetime_ms,
+                                  struct security_issue *issue)
+{
+    uint8_t random[(SECURITY_TOKEN_SIZE - 1) / 2];
+    char id[SECURITY_ID_SIZE];
+
+    base_random_bytes(random, sizeof random);
+    security__hex(random, sizeof random, issue->token);
+    security__wipe(random, sizeof random);
+    security__token_id(base_slice_text(issue->token), id);
+    issue->issued_ms = security__now_ms(identity);
+    issue->expires_ms = issue->issued_ms + lifetime_ms;
+    store(identity,
+          json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "user_id", principal->user_id,
+                    "project_id", principal->project_id, "description", "temporary", "enabled", 1,
+                    "generation", (json_int_t)principal->generation, "created_ms",
+                    (json_int_t)issue->issued_ms, "expires_ms", (json_int_t)issue->expires_ms,
+                    "token_id", id),
+          issue);
+}
+
+void security_issue_wipe(struct security_issue *issue)
+{
+    security__wipe(issue->token, sizeof issue->token);
+    security__wipe(issue->secret_key, sizeof issue->secret_key);
+}

@@ -1,0 +1,94 @@
+/* The identity service as its files see it. */
+#ifndef SECURITY_IDENTITY_PRIV_H
+#define SECURITY_IDENTITY_PRIV_H
+
+#include <stdatomic.h>
+
+#include "core/base/alarm.h"
+#include "core/security/crypto_priv.h"
+#include "core/security/identity.h"
+
+struct security__throttle;
+struct security__replay;
+
+struct security_identity {
+    struct security_identity_options options;
+    struct security__throttle *throttle; /* owned */
+    struct security__replay *replay;     /* owned */
+    struct base_alarm sweep;
+    struct catalog_change sweep_change;
+    bool is_sweeping;              /* home only */
+    struct base_task *closed_task; /* borrowed; set while closing */
+    struct base_task sweep_closed;
+    atomic_uint waiting; /* for the worker */
+};
+
+static inline int64_t security__now_ms(const struct security_identity *identity)
+{
+    return base_clock_wall_ms(identity->options.clock);
+}
+
+/* Users. */
+
+/* By id, or by name within a domain given by id or name (null: "Default"). NULL when absent. */
+const struct catalog_object *security__find_user(struct catalog_view *view,
+                                                 struct base_slice user_id, struct base_slice name,
+                                                 struct base_slice domain);
+
+/* By id, then by name; NULL when absent. */
+const struct catalog_object *security__find_domain(struct catalog_view *view,
+                                                   struct base_slice domain);
+
+/* Of one text: "<domain>/<name>" or "<name>". */
+const struct catalog_object *security__find_login_name(struct catalog_view *view,
+                                                       struct base_slice text);
+
+/* Checks everything about principal that the catalog knows against view, and renews it: user_id,
+ * project_id, credential and credential_id say what to look at. */
+enum security_verdict security__resolve(struct catalog_view *view, int64_t now_ms,
+                                        struct security_principal *principal);
+
+/* Makes a principal of user, with this credential, that works in scope. */
+enum security_verdict
+security__principal_of(struct catalog_view *view, int64_t now_ms, const struct catalog_object *user,
+                       enum security_credential credential, const char *credential_id,
+                       const struct security_scope *scope, struct security_principal *out);
+
+/* Access keys. */
+
+/* The secret key of an access key object; false when it cannot be unsealed. To be wiped. */
+bool security__unseal_secret(const struct security_identity *identity,
+                             const struct catalog_object *access_key,
+                             char secret[SECURITY_SECRET_KEY_SIZE]);
+
+/* Hex SHA-256 of a token: what is stored of it. */
+void security__token_id(struct base_slice token, char out[SECURITY_ID_SIZE]);
+
+/* Failed logins. */
+
+BASE_MUST_USE enum base_err security__throttle_create(struct security__throttle **out);
+void security__throttle_close(struct security__throttle **throttle);
+
+/* Counts an attempt for a user from an address; false when there were too many. *key names it
+ * for the success that takes it back. */
+bool security__throttle_enter(struct security__throttle *throttle, int64_t now_ms,
+                              struct base_slice user, const char *address, uint64_t *key);
+void security__throttle_succeeded(struct security__throttle *throttle, uint64_t key);
+
+/* Signatures that were used. */
+
+BASE_MUST_USE enum base_err security__replay_create(size_t entries_max, int64_t repeat_ms,
+                                                    struct security__replay **out);
+void security__replay_close(struct security__replay **replay);
+
+/* Remembers a signature made at date_s (seconds since 1970) until the window around it is over.
+ * REPLAYED when it is there already (unless may_repeat and the first was within repeat_ms);
+ * NOT_IN_TIME outside the window, or when it is older than what there is room to remember. */
+enum security_verdict security__replay_check(struct security__replay *replay, int64_t now_ms,
+                                             int64_t date_s, const uint8_t signature[32],
+                                             bool may_repeat);
+
+/* Removes what is expired, now and then. Home only. */
+void security__sweep_start(struct security_identity *identity);
+
+#endif

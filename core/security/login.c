@@ -1,0 +1,160 @@
+/* Logging in with a password, and hashing new ones: on the worker, so many at a time as it has
+ * threads and so many in line as there is a limit for. */
+#include <string.h>
+
+#include "core/base/assert.h"
+#include "core/base/list.h"
+#include "core/security/identity_priv.h"
+
+/* Takes a place in the worker's line; false when there is none. */
+static bool enter_line(struct security_identity *identity)
+{
+    if (atomic_fetch_add(&identity->waiting, 1) < SECURITY_LOGINS_WAITING_MAX) {
+        return true;
+    }
+    atomic_fetch_sub(&identity->waiting, 1);
+    return false;
+}
+
+static void end_login(struct security_login *login, enum security_verdict verdict)
+{
+    login->verdict = verdict;
+    login->user = NULL;
+    catalog_view_release(&login->view);
+    base_executor_post(login->executor, &login->task);
+}
+
+/* Access key and secret key in place of name and password. */
+static enum security_verdict check_secret_key(struct security_login *login,
+                                              const struct catalog_object *access_key)
+{
+    char secret[SECURITY_SECRET_KEY_SIZE];
+    const char *user_id = catalog_object_text(access_key, "user_id");
+    const struct catalog_object *user =
+        catalog_view_object(login->view, CATALOG_OBJECT_USER, base_slice_text(user_id));
+
+    /* A temporary key is worth nothing without its token, for which there is no place here. */
+    if (user == NULL || catalog_object_text(access_key, "token_id") != NULL ||
+        !security__unseal_secret(login->identity, access_key, secret)) {
+        return SECURITY_REFUSED;
+    }
+    bool is_same = login->password.length == strlen(secret) &&
+                   security__equal(login->password.data, secret, login->password.length);
+    security__wipe(secret, sizeof secret);
+    if (!is_same) {
+        return SECURITY_REFUSED;
+    }
+    return security__principal_of(login->view, security__now_ms(login->identity), user,
+                                  SECURITY_ACCESS_KEY, access_key->id, &login->scope,
+                                  &login->principal);
+}
+
+static void check_password(struct base_task *task)
+{
+    struct security_login *login = BASE_CONTAINER_OF(task, struct security_login, work);
+    struct security_identity *identity = login->identity;
+    const json_t *stored =
+        login->user == NULL ? NULL : json_object_get(login->user->json, "password");
+    enum security_verdict verdict = SECURITY_REFUSED;
+
+    bool is_right = security_password_verify(stored, login->password);
+    atomic_fetch_sub(&identity->waiting, 1);
+    if (is_right) {
+        security__throttle_succeeded(identity->throttle, login->throttle_key);
+        verdict = security__principal_of(login->view, security__now_ms(identity), login->user,
+                                         SECURITY_PASSWORD, login->user->id, &login->scope,
+                                         &login->principal);
+    }
+    end_login(login, verdict);
+}
+
+void security_login(struct security_identity *identity, struct security_login *login)
+{
+    login->identity = identity;
+    login->view = catalog_view(identity->options.catalog);
+    bool is_one_field = login->user_id.data == NULL && login->user_domain.data == NULL;
+    struct base_slice who = login->user_id.data != NULL ? login->user_id : login->user_name;
+
+    if (!security__throttle_enter(identity->throttle, security__now_ms(identity), who,
+                                  login->address, &login->throttle_key)) {
+        end_login(login, SECURITY_THROTTLED);
+        return;
+    }
+    const struct catalog_object *access_key =
+        is_one_field ? catalog_view_object(login->view, CATALOG_OBJECT_ACCESS_KEY, who) : NULL;
+    if (access_key != NULL) {
+        enum security_verdict verdict = check_secret_key(login, access_key);
+        if (verdict != SECURITY_REFUSED) {
+            security__throttle_succeeded(identity->throttle, login->throttle_key);
+        }
+        end_login(login, verdict);
+        return;
+    }
+    if (!enter_line(identity)) {
+        security__throttle_succeeded(identity->throttle, login->throttle_key);
+        end_login(login, SECURITY_OVERLOADED);
+        return;
+    }
+    login->user = is_one_field ? security__find_login_name(login->view, login->user_name)
+                               : security__find_user(login->view, login->user_id, login->user_name,
+                                                     login->user_domain);
+    login->work.run = check_password;
+    base_executor_post(identity->options.worker, &login->work);
+}
+
+static void hash_password(struct base_task *task)
+{
+    struct security_hashing *hashing = BASE_CONTAINER_OF(task, struct security_hashing, work);
+
+    hashing->fields = security_password_make(hashing->password);
+    atomic_fetch_sub(&hashing->identity->waiting, 1);
+    base_executor_post(hashing->executor, &hashing->task);
+}
+
+void security_password_hash(struct security_identity *identity, struct security_hashing *hashing)
+{
+    hashing->identity = identity;
+    hashing->fields = NULL;
+    if (!enter_line(identity)) {
+        base_executor_post(hashing->executor, &hashing->task);
+        return;
+    }
+    hashing->work.run = hash_password;
+    base_executor_post(identity->options.worker, &hashing->work);
+}
+
+/* Whose SCRAM keys they are. */
+static bool find_scram_owner(struct catalog_view *view, struct base_slice name,
+                             const struct catalog_object **owner,
+                             const struct catalog_object **user)
+{
+    *owner = catalog_view_object(view, CATALOG_OBJECT_ACCESS_KEY, name);
+    if (*owner != NULL) {
+        *user = catalog_view_object(view, CATALOG_OBJECT_USER,
+                                    base_slice_text(catalog_object_text(*owner, "user_id")));
+        return *user != NULL;
+    }
+    *user = security__find_login_name(view, name);
+    *owner = *user;
+    return *user != NULL;
+}
+
+bool security_scram_lookup(struct security_identity *identity, struct catalog_view *view,
+                           struct base_slice name, enum security_scram_mechanism mechanism,
+                           struct security_scram_keys *keys, struct security_principal *principal)
+{
+    const struct catalog_object *owner = NULL;
+    const struct catalog_object *user = NULL;
+    struct security_scope scope = {0};
+
+    if (find_scram_owner(view, name, &owner, &user) &&
+        security_scram_read(json_object_get(owner->json, "scram"), mechanism, keys) &&
+        security__principal_of(view, security__now_ms(identity), user,
+                               owner == user ? SECURITY_PASSWORD : SECURITY_ACCESS_KEY, owner->id,
+                               &scope, principal) == SECURITY_OK) {
+        return true;
+    }
+    *principal = (struct security_principal){0};
+    security_scram_decoy(identity->options.key, name, mechanism, keys);
+    return false;
+}

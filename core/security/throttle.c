@@ -1,0 +1,102 @@
+/* Failed logins: how many of a user from an address within a window.
+ *
+ * A small table of counts, found by a hash of both. Two pairs that fall together share a count:
+ * with 64 bits that is an accident, and the worst of it is a login that has to wait. */
+#include <string.h>
+
+#include "core/base/alloc.h"
+#include "core/base/mutex.h"
+#include "core/base/uuid.h"
+#include "core/security/identity_priv.h"
+
+enum { SLOTS_COUNT = 4096, PROBES_MAX = 8 };
+
+struct slot {
+    uint64_t key; /* 0: never used */
+    int64_t since_ms;
+    uint32_t count;
+};
+
+struct security__throttle {
+    struct base_mutex lock;
+    uint8_t secret[32]; /* nobody may choose where a user falls */
+    struct slot slots[SLOTS_COUNT];
+};
+
+enum base_err security__throttle_create(struct security__throttle **out)
+{
+    *out = base_alloc_object(struct security__throttle);
+    if (*out == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    base_mutex_init(&(*out)->lock);
+    base_random_bytes((*out)->secret, sizeof(*out)->secret);
+    return BASE_ERR_OK;
+}
+
+void security__throttle_close(struct security__throttle **throttle)
+{
+    if (*throttle != NULL) {
+        base_mutex_fini(&(*throttle)->lock);
+    }
+    base_free(*throttle);
+    *throttle = NULL;
+}
+
+static uint64_t key_of(const struct security__throttle *throttle, struct base_slice user,
+                       const char *address)
+{
+    uint8_t hash[SECURITY__SHA256_SIZE];
+    uint8_t both[2 * SECURITY__SHA256_SIZE];
+    uint64_t key = 0;
+
+    security__hash(SECURITY__SHA256, user, both);
+    security__hash(SECURITY__SHA256, base_slice_text(address), both + SECURITY__SHA256_SIZE);
+    security__hmac(SECURITY__SHA256, base_slice_of(throttle->secret, sizeof throttle->secret),
+                   base_slice_of(both, sizeof both), hash);
+    memcpy(&key, hash, sizeof key);
+    return key == 0 ? 1 : key;
+}
+
+/* The slot of key, or the one to take for it: free, over, or the oldest near by. */
+static struct slot *find_slot(struct security__throttle *throttle, uint64_t key)
+{
+    struct slot *oldest = &throttle->slots[key % SLOTS_COUNT];
+    for (unsigned i = 0; i < PROBES_MAX; i++) {
+        struct slot *slot = &throttle->slots[(key + i) % SLOTS_COUNT];
+        if (slot->key == key) {
+            return slot;
+        }
+        if (slot->since_ms < oldest->since_ms) {
+            oldest = slot;
+        }
+    }
+    return oldest;
+}
+
+bool security__throttle_enter(struct security__throttle *throttle, int64_t now_ms,
+                              struct base_slice user, const char *address, uint64_t *key)
+{
+    *key = key_of(throttle, user, address);
+    base_mutex_lock(&throttle->lock);
+    struct slot *slot = find_slot(throttle, *key);
+    if (slot->key != *key || now_ms - slot->since_ms >= SECURITY_FAILED_LOGINS_WINDOW_MS) {
+        *slot = (struct slot){.key = *key, .since_ms = now_ms};
+    }
+    bool is_allowed = slot->count < SECURITY_FAILED_LOGINS_MAX;
+    if (is_allowed) {
+        slot->count++; /* before the outcome is known: many at once count too */
+    }
+    base_mutex_unlock(&throttle->lock);
+    return is_allowed;
+}
+
+void security__throttle_succeeded(struct security__throttle *throttle, uint64_t key)
+{
+    base_mutex_lock(&throttle->lock);
+    struct slot *slot = find_slot(throttle, key);
+    if (slot->key == key && slot->count > 0) {
+        slot->count--;
+    }
+    base_mutex_unlock(&throttle->lock);
+}
