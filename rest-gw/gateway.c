@@ -13,6 +13,8 @@
 #define QUEUES PROJECT "/queues"
 #define QUEUE QUEUES "/{queue_id}"
 #define GROUPS QUEUE "/groups"
+#define POLICIES QUEUE "/policies"
+#define POLICY POLICIES "/{policy_id}"
 #define TAGS PROJECT "/queue/{queue_id}/tags" /* "queue": the reference has it so */
 #define GROUP GROUPS "/{group_id}"
 
@@ -31,6 +33,18 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, GROUPS, restgw__group_list, NO_FLAGS, "listGroups"},
     {RESTGW_HTTP_POST, GROUPS, restgw__group_create, RESTGW_ROUTE_TRACED(GROUP), "createGroup"},
     {RESTGW_HTTP_DELETE, GROUP, restgw__group_delete, RESTGW_ROUTE_TRACED(GROUP), "deleteGroup"},
+    {RESTGW_HTTP_GET, POLICIES, restgw__policies_list, NO_FLAGS, "getQueuePolicies"},
+    {RESTGW_HTTP_POST, POLICIES, restgw__policy_create, RESTGW_ROUTE_TRACED(QUEUE),
+     "create resource access policy"},
+    {RESTGW_HTTP_PUT, POLICIES, restgw__policies_replace, RESTGW_ROUTE_TRACED(QUEUE),
+     "update resource access policy"},
+    {RESTGW_HTTP_DELETE, POLICIES, restgw__policies_delete, RESTGW_ROUTE_TRACED(QUEUE),
+     "delete resource access policy"},
+    {RESTGW_HTTP_GET, POLICY, restgw__policy_get, NO_FLAGS, "getQueuePolicy"},
+    {RESTGW_HTTP_PUT, POLICY, restgw__policy_replace, RESTGW_ROUTE_TRACED(QUEUE),
+     "update resource access policy"},
+    {RESTGW_HTTP_DELETE, POLICY, restgw__policy_delete, RESTGW_ROUTE_TRACED(QUEUE),
+     "delete resource access policy"},
     {RESTGW_HTTP_GET, TAGS, restgw__tags_get, NO_FLAGS, "getQueueTags"},
     {RESTGW_HTTP_POST, TAGS, restgw__tags_add, RESTGW_ROUTE_TRACED(TAG), "createQueueTag"},
     {RESTGW_HTTP_POST, TAGS "/action", restgw__tags_change, RESTGW_ROUTE_TRACED(TAG),

@@ -10,6 +10,15 @@ restgw_handler restgw__queue_list;
 restgw_handler restgw__queue_get;
 restgw_handler restgw__queue_delete;
 
+/* policies.c */
+restgw_handler restgw__policies_list;
+restgw_handler restgw__policies_replace;
+restgw_handler restgw__policies_delete;
+restgw_handler restgw__policy_create;
+restgw_handler restgw__policy_get;
+restgw_handler restgw__policy_replace;
+restgw_handler restgw__policy_delete;
+
 /* quotas.c */
 restgw_handler restgw__quota_get;
 restgw_handler restgw__quota_set;

@@ -127,8 +127,7 @@ static void each_policy_action_allows_what_it_is_for_and_nothing_else(void **sta
         unsigned of_topic; /* bits of security actions */
         unsigned of_group;
     } rows[] = {
-        {CATALOG_MAY_GET_QUEUE,
-         BIT(SECURITY_DESCRIBE) | BIT(SECURITY_GET_QUEUE) | BIT(SECURITY_DESCRIBE_CONFIGS), 0},
+        {CATALOG_MAY_GET_QUEUE, BIT(SECURITY_DESCRIBE) | BIT(SECURITY_GET_QUEUE), 0},
         {CATALOG_MAY_CREATE_GROUP, BIT(SECURITY_CREATE_GROUP), 0},
         {CATALOG_MAY_GET_GROUPS, BIT(SECURITY_GET_GROUPS), BIT(SECURITY_DESCRIBE)},
         {CATALOG_MAY_DELETE_GROUP, BIT(SECURITY_DELETE_GROUP), BIT(SECURITY_DELETE)},
