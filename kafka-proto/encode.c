@@ -211,8 +211,9 @@ static bool is_default_value(const struct kproto_field *field, const void *value
     case KPROTO_TYPE_INT64:
         return *(const int64_t *)value == field->default_value;
     case KPROTO_TYPE_FLOAT64: {
-        static const double zero;
-        return memcmp(value, &zero, sizeof zero) == 0;
+        uint64_t bits; /* -0.0 is not the default */
+        memcpy(&bits, value, sizeof bits);
+        return bits == 0;
     }
     case KPROTO_TYPE_UUID:
         return base_uuid_is_zero(*(const struct base_uuid *)value);

@@ -94,7 +94,7 @@ enum base_err kproto_request_encode(struct kproto_writer *writer, const struct k
     base_writer_int16(bytes, header->api_version);
     base_writer_int32(bytes, header->correlation_id);
     bool has_client_id = header->client_id.data != NULL;
-    base_writer_int16(bytes, has_client_id ? (int16_t)header->client_id.length : -1);
+    base_writer_int16(bytes, (int16_t)(has_client_id ? (int)header->client_id.length : -1));
     base_writer_slice(bytes, header->client_id);
     if (kproto_api_request_header_version(api, header->api_version) >= 2) {
         base_writer_uvarint(bytes, 0);

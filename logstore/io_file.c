@@ -293,7 +293,7 @@ static bool write_whole(int fd, struct iovec *vectors, int count, uint64_t posit
             vectors++;
             count--;
         }
-        if (left > 0) {
+        if (count > 0) {
             vectors->iov_base = (uint8_t *)vectors->iov_base + left;
             vectors->iov_len -= left;
         }

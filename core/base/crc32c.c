@@ -184,19 +184,20 @@ TARGET static inline uint64_t crc_stretches(uint64_t crc, const uint8_t *bytes, 
 
 TARGET static uint32_t crc_fast(uint32_t seed, const void *data, size_t length)
 {
+    const size_t whole = (size_t)WORDS_MAX * WORD_SIZE * 3;
     const uint8_t *bytes = data;
     uint64_t crc = ~seed;
 
-    while (length >= WORDS_MAX * WORD_SIZE * 3) {
+    while (length >= whole) {
         crc = crc_stretches(crc, bytes, WORDS_MAX);
-        bytes += WORDS_MAX * WORD_SIZE * 3;
-        length -= WORDS_MAX * WORD_SIZE * 3;
+        bytes += whole;
+        length -= whole;
     }
-    if (length >= STRETCH_MIN * 3) {
-        size_t words = length / (WORD_SIZE * 3);
+    if (length >= (size_t)STRETCH_MIN * 3) {
+        size_t words = length / ((size_t)WORD_SIZE * 3);
         crc = crc_stretches(crc, bytes, words);
-        bytes += words * WORD_SIZE * 3;
-        length -= words * WORD_SIZE * 3;
+        bytes += words * (size_t)WORD_SIZE * 3;
+        length -= words * (size_t)WORD_SIZE * 3;
     }
     for (; length >= WORD_SIZE; length -= WORD_SIZE, bytes += WORD_SIZE) {
         crc = crc_word(crc, load_word(bytes));
@@ -228,7 +229,7 @@ static void make_shifts(void)
     }
     for (unsigned words = 1; words <= WORDS_MAX; words++) {
         shifts[words].over_one = powers[words];
-        shifts[words].over_two = powers[2 * words];
+        shifts[words].over_two = powers[(size_t)2 * words];
     }
 }
 

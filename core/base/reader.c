@@ -49,7 +49,7 @@ const uint8_t *base_reader_take(struct base_reader *reader, size_t count)
 int8_t base_reader_int8(struct base_reader *reader)
 {
     const uint8_t *b = base_reader_take(reader, 1);
-    return b == NULL ? 0 : (int8_t)*b;
+    return (int8_t)(b == NULL ? 0 : *b);
 }
 
 int16_t base_reader_int16(struct base_reader *reader)

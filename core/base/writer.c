@@ -42,7 +42,7 @@ static bool grow(struct base_writer *writer, size_t needed_bytes)
         writer->err = BASE_ERR_NOMEM;
         return false;
     }
-    if (writer->length > 0) {
+    if (writer->buffer != NULL) {
         memcpy(bigger->data, writer->buffer->data, writer->length);
     }
     base_buffer_release(&writer->buffer);

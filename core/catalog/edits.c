@@ -67,7 +67,7 @@ enum base_err catalog__edits_init(struct catalog__edits *edits, const struct cat
     size_t count = 1 + (before == NULL ? 0 : (size_t)before->groups_count) +
                    (after == NULL ? 0 : (size_t)after->groups_count);
 
-    BASE_ASSERT(before != NULL || after->groups_count == 0);
+    BASE_ASSERT(before != NULL || (after != NULL && after->groups_count == 0));
     *edits = (struct catalog__edits){.array = base_alloc_array(count, sizeof edits->array[0])};
     if (edits->array == NULL) {
         return BASE_ERR_NOMEM;

@@ -300,8 +300,8 @@ static bool match_collision(const struct entry *entry, const void *wanted)
         return false;
     }
     for (size_t i = 0; i < name->length; i++) {
-        char mine = name->data[i] == '.' ? '_' : (char)name->data[i];
-        char theirs = other[i] == '.' ? '_' : other[i];
+        char mine = (char)(name->data[i] == '.' ? '_' : name->data[i]);
+        char theirs = (char)(other[i] == '.' ? '_' : other[i]);
         if (mine != theirs) {
             return false;
         }

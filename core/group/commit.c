@@ -73,7 +73,10 @@ static void resolve(const struct group *group, struct group_commit *commit)
 
     for (uint32_t i = 0; i < commit->items_count; i++) {
         struct group_commit_item *item = &commit->items[i];
-        item->topic_id = view == NULL ? (struct base_uuid){0} : id_of(view, item->topic);
+        item->topic_id = (struct base_uuid){0};
+        if (view != NULL) {
+            item->topic_id = id_of(view, item->topic);
+        }
     }
     if (view != NULL) {
         catalog_view_release(&view);

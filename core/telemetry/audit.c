@@ -121,7 +121,7 @@ static json_t *string_of(struct base_slice text)
         return string;
     }
     for (size_t i = 0; i < length; i++) { /* not UTF-8, or cut within a character */
-        bytes[i] = text.data[i] < 0x80 ? (char)text.data[i] : '?';
+        bytes[i] = (char)(text.data[i] < 0x80 ? text.data[i] : '?');
     }
     return json_stringn(bytes, length);
 }

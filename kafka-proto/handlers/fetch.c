@@ -517,6 +517,7 @@ static void fill_item(struct fetch_item *item, struct khandler_fetch_partition *
         item->leader_epoch = cached->leader_epoch;
         return;
     }
+    BASE_ASSERT(topic != NULL && asked != NULL);
     item->topic = topic->topic;
     item->topic_id = topic->topic_id;
     item->index = asked->partition;
