@@ -112,6 +112,7 @@ static enum restgw_error fill_message(struct base_arena *arena, bool is_kafka,
     enum base_err err = BASE_ERR_OK;
 
     to->value = from->body;
+    to->delay_ms = from->delay_ms;
     if (is_kafka && from->body.data[0] == '"') {
         /* Kafka clients see the text, not its JSON form. */
         err = restgw_json_unescape(arena, from->body, &to->value);

@@ -81,6 +81,8 @@ static void put_objects(struct base_writer *writer, struct restgw_request *reque
     put(writer, "dmsd_partitions{state=\"online\"} %" PRId64 "\n",
         catalog_view_partitions_count(view) - offline);
     put(writer, "dmsd_partitions{state=\"offline\"} %" PRId64 "\n", offline);
+    put_gauge(writer, "dmsd_delayed_messages", "Messages that wait for their time",
+              queue_delayed_count(gateway->options.queues));
     put_head(writer, "dmsd_connections", "gauge", "Connections open now, by door");
     put(writer, "dmsd_connections{door=\"http\"} %zu\n",
         restgw_http_server_connections(gateway->server));

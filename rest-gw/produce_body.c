@@ -7,7 +7,10 @@
 #include "core/base/assert.h"
 #include "rest-gw/json_scan.h"
 
-enum { PREFIX_SIZE = sizeof RESTGW_ATTRIBUTE_PREFIX - 1 };
+enum {
+    PREFIX_SIZE = sizeof RESTGW_ATTRIBUTE_PREFIX - 1,
+    DELAY_TEXT_SIZE = 64, /* no number that means something is longer */
+};
 
 struct reader {
     struct restgw_json_cursor cursor;
@@ -78,14 +81,41 @@ static void read_tags(struct reader *reader, struct restgw_produce_message *mess
     }
 }
 
-static void read_delay(struct reader *reader, struct base_slice value)
+/* Whole milliseconds of a JSON number; false when it is none, or out of range. */
+static bool delay_of(struct base_slice value, int64_t *delay_ms)
 {
-    if (is_null(value) || base_slice_is(value, "0")) {
+    char text[DELAY_TEXT_SIZE];
+
+    *delay_ms = 0;
+    if ((value.data[0] != '-' && (value.data[0] < '0' || value.data[0] > '9')) ||
+        value.length >= sizeof text) {
+        return false;
+    }
+    memcpy(text, value.data, value.length);
+    text[value.length] = '\0';
+    double number = strtod(text, NULL);
+    if (!(number >= 0 && number < QUEUE_DELAY_MS_MAX + 1.0)) {
+        return false;
+    }
+    *delay_ms = (int64_t)number; /* 6000.9 is 6000 */
+    return true;
+}
+
+static void read_delay(struct reader *reader, struct restgw_produce_message *message,
+                       struct base_slice value)
+{
+    message->delay_ms = 0;
+    if (is_null(value)) {
         return;
     }
-    complain(reader, RESTGW_ERROR_REQUEST_FORMAT,
-             reader->is_kafka ? "kafka queue message could not have delayTime."
-                              : "message delay (delay_time) is not offered yet");
+    bool is_good = delay_of(value, &message->delay_ms);
+    if (reader->is_kafka && (!is_good || message->delay_ms > 0)) {
+        complain(reader, RESTGW_ERROR_REQUEST_FORMAT,
+                 "kafka queue message could not have delayTime.");
+    } else if (!is_good) {
+        complain(reader, RESTGW_ERROR_REQUEST_FORMAT,
+                 "delay_time must be a number of milliseconds from 0 to 604800000.");
+    }
 }
 
 static void read_message(struct reader *reader, struct restgw_produce_message *message)
@@ -112,7 +142,7 @@ static void read_message(struct reader *reader, struct restgw_produce_message *m
         } else if (restgw_json_key_is(key, "tags")) {
             read_tags(reader, message, value);
         } else if (restgw_json_key_is(key, "delay_time")) {
-            read_delay(reader, value);
+            read_delay(reader, message, value);
         }
     }
     if (message->body.data == NULL) {

@@ -20,6 +20,7 @@ struct restgw_produce_message {
     struct base_slice body;       /* any JSON value */
     struct base_slice attributes; /* an object; the null slice when there is none */
     struct base_slice tags;       /* an array; the null slice when there is none */
+    int64_t delay_ms;             /* 0 none */
 };
 
 struct restgw_produce_body {

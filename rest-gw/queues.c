@@ -362,6 +362,9 @@ static void put_queue(struct base_writer *body, const struct restgw_gateway *gat
     put_integer(body, ",\"reservation\":", reservation_minutes(topic));
     put_integer(body, ",\"max_msg_size_byte\":", MESSAGE_SIZE_MAX);
     put_integer(body, ",\"produced_messages\":", counters.produced);
+    if (!catalog_kind_is_kafka(topic->kind)) {
+        put_integer(body, ",\"delayed_messages\":", counters.delayed); /* beyond the API */
+    }
     put_integer(body, ",\"group_count\":", topic->groups_count);
     if (details.redrive && !catalog_kind_is_kafka(topic->kind)) {
         put_text(body, ",\"redrive_policy\":", topic->redrive ? "enable" : "disable");

@@ -350,6 +350,8 @@ static enum base_err open_queues(struct main_broker *broker)
                                             .worker = worker_of(broker),
                                             .executors = broker->executors,
                                             .executors_count = broker->loops_count,
+                                            .delayed_max =
+                                                main_config_int(broker->config, MAIN_DELAYED_MAX),
                                             .kafka_group_is_active = kafka_group_is_active,
                                             .committed_offset = committed_offset,
                                             .context = broker};

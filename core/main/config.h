@@ -72,6 +72,8 @@
       "how often expired offsets are looked for")                                                  \
     X(PROJECT_QUEUES, "dms.queues.per.project", INT, "5", 1, 100000, "REST queues of a project")   \
     X(QUEUE_GROUPS, "dms.groups.per.queue", INT, "3", 1, 10000, "REST groups of a queue")          \
+    X(DELAYED_MAX, "dms.delayed.messages.max", INT, "10000000", 1, 1000000000,                     \
+      "messages that wait for their time at once, of all queues; 16 bytes of memory each")         \
     X(DRAIN_MS, "dms.shutdown.drain.ms", INT, "5000", 0, 600000,                                   \
       "how long SIGTERM waits for answers to leave")                                               \
     X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "trace, debug, info, warn or error")             \

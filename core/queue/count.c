@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/catalog/dead_letters.h"
+#include "core/queue/delay_priv.h"
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
 
@@ -139,13 +140,21 @@ static enum queue_verdict count_letters(struct queue_manager *manager, struct ba
     return verdict == QUEUE_GROUP_NOT_FOUND ? QUEUE_OK : verdict; /* deleted meanwhile */
 }
 
+int64_t queue_delayed_count(struct queue_manager *manager)
+{
+    return (int64_t)atomic_load(&manager->delayed_count);
+}
+
 enum queue_verdict queue_count(struct queue_manager *manager, const struct catalog_topic *topic,
                                struct base_slice group_id, struct queue_counters *out)
 {
     enum queue_verdict verdict = QUEUE_OK;
     enum base_err err;
 
-    *out = (struct queue_counters){.produced = retained(manager, topic)};
+    *out = (struct queue_counters){
+        .produced = retained(manager, topic),
+        .delayed = queue__delay_count(manager, topic->id),
+    };
     if (group_id.data == NULL) {
         return QUEUE_OK;
     }

@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/crc32c.h"
+#include "core/queue/delay_priv.h"
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
 
@@ -47,6 +48,7 @@ static void free_manager(struct queue_manager *manager)
         partition_release(&manager->journals[i].partition);
     }
     base_free(manager->journals);
+    base_free(manager->delays);
     base_map_close(&manager->groups);
     base_mutex_fini(&manager->lock);
     base_free(manager);
@@ -94,6 +96,7 @@ static void on_topic_deleted(void *context, const struct catalog_topic *topic)
         base_map_each(manager->groups, take_group_of, &deletion);
     }
     base_mutex_unlock(&manager->lock);
+    queue__delay_forget(manager, topic->id);
     while ((node = base_list_pop_front(&deletion.groups)) != NULL) {
         queue__group_close(BASE_CONTAINER_OF(node, struct queue_group, closing), true);
     }
@@ -121,9 +124,16 @@ enum base_err queue_manager_create(const struct queue_manager_options *options,
     if (manager->options.snapshot_updates == 0) {
         manager->options.snapshot_updates = QUEUE_JOURNAL_SNAPSHOT_RECORDS;
     }
+    if (manager->options.delayed_max == 0) {
+        manager->options.delayed_max = QUEUE_DELAYED_MAX;
+    }
+    if (manager->options.delay_partitions == 0) {
+        manager->options.delay_partitions = QUEUE_DELAY_PARTITIONS;
+    }
     queue__handler_key_init(&manager->key);
     base_mutex_init(&manager->lock);
     atomic_init(&manager->rotation, 0);
+    atomic_init(&manager->delayed_count, 0);
     atomic_init(&manager->alive_count, 1);
     partition_table_on_deleted(options->table, on_topic_deleted, manager);
     *out = manager;
@@ -150,6 +160,7 @@ void queue_manager_close(struct queue_manager *manager, struct base_executor *ex
     manager->groups = NULL;
     base_mutex_unlock(&manager->lock);
 
+    queue__delay_close(manager);
     base_map_each(groups, close_one, NULL);
     base_map_close(&groups);
     queue__manager_release(manager);

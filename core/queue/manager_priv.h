@@ -6,10 +6,12 @@
 
 #include "core/base/map.h"
 #include "core/base/mutex.h"
+#include "core/partition/partition.h"
 #include "core/queue/handler_priv.h"
 #include "core/queue/journal_priv.h"
 #include "core/queue/queue.h"
 
+struct queue_delay_log;
 struct queue_group;
 
 struct queue_manager {
@@ -18,6 +20,10 @@ struct queue_manager {
     struct queue_journal *journals; /* owned array; NULL until open */
     int32_t journals_count;
     atomic_uint rotation; /* of produce over partitions */
+
+    struct queue_delay_log *delays; /* owned array; NULL until open */
+    int32_t delays_count;
+    atomic_int_fast64_t delayed_count; /* messages that wait, of all logs */
 
     struct base_mutex lock;  /* guards what follows */
     struct base_map *groups; /* by group id; one reference each */
@@ -35,6 +41,15 @@ void queue__manager_hold(struct queue_manager *manager);
 void queue__manager_release(struct queue_manager *manager);
 
 uint64_t queue__manager_snapshot_records(const struct queue_manager *manager);
+
+/* Appends a batch to the partition of the queue whose turn it is, of those online (FIFO: the
+ * only one). waiter has executor and task.run; its task comes if out->pending. Then *partition
+ * is held until that, by the caller. Errors as of partition_append; OFFLINE: all are. */
+BASE_MUST_USE enum base_err
+queue__append(struct queue_manager *manager, const struct catalog_topic *topic,
+              const struct base_chunk *chunk, const struct logstore_batch *header,
+              struct partition_waiter *waiter, struct partition **partition,
+              struct partition_appended *out);
 
 /* The group, with a reference; NULL and a verdict when topic has no such group or memory
  * is out (then *err says so). Made on first use. */

@@ -12,7 +12,15 @@
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
 
-enum { QUEUE_MESSAGE_ID_SIZE = 39 }; /* 28 bytes in base64, and the terminator */
+enum {
+    QUEUE_MESSAGE_ID_SIZE = 39, /* 28 bytes in base64, and the terminator */
+
+    /* In the partition of an id: a message that was delayed. Its id was made before it had a
+     * place in the queue, from its place in the delay log, and goes with it as a header. */
+    QUEUE_MESSAGE_ID_DELAYED = 0x40000000,
+};
+
+#define QUEUE_MESSAGE_ID_HEADER "dms.id"
 
 void queue_message_id_format(struct base_uuid topic_id, int32_t partition, int64_t offset,
                              char text[QUEUE_MESSAGE_ID_SIZE]);

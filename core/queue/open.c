@@ -1,9 +1,10 @@
-/* Start-up: the journal topic, and the cursors out of it. */
+/* Start-up: the internal topics, and out of them the cursors and what is delayed. */
 #include <inttypes.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/queue/delay_priv.h"
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
 #include "core/queue/move_priv.h"
@@ -13,8 +14,18 @@ static struct queue_open *open_of_work(struct base_task *task)
     return BASE_CONTAINER_OF(task, struct queue_open, work);
 }
 
-/* On the executor. */
-static void finish(struct queue_open *open)
+/* What is done for one internal topic. */
+struct step {
+    const char *topic;
+    int32_t (*partitions_count)(const struct queue_manager *manager); /* of a new one */
+    /* On the worker. */
+    enum base_err (*recover)(struct queue_open *open, const struct catalog_topic *topic);
+    void (*end)(struct queue_open *open); /* on the executor; ends with next_step */
+};
+
+static void next_step(struct queue_open *open);
+
+static void release_groups(struct queue_open *open)
 {
     int64_t now_us = base_clock_monotonic_us(open->manager->options.clock);
 
@@ -25,6 +36,12 @@ static void finish(struct queue_open *open)
     base_free(open->groups);
     open->groups = NULL;
     open->groups_count = 0;
+}
+
+/* On the executor. */
+static void finish(struct queue_open *open)
+{
+    release_groups(open);
     open->task.run(&open->task);
 }
 
@@ -55,12 +72,8 @@ static void write_cut(struct queue_open *open)
             return;
         }
     }
-    finish(open);
-}
-
-static void recovered(struct base_task *task)
-{
-    write_cut(open_of_work(task));
+    release_groups(open);
+    next_step(open);
 }
 
 /* What one replay carries along. */
@@ -202,15 +215,13 @@ static bool recover_letters(void *context, const struct catalog_topic *topic)
     return true;
 }
 
-static enum base_err recover(struct queue_open *open)
+static enum base_err recover_cursors(struct queue_open *open, const struct catalog_topic *topic)
 {
     struct queue_manager *manager = open->manager;
     struct recovery recovery = {.manager = manager};
 
     recovery.view = catalog_view(manager->options.catalog);
-    const struct catalog_topic *topic =
-        catalog_view_topic(recovery.view, base_slice_text(QUEUE_JOURNAL_TOPIC));
-    enum base_err err = topic == NULL ? BASE_ERR_NOT_FOUND : open_journals(manager, topic);
+    enum base_err err = open_journals(manager, topic);
     for (int32_t i = 0; err == BASE_ERR_OK && i < manager->journals_count; i++) {
         recovery.journal = &manager->journals[i];
         err = partition_replay(recovery.journal->partition, on_record, &recovery);
@@ -235,12 +246,53 @@ static enum base_err recover(struct queue_open *open)
     return err;
 }
 
+static enum base_err recover_delays(struct queue_open *open, const struct catalog_topic *topic)
+{
+    enum base_err err = queue__delay_create(open->manager, topic);
+    return err == BASE_ERR_OK ? queue__delay_recover(open->manager) : err;
+}
+
+static int32_t journal_partitions(const struct queue_manager *manager)
+{
+    return manager->options.journal_partitions;
+}
+
+static int32_t delay_partitions(const struct queue_manager *manager)
+{
+    return manager->options.delay_partitions;
+}
+
+/* In this order: cursors that were cut must be on disk before what is delayed is moved. */
+static const struct step steps[] = {
+    {QUEUE_JOURNAL_TOPIC, journal_partitions, recover_cursors, write_cut},
+    {QUEUE_DELAY_TOPIC, delay_partitions, recover_delays, next_step},
+};
+
+enum { STEPS_COUNT = sizeof steps / sizeof steps[0] };
+
+static const struct step *step_of(const struct queue_open *open)
+{
+    BASE_ASSERT(open->steps_begun >= 1);
+    BASE_ASSERT(open->steps_begun <= STEPS_COUNT);
+    return &steps[open->steps_begun - 1];
+}
+
+static void recovered(struct base_task *task)
+{
+    struct queue_open *open = open_of_work(task);
+    step_of(open)->end(open);
+}
+
 /* On the worker. */
 static void work(struct base_task *task)
 {
     struct queue_open *open = open_of_work(task);
+    const struct step *step = step_of(open);
+    struct catalog_view *view = catalog_view(open->manager->options.catalog);
+    const struct catalog_topic *topic = catalog_view_topic(view, base_slice_text(step->topic));
 
-    open->err = recover(open);
+    open->err = topic == NULL ? BASE_ERR_NOT_FOUND : step->recover(open, topic);
+    catalog_view_release(&view);
     open->work.run = recovered;
     base_executor_post(open->executor, &open->work);
 }
@@ -259,14 +311,15 @@ static void on_topic_made(struct base_task *task)
     finish(open);
 }
 
-static struct catalog_topic *draft_topic(const struct queue_manager *manager)
+static struct catalog_topic *draft_topic(const struct queue_manager *manager,
+                                         const struct step *step)
 {
-    struct catalog_topic *draft = catalog_topic_draft(base_slice_text(QUEUE_JOURNAL_TOPIC),
-                                                      base_slice_of(NULL, 0), CATALOG_INTERNAL);
+    struct catalog_topic *draft =
+        catalog_topic_draft(base_slice_text(step->topic), base_slice_of(NULL, 0), CATALOG_INTERNAL);
     if (draft == NULL) {
         return NULL;
     }
-    draft->partitions_count = manager->options.journal_partitions;
+    draft->partitions_count = step->partitions_count(manager);
     if (catalog_config_set(&draft->config, CATALOG_CONFIG_RETENTION_MS, base_slice_text("-1")) !=
         BASE_ERR_OK) {
         catalog_topic_release(&draft);
@@ -274,9 +327,44 @@ static struct catalog_topic *draft_topic(const struct queue_manager *manager)
     return draft;
 }
 
-static void open_failed(struct base_task *task)
+/* Makes the topic of the step if there is none, and recovers what is in it. */
+static void begin_step(struct queue_open *open)
 {
-    finish(open_of_work(task));
+    struct queue_manager *manager = open->manager;
+    const struct step *step = step_of(open);
+    struct catalog_view *view = catalog_view(manager->options.catalog);
+    bool exists = catalog_view_topic(view, base_slice_text(step->topic)) != NULL;
+
+    catalog_view_release(&view);
+    open->work.run = work;
+    if (exists) {
+        base_executor_post(manager->options.worker, &open->work);
+        return;
+    }
+    struct catalog_topic *draft = draft_topic(manager, step);
+    if (draft == NULL) {
+        open->err = BASE_ERR_NOMEM;
+        finish(open);
+        return;
+    }
+    open->topic_op.executor = open->executor;
+    open->topic_op.task.run = on_topic_made;
+    partition_create_topic(manager->options.table, draft, &open->topic_op);
+}
+
+static void next_step(struct queue_open *open)
+{
+    if (open->err != BASE_ERR_OK || open->steps_begun == STEPS_COUNT) {
+        finish(open);
+        return;
+    }
+    open->steps_begun++;
+    begin_step(open);
+}
+
+static void begin(struct base_task *task)
+{
+    next_step(open_of_work(task));
 }
 
 void queue_manager_open(struct queue_manager *manager, struct queue_open *open)
@@ -287,25 +375,10 @@ void queue_manager_open(struct queue_manager *manager, struct queue_open *open)
 
     open->manager = manager;
     open->err = BASE_ERR_OK;
-    open->work.run = work;
+    open->steps_begun = 0;
     open->groups = NULL;
     open->groups_count = 0;
     open->groups_done = 0;
-    struct catalog_view *view = catalog_view(manager->options.catalog);
-    bool exists = catalog_view_topic(view, base_slice_text(QUEUE_JOURNAL_TOPIC)) != NULL;
-    catalog_view_release(&view);
-    if (exists) {
-        base_executor_post(manager->options.worker, &open->work);
-        return;
-    }
-    struct catalog_topic *draft = draft_topic(manager);
-    if (draft == NULL) {
-        open->err = BASE_ERR_NOMEM;
-        open->work.run = open_failed;
-        base_executor_post(open->executor, &open->work);
-        return;
-    }
-    open->topic_op.executor = open->executor;
-    open->topic_op.task.run = on_topic_made;
-    partition_create_topic(manager->options.table, draft, &open->topic_op);
+    open->work.run = begin;
+    base_executor_post(open->executor, &open->work);
 }

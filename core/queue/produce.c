@@ -2,31 +2,60 @@
 
 #include "core/base/assert.h"
 #include "core/base/chunk.h"
+#include "core/queue/delay_priv.h"
 #include "core/queue/manager_priv.h"
 #include "logstore/records_builder.h"
 
 enum { PRODUCE_BATCH_BYTES_MAX = 64 << 20 }; /* of one request; the front end refuses earlier */
 
-/* The partition's answer becomes the request's. */
-static void finish(struct queue_produce *produce, enum base_err err)
+/* The two parts of a request. */
+enum { READY, DELAYED };
+
+static bool is_delayed(const struct queue_produce_message *message)
 {
-    produce->err = err;
-    produce->verdict = err == BASE_ERR_OK ? QUEUE_OK : QUEUE_STORAGE_FAILED;
+    return message->delay_ms > 0;
+}
+
+/* The place's answer becomes that of its messages. */
+static void end_part(struct queue_produce *produce, bool delayed, enum base_err err)
+{
     for (uint32_t i = 0; i < produce->messages_count; i++) {
-        produce->results[i].err = err;
+        if (is_delayed(&produce->messages[i]) == delayed) {
+            produce->results[i].err = err;
+        }
     }
-    partition_release(&produce->partition);
+    partition_release(&produce->parts[delayed ? DELAYED : READY].partition);
+}
+
+static void finish(struct queue_produce *produce)
+{
+    produce->verdict = QUEUE_STORAGE_FAILED;
+    produce->err = BASE_ERR_OK;
+    for (uint32_t i = 0; i < produce->messages_count; i++) {
+        enum base_err err = produce->results[i].err;
+        if (err == BASE_ERR_OK) {
+            produce->verdict = QUEUE_OK;
+        } else if (produce->err == BASE_ERR_OK) {
+            produce->err = err;
+        }
+    }
 }
 
 static void on_durable(struct base_task *task)
 {
     struct partition_waiter *waiter = BASE_CONTAINER_OF(task, struct partition_waiter, task);
-    struct queue_produce *produce = BASE_CONTAINER_OF(waiter, struct queue_produce, waiter);
+    struct queue_produce_part *part = BASE_CONTAINER_OF(waiter, struct queue_produce_part, waiter);
+    struct queue_produce *produce = part->produce;
 
-    finish(produce, waiter->err);
-    produce->task.run(&produce->task);
+    end_part(produce, part == &produce->parts[DELAYED], waiter->err);
+    BASE_ASSERT(produce->pending_count > 0);
+    if (--produce->pending_count == 0) {
+        finish(produce);
+        produce->task.run(&produce->task);
+    }
 }
 
+/* The messages without a delay. */
 static enum base_err build(struct queue_manager *manager, const struct queue_produce *produce,
                            struct logstore_batch *header, struct base_chunk *chunk)
 {
@@ -38,6 +67,9 @@ static enum base_err build(struct queue_manager *manager, const struct queue_pro
     int64_t now_ms = base_clock_wall_ms(manager->options.clock);
     for (uint32_t i = 0; i < produce->messages_count; i++) {
         const struct queue_produce_message *message = &produce->messages[i];
+        if (is_delayed(message)) {
+            continue;
+        }
         struct logstore_record_input input = {
             .timestamp_ms = now_ms,
             .value = message->value,
@@ -55,71 +87,109 @@ static enum base_err build(struct queue_manager *manager, const struct queue_pro
     return err;
 }
 
-static enum base_err append_to(struct queue_manager *manager, struct queue_produce *produce,
-                               int32_t index, const struct base_chunk *chunk,
-                               const struct logstore_batch *header,
-                               struct partition_appended *appended)
+enum base_err queue__append(struct queue_manager *manager, const struct catalog_topic *topic,
+                            const struct base_chunk *chunk, const struct logstore_batch *header,
+                            struct partition_waiter *waiter, struct partition **partition,
+                            struct partition_appended *out)
 {
-    struct base_uuid topic_id = produce->topic->id;
+    unsigned count = (unsigned)topic->partitions_count;
+    unsigned first = atomic_fetch_add(&manager->rotation, 1) % count;
+    enum base_err err = BASE_ERR_OFFLINE;
 
-    produce->partition = partition_table_get(manager->options.table, topic_id, index);
-    if (produce->partition == NULL) {
-        return BASE_ERR_OFFLINE;
+    *partition = NULL;
+    for (unsigned i = 0; i < count && err == BASE_ERR_OFFLINE; i++) {
+        int32_t index = (int32_t)((first + i) % count);
+        *partition = partition_table_get(manager->options.table, topic->id, index);
+        if (*partition == NULL) {
+            continue;
+        }
+        err = partition_append(*partition, chunk, header, PARTITION_ACK_ALL, waiter->executor,
+                               waiter, out);
+        if (err != BASE_ERR_OK) {
+            partition_release(partition);
+        }
     }
-    enum base_err err = partition_append(produce->partition, chunk, header, PARTITION_ACK_ALL,
-                                         produce->executor, &produce->waiter, appended);
-    if (err != BASE_ERR_OK) {
-        partition_release(&produce->partition);
-        return err;
-    }
+    return err;
+}
+
+static void fill_results(struct queue_produce *produce, int32_t partition, int64_t base_offset)
+{
+    int64_t offset = base_offset;
+
     for (uint32_t i = 0; i < produce->messages_count; i++) {
         struct queue_produce_result *result = &produce->results[i];
-        result->partition = index;
-        result->offset = appended->base_offset + i;
-        queue_message_id_format(topic_id, index, result->offset, result->id);
+        if (!is_delayed(&produce->messages[i])) {
+            result->partition = partition;
+            result->offset = offset++;
+            queue_message_id_format(produce->topic->id, partition, result->offset, result->id);
+        }
     }
-    return BASE_ERR_OK;
+}
+
+static enum base_err append_ready(struct queue_manager *manager, struct queue_produce *produce,
+                                  bool *pending)
+{
+    struct queue_produce_part *part = &produce->parts[READY];
+    struct partition_appended appended = {0};
+    struct logstore_batch header;
+    struct base_chunk chunk = {0};
+
+    enum base_err err = build(manager, produce, &header, &chunk);
+    if (err == BASE_ERR_OK) {
+        err = queue__append(manager, produce->topic, &chunk, &header, &part->waiter,
+                            &part->partition, &appended);
+        base_buffer_release(&chunk.buffer);
+    }
+    if (err == BASE_ERR_OK) {
+        fill_results(produce, partition_index(part->partition), appended.base_offset);
+    }
+    *pending = appended.pending;
+    return err;
+}
+
+static void start_part(struct queue_manager *manager, struct queue_produce *produce, bool delayed)
+{
+    struct queue_produce_part *part = &produce->parts[delayed ? DELAYED : READY];
+    bool pending = false;
+
+    part->produce = produce;
+    part->partition = NULL;
+    part->waiter =
+        (struct partition_waiter){.executor = produce->executor, .task = {.run = on_durable}};
+    enum base_err err = delayed ? queue__delay_add(manager, produce, &part->waiter, &pending)
+                                : append_ready(manager, produce, &pending);
+    if (err == BASE_ERR_OK && pending) {
+        produce->pending_count++; /* the task cannot come before this thread's turn is over */
+    } else {
+        end_part(produce, delayed, err);
+    }
 }
 
 enum queue_progress queue_produce(struct queue_manager *manager, struct queue_produce *produce)
 {
-    int32_t partitions_count = produce->topic->partitions_count;
-    struct partition_appended appended = {0};
-    struct logstore_batch header;
-    struct base_chunk chunk = {0};
+    uint32_t delayed_count = 0;
 
     BASE_ASSERT(produce->executor != NULL);
     BASE_ASSERT(produce->task.run != NULL);
     BASE_ASSERT(produce->messages_count >= 1);
     BASE_ASSERT(produce->messages_count <= QUEUE_MESSAGES_MAX);
-    BASE_ASSERT(partitions_count >= 1);
+    BASE_ASSERT(produce->topic->partitions_count >= 1);
 
-    produce->partition = NULL;
-    produce->waiter =
-        (struct partition_waiter){.executor = produce->executor, .task = {.run = on_durable}};
-    enum base_err err = build(manager, produce, &header, &chunk);
-    if (err == BASE_ERR_OK) {
-        unsigned first = atomic_fetch_add(&manager->rotation, 1) % (unsigned)partitions_count;
-        err = BASE_ERR_OFFLINE;
-        for (int32_t i = 0; i < partitions_count && err == BASE_ERR_OFFLINE; i++) {
-            int32_t index = (int32_t)(((int64_t)first + i) % partitions_count);
-            err = append_to(manager, produce, index, &chunk, &header, &appended);
-        }
-        base_buffer_release(&chunk.buffer);
+    produce->pending_count = 0;
+    for (uint32_t i = 0; i < produce->messages_count; i++) {
+        BASE_ASSERT(produce->messages[i].delay_ms <= QUEUE_DELAY_MS_MAX);
+        delayed_count += is_delayed(&produce->messages[i]);
     }
-    if (err == BASE_ERR_OK && appended.pending) {
+    if (delayed_count < produce->messages_count) {
+        start_part(manager, produce, false);
+    }
+    if (delayed_count > 0) {
+        BASE_ASSERT(!catalog_kind_is_kafka(produce->topic->kind));
+        start_part(manager, produce, true);
+    }
+    if (produce->pending_count > 0) {
         return QUEUE_PENDING;
     }
-    finish(produce, err);
+    finish(produce);
     return QUEUE_DONE;
-}
-
-bool queue_produce_cancel(struct queue_produce *produce)
-{
-    if (produce->partition == NULL ||
-        !partition_waiter_cancel(produce->partition, &produce->waiter)) {
-        return false;
-    }
-    partition_release(&produce->partition);
-    return true;
 }

@@ -57,6 +57,8 @@ enum {
     QUEUE_ACK_ITEMS_MAX = 1000,          /* handlers in one ack */
     QUEUE_CURSOR_SPAN_MAX = 100000,      /* offsets between oldest unacked and newest delivered */
     QUEUE_WAITERS_MAX = 10000,           /* consumes that wait on one group */
+    QUEUE_DELAY_MS_MAX = 604800000,      /* seven days */
+    QUEUE_DELAYED_MAX = 10000000,        /* messages that wait; 16 bytes of memory each */
 };
 
 #define QUEUE_JOURNAL_TOPIC "__dms_cursors"
@@ -70,6 +72,8 @@ struct queue_manager_options {
     uint32_t executors_count;
     int32_t journal_partitions; /* of a journal topic that has to be made; 0 = 8 */
     uint32_t snapshot_updates;  /* journal records between two snapshots of it; 0 = 20000 */
+    int32_t delay_partitions;   /* of the topic of delayed messages, when made; 0 = 8 */
+    int64_t delayed_max;        /* delayed messages at once; 0 = QUEUE_DELAYED_MAX */
 
     /* Of the Kafka group coordinator, for Kafka queues; may be NULL: no group is ever
      * active and nothing is committed. Called without locks held, from any thread. */
@@ -83,10 +87,10 @@ struct queue_manager_options {
 BASE_MUST_USE enum base_err queue_manager_create(const struct queue_manager_options *options,
                                                  struct queue_manager **out);
 
-/* Makes the journal topic if it is missing, and recovers all cursors. Embedded in what waits
- * for it; task runs on executor when it is over. Once, after partition_table_open_all. On an
- * error no request may be made.
- *   OFFLINE, CORRUPT, IO, NOMEM, UNSUPPORTED (written by a later version) */
+/* Makes the internal topics if they are missing, and recovers cursors and delayed messages.
+ * Embedded in what waits for it; task runs on executor when it is over. Once, after
+ * partition_table_open_all. On an error no request may be made. OFFLINE, CORRUPT, IO, NOMEM,
+ * UNSUPPORTED (written by a later version) */
 struct queue_open {
     struct base_executor *executor; /* a loop */
     struct base_task task;
@@ -95,6 +99,7 @@ struct queue_open {
     /* the manager's own */
     struct queue_manager *manager;
     struct partition_topic_op topic_op;
+    uint32_t steps_begun;
     struct base_task work;
     struct partition_waiter waiter;
     struct queue_group **groups; /* owned array of counted groups */
@@ -122,6 +127,7 @@ void queue_group_deleted(struct queue_manager *manager, struct base_slice group_
 /* Numbers of messages; of all partitions of the queue together. */
 struct queue_counters {
     int64_t produced;  /* now retained */
+    int64_t delayed;   /* wait for their time; not among the others */
     int64_t consumed;  /* the group is done with, since it was made */
     int64_t available; /* retained and not consumed; leased ones included */
     int64_t leased;    /* delivered, and neither acked nor timed out */
@@ -132,8 +138,11 @@ struct queue_counters {
     int64_t dead_available; /* retained and not consumed */
 };
 
-/* produced, and for a group (group_id not null) the rest too. Offline partitions count with
- * what was last known of them. */
+/* Messages of all queues that wait for their time. */
+int64_t queue_delayed_count(struct queue_manager *manager);
+
+/* produced and delayed, and for a group (group_id not null) the rest too. Offline partitions count
+ * with what was last known of them. */
 BASE_MUST_USE enum queue_verdict queue_count(struct queue_manager *manager,
                                              const struct catalog_topic *topic,
                                              struct base_slice group_id,

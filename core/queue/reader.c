@@ -5,7 +5,7 @@
 
 void queue__reader_init(struct queue_reader *reader)
 {
-    *reader = (struct queue_reader){0};
+    *reader = (struct queue_reader){.bytes_max = QUEUE_READER_BYTES};
 }
 
 static void close_batch(struct queue_reader *reader)
@@ -167,7 +167,7 @@ enum logstore_io_state queue__reader_fetch(struct queue_reader *reader, struct p
     BASE_ASSERT(run != NULL);
     reader->read = (struct logstore_read){
         .offset = offset,
-        .bytes_max = QUEUE_READER_BYTES,
+        .bytes_max = reader->bytes_max,
         .first_whole = true,
         .in_memory = true,
         .executor = executor,

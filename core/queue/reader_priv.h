@@ -20,6 +20,7 @@ enum {
 };
 
 struct queue_reader {
+    size_t bytes_max;          /* of a window; QUEUE_READER_BYTES */
     struct logstore_read read; /* the window; task and executor are set by the owner */
     enum base_err err;         /* of the last fetch, or of FAILED */
     bool is_pending;

@@ -32,6 +32,7 @@ struct sim_executor {
 struct sim_scheduler {
     struct base_clock clock;
     int64_t now_us;
+    int64_t wall_step_us; /* what the wall clock was set by */
     uint64_t random;
     struct base_timer_heap timers; /* of the simulation itself */
     struct sim_executor *current;
@@ -137,7 +138,8 @@ static int64_t sim_monotonic_us(struct base_clock *clock)
 
 static int64_t sim_wall_us(struct base_clock *clock)
 {
-    return WALL_START_US + BASE_CONTAINER_OF(clock, struct sim_scheduler, clock)->now_us;
+    const struct sim_scheduler *scheduler = BASE_CONTAINER_OF(clock, struct sim_scheduler, clock);
+    return WALL_START_US + scheduler->now_us + scheduler->wall_step_us;
 }
 
 struct sim_scheduler *sim_scheduler_create(uint64_t seed)
@@ -177,6 +179,11 @@ struct base_executor *sim_scheduler_add(struct sim_scheduler *scheduler,
     sim->kind = kind;
     base_timer_heap_init(&sim->timers);
     return &sim->executor;
+}
+
+void sim_scheduler_set_wall(struct sim_scheduler *scheduler, int64_t step_us)
+{
+    scheduler->wall_step_us += step_us;
 }
 
 struct base_clock *sim_scheduler_clock(struct sim_scheduler *scheduler)

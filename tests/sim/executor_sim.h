@@ -39,6 +39,9 @@ struct base_executor *sim_scheduler_add(struct sim_scheduler *scheduler,
 /* Virtual time; its wall clock starts at 1,700,000,000 seconds. */
 struct base_clock *sim_scheduler_clock(struct sim_scheduler *scheduler);
 
+/* Somebody sets the wall clock forward by step_us, or back. */
+void sim_scheduler_set_wall(struct sim_scheduler *scheduler, int64_t step_us);
+
 /* Runs one ready task. False when there is none; time does not move. */
 bool sim_scheduler_step(struct sim_scheduler *scheduler);
 

@@ -139,6 +139,8 @@ static void open_queues(void *context)
         .executors = harness->loops,
         .executors_count = QUEUE_HARNESS_LOOPS,
         .journal_partitions = 2,
+        .delay_partitions = 2,
+        .delayed_max = harness->delayed_max,
         .snapshot_updates = harness->snapshot_updates,
         .kafka_group_is_active = is_active,
         .committed_offset = committed_offset,

@@ -27,6 +27,7 @@ struct queue_harness {
     struct io_sim *sim;
     size_t tail_bytes_max;     /* set before start */
     uint32_t snapshot_updates; /* the same */
+    int64_t delayed_max;       /* the same; 0 = the default */
 
     /* NULL while stopped. */
     struct logstore_store *store;

@@ -66,8 +66,10 @@ static void wrong_produce_bodies_have_their_errors(void **state)
         {"{\"messages\":[{\"body\":1,\"attributes\":null,\"tags\":null}]}", true,
          RESTGW_ERROR_NONE},
         {"{\"messages\":[{\"body\":1,\"delay_time\":0,\"tags\":[ ]}]}", true, RESTGW_ERROR_NONE},
-        {"{\"messages\":[{\"body\":1,\"delay_time\":1}]}", false, RESTGW_ERROR_REQUEST_FORMAT},
-        {"{\"messages\":[{\"body\":1,\"delay_time\":\"\"}]}", false, RESTGW_ERROR_REQUEST_FORMAT},
+        {"{\"messages\":[{\"body\":1,\"delay_time\":1}]}", false, RESTGW_ERROR_NONE},
+        {"{\"messages\":[{\"body\":1,\"delay_time\":1}]}", true, RESTGW_ERROR_REQUEST_FORMAT},
+        {"{\"messages\":[{\"body\":1,\"delay_time\":0.9}]}", true, RESTGW_ERROR_NONE},
+        {"{\"messages\":[{\"body\":1,\"delay_time\":\"1\"}]}", true, RESTGW_ERROR_REQUEST_FORMAT},
         {"{\"messages\":[{\"body\":1,\"tags\":[\"a\"]}]}", false, RESTGW_ERROR_NONE},
         {"{\"messages\":[{\"body\":1,\"tags\":[\"a\"]}]}", true, RESTGW_ERROR_REQUEST_FORMAT},
         {"{\"messages\":[{\"body\":1,\"tags\":\"a\"}]}", false, RESTGW_ERROR_MESSAGE_FIELDS},
@@ -81,6 +83,46 @@ static void wrong_produce_bodies_have_their_errors(void **state)
             fail_msg("%s gives %d", rows[index].text, error);
         }
         assert_non_null(body.detail);
+    }
+}
+
+static void delay_is_whole_milliseconds_up_to_seven_days(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *number;
+        enum restgw_error error;
+        int64_t delay_ms;
+    } rows[] = {
+        {"0", RESTGW_ERROR_NONE, 0},
+        {"null", RESTGW_ERROR_NONE, 0},
+        {"-0", RESTGW_ERROR_NONE, 0},
+        {"0.9", RESTGW_ERROR_NONE, 0},
+        {"1", RESTGW_ERROR_NONE, 1},
+        {"6000.9", RESTGW_ERROR_NONE, 6000},
+        {"6e3", RESTGW_ERROR_NONE, 6000},
+        {"604800000", RESTGW_ERROR_NONE, 604800000},
+        {"604800000.9", RESTGW_ERROR_NONE, 604800000},
+        {"604800001", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"1e400", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"-1", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"-0.5", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"\"6000\"", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"true", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"[1]", RESTGW_ERROR_REQUEST_FORMAT, 0},
+        {"1.0000000000000000000000000000000000000000000000000000000000000000",
+         RESTGW_ERROR_REQUEST_FORMAT, 0},
+    };
+    for (size_t index = 0; index < sizeof rows / sizeof rows[0]; index++) {
+        struct restgw_produce_body body;
+        char text[160];
+        (void)snprintf(text, sizeof text, "{\"messages\":[{\"body\":1,\"delay_time\":%s}]}",
+                       rows[index].number);
+        assert_int_equal(restgw_produce_body_read(base_slice_text(text), false, &body),
+                         rows[index].error);
+        if (rows[index].error == RESTGW_ERROR_NONE) {
+            assert_int_equal(body.messages[0].delay_ms, rows[index].delay_ms);
+        }
     }
 }
 
@@ -331,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_are_slices_of_the_text),
         cmocka_unit_test(wrong_produce_bodies_have_their_errors),
+        cmocka_unit_test(delay_is_whole_milliseconds_up_to_seven_days),
         cmocka_unit_test(at_most_ten_messages_are_read),
         cmocka_unit_test(attributes_become_headers_and_repeated_names_overwrite),
         cmocka_unit_test(message_tags_are_read_once_each),

@@ -1,0 +1,245 @@
+/* One move: messages that are due, out of the delay log and into their queue, in one batch.
+ * All of it on the log's home executor; what is shared with producers is the heap alone. */
+#include <stdlib.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/chunk.h"
+#include "core/base/log.h"
+#include "core/queue/delay_priv.h"
+#include "core/queue/manager_priv.h"
+
+static void on_read(struct base_task *task)
+{
+    struct logstore_read *read = BASE_CONTAINER_OF(task, struct logstore_read, task);
+    struct queue_reader *reader = BASE_CONTAINER_OF(read, struct queue_reader, read);
+
+    queue__reader_fetched(reader);
+    queue__delay_move_run(BASE_CONTAINER_OF(reader, struct queue_delay_move, reader));
+}
+
+enum base_err queue__delay_move_begin(struct queue_delay_queue *queue,
+                                      const struct catalog_topic *topic,
+                                      struct queue_delay_move **out)
+{
+    struct queue_delay_log *log = queue->log;
+
+    base_mutex_assert_held(&log->lock);
+    BASE_ASSERT(queue->heap.count > 0);
+    *out = NULL;
+    struct queue_delay_move *move = base_alloc_object(struct queue_delay_move);
+    if (move == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    move->log = log;
+    move->queue = queue;
+    move->stage = queue->is_suspect ? QUEUE_DELAY_CHECKING : QUEUE_DELAY_READING;
+    move->check.due_ms = queue__delay_heap_first(&queue->heap).due_ms;
+    move->check.position = -1;
+    queue__reader_init(&move->reader);
+    move->reader.bytes_max = QUEUE_DELAY_READ_BYTES;
+    move->reader.read.executor = log->home;
+    move->reader.read.task.run = on_read;
+    queue__delay_writer_init(&move->writer, QUEUE_DELAY_BATCH_BYTES_MAX);
+    move->topic = catalog_topic_hold(topic);
+    queue->state = QUEUE_DELAY_MOVING;
+    queue->move = move;
+    log->moves_count++;
+    log->users++;
+    *out = move;
+    return BASE_ERR_OK;
+}
+
+static void free_move(struct queue_delay_move *move)
+{
+    queue__reader_fini(&move->reader);
+    queue__delay_writer_fini(&move->writer);
+    queue__delay_check_fini(&move->check);
+    catalog_topic_release(&move->topic);
+    partition_release(&move->partition);
+    base_free(move);
+}
+
+/* Entries [0, done_count) are done, the others go back. Locked. */
+static void settle(struct queue_delay_move *move, uint32_t done_count)
+{
+    struct queue_delay_queue *queue = move->queue;
+    int64_t offsets[QUEUE_DELAY_MOVE_MESSAGES_MAX];
+
+    for (uint32_t i = done_count; i < move->entries_count; i++) {
+        queue__delay_heap_give_back(&queue->heap, move->entries[i]);
+    }
+    for (uint32_t i = 0; i < done_count; i++) {
+        offsets[i] = move->entries[i].offset;
+    }
+    queue__delay_heap_settle(&queue->heap, done_count);
+    if (done_count > 0) {
+        queue__delay_done(queue, offsets, done_count);
+    }
+}
+
+/* Ends the move. OK: what was read is in the queue, or gone with it. */
+static void end(struct queue_delay_move *move, enum base_err err)
+{
+    struct queue_delay_log *log = move->log;
+    struct queue_delay_queue *queue = move->queue;
+
+    base_mutex_lock(&log->lock);
+    BASE_ASSERT(queue->state == QUEUE_DELAY_MOVING);
+    uint32_t done_count = err == BASE_ERR_OK ? move->read_count : 0;
+    settle(move, queue->is_forgotten ? move->entries_count : done_count);
+    queue->move = NULL;
+    if (queue->is_forgotten) {
+        queue__delay_discard(queue);
+    } else if (log->is_closing) {
+        queue->state = QUEUE_DELAY_IDLE;
+    } else if (err != BASE_ERR_OK) {
+        /* A log that stopped may have the batch, or not: the next move looks. */
+        queue->is_suspect = queue->is_suspect || move->stage == QUEUE_DELAY_APPENDING;
+        queue__delay_retry(queue, move->entries_count, err);
+    } else {
+        queue->backoff_ms = 0;
+        queue__delay_place(queue);
+    }
+    log->moves_count--;
+    base_mutex_unlock(&log->lock);
+    free_move(move);
+    queue__delay_run(log);
+    base_mutex_lock(&log->lock);
+    queue__delay_unuse(log);
+}
+
+static void on_durable(struct base_task *task)
+{
+    struct partition_waiter *waiter = BASE_CONTAINER_OF(task, struct partition_waiter, task);
+    end(BASE_CONTAINER_OF(waiter, struct queue_delay_move, waiter), waiter->err);
+}
+
+/* Takes what is due and durable out of the heap. */
+static void take_entries(struct queue_delay_move *move)
+{
+    struct queue_delay_log *log = move->log;
+    struct queue_delay_heap *heap = &move->queue->heap;
+    struct partition_offsets offsets;
+
+    base_mutex_lock(&log->lock);
+    partition_offsets(log->partition, &offsets);
+    move->now_ms = base_clock_wall_ms(log->manager->options.clock);
+    while (move->entries_count < QUEUE_DELAY_MOVE_MESSAGES_MAX && heap->count > 0) {
+        struct queue_delay_entry first = queue__delay_heap_first(heap);
+        if (first.due_ms > move->now_ms || first.offset >= offsets.high_watermark) {
+            break;
+        }
+        move->entries[move->entries_count++] = queue__delay_heap_take(heap);
+    }
+    base_mutex_unlock(&log->lock);
+}
+
+/* What of the log is not there, or not to be read as a record, cannot be moved any more. */
+static void log_damage(const struct queue_delay_move *move, int64_t offset)
+{
+    base_log(BASE_LOG_ERROR, "DELAYED_UNREADABLE",
+             "topic=" QUEUE_DELAY_TOPIC " partition=%d queue=%s offset=%lld", move->log->index,
+             move->queue->id_text, (long long)offset);
+}
+
+/* Reads entries into the writer until that is full enough. False: a read is under way. */
+static bool read_entries(struct queue_delay_move *move, enum base_err *err)
+{
+    const struct queue_delay_log *log = move->log;
+    struct queue_reader *reader = &move->reader;
+    struct logstore_record record;
+    struct base_buffer *buffer;
+    int64_t gap_to;
+
+    *err = BASE_ERR_OK;
+    while (*err == BASE_ERR_OK && move->read_count < move->entries_count) {
+        int64_t offset = move->entries[move->read_count].offset;
+        switch (queue__reader_find(reader, offset, &record, &buffer, &gap_to)) {
+        case QUEUE_READER_RECORD:
+            if (move->read_count > 0 &&
+                move->writer.writer.length + record.value.length + record.headers.length >
+                    QUEUE_DELAY_MOVE_BYTES_MAX) {
+                return true;
+            }
+            *err = queue__delay_put_moved(&move->writer, &record, move->queue->id, log->index,
+                                          move->now_ms);
+            move->read_count += *err == BASE_ERR_OK;
+            break;
+        case QUEUE_READER_GAP:
+        case QUEUE_READER_DAMAGED:
+            log_damage(move, offset);
+            move->read_count++;
+            break;
+        case QUEUE_READER_FAILED:
+            *err = reader->err;
+            break;
+        case QUEUE_READER_ELSEWHERE:
+            if (queue__reader_fetch(reader, log->partition, offset) == LOGSTORE_IO_PENDING) {
+                return false;
+            }
+            if (!reader->has_window) {
+                *err = reader->err == BASE_ERR_OK ? BASE_ERR_OFFLINE : reader->err;
+            }
+            break;
+        }
+    }
+    return true;
+}
+
+static void append(struct queue_delay_move *move)
+{
+    struct queue_delay_log *log = move->log;
+    struct partition_appended appended = {0};
+    struct base_chunk chunk = {0};
+
+    if (move->writer.builder.header.records_count == 0) {
+        end(move, BASE_ERR_OK); /* nothing of it could be read */
+        return;
+    }
+    enum base_err err = logstore_records_builder_finish(&move->writer.builder);
+    if (err == BASE_ERR_OK) {
+        chunk.buffer = base_writer_take(&move->writer.writer, &chunk.length);
+        move->waiter =
+            (struct partition_waiter){.executor = log->home, .task = {.run = on_durable}};
+        err = queue__append(log->manager, move->topic, &chunk, &move->writer.builder.header,
+                            &move->waiter, &move->partition, &appended);
+        base_buffer_release(&chunk.buffer);
+    }
+    move->stage =
+        err == BASE_ERR_OK || err == BASE_ERR_OFFLINE ? QUEUE_DELAY_APPENDING : QUEUE_DELAY_READING;
+    if (err != BASE_ERR_OK || !appended.pending) {
+        end(move, err);
+    }
+}
+
+void queue__delay_move_run(struct queue_delay_move *move)
+{
+    enum base_err err = BASE_ERR_OK;
+
+    if (move->stage == QUEUE_DELAY_CHECKING) {
+        if (!queue__delay_check_run(move, &err)) {
+            return;
+        }
+        if (err != BASE_ERR_OK) {
+            end(move, err);
+            return;
+        }
+    }
+    if (move->entries_count == 0) {
+        move->stage = QUEUE_DELAY_READING;
+        take_entries(move);
+    }
+    if (move->entries_count == 0) {
+        end(move, BASE_ERR_OK);
+        return;
+    }
+    if (!read_entries(move, &err)) {
+        return;
+    }
+    if (err != BASE_ERR_OK) {
+        end(move, err);
+        return;
+    }
+    append(move);
+}

@@ -1,0 +1,386 @@
+/* Delayed messages, in virtual time: when they come, in which order, what crashes, full disks
+ * and set clocks do to them. */
+#include "tests/unit/queue/queue_fixture.h"
+
+#include <stdlib.h>
+
+#include "core/queue/delay_priv.h"
+
+enum { LATENESS_MS_MAX = 20 }; /* the simulated disk needs up to 2 ms for each of its calls */
+
+struct delayed {
+    enum base_err err;
+    char id[QUEUE_MESSAGE_ID_SIZE];
+};
+
+static struct delayed put_delayed(struct fixture *fixture, const char *value, int64_t delay_ms)
+{
+    struct queue_harness_produce own = {.is_over = false};
+    struct queue_produce_message message = {.value = base_slice_text(value), .delay_ms = delay_ms};
+    struct delayed delayed;
+
+    own.produce.topic = fixture->topic;
+    own.produce.messages = &message;
+    own.produce.messages_count = 1;
+    queue_harness_start_produce(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    delayed.err = own.produce.results[0].err;
+    memcpy(delayed.id, own.produce.results[0].id, sizeof delayed.id);
+    return delayed;
+}
+
+static void must_delay(struct fixture *fixture, const char *value, int64_t delay_ms)
+{
+    assert_int_equal(put_delayed(fixture, value, delay_ms).err, BASE_ERR_OK);
+}
+
+static int64_t now_ms(struct fixture *fixture)
+{
+    return base_clock_monotonic_ms(fixture->harness.clock);
+}
+
+/* A consume of one message, for at most time_wait_ms. */
+static struct messages wait_message(struct fixture *fixture, int64_t time_wait_ms)
+{
+    struct queue_harness_consume own;
+
+    begin_consume(fixture, &own, fixture->group, 1, time_wait_ms, 30000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    return end_consume(&own);
+}
+
+/* Consumes and acks until nothing comes; the values one after the other. */
+static void drain(struct fixture *fixture, char *values, size_t size)
+{
+    size_t length = 0;
+    values[0] = '\0';
+    for (;;) {
+        struct messages messages = get(fixture, fixture->group, 10);
+        if (messages.count == 0) {
+            return;
+        }
+        for (uint32_t i = 0; i < messages.count; i++) {
+            length += (size_t)snprintf(values + length, size - length, "%s%s",
+                                       length == 0 ? "" : " ", messages.values[i]);
+            assert_true(length < size);
+        }
+        ack_all(fixture, fixture->group, &messages);
+    }
+}
+
+static void assert_drained(struct fixture *fixture, const char *expected)
+{
+    char values[1024];
+    drain(fixture, values, sizeof values);
+    assert_string_equal(values, expected);
+}
+
+static void message_comes_at_its_time_and_not_before(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+
+    int64_t sent_ms = now_ms(fixture);
+    must_delay(fixture, "later", 5000);
+    assert_int_equal(count(fixture, fixture->group).delayed, 1);
+    assert_counters(fixture, fixture->group, 0, 0, 0);
+    struct messages messages = wait_message(fixture, 60000);
+    int64_t waited_ms = now_ms(fixture) - sent_ms;
+    assert_int_equal(messages.count, 1);
+    assert_string_equal(messages.values[0], "later");
+    assert_true(waited_ms >= 5000);
+    assert_true(waited_ms <= 5000 + LATENESS_MS_MAX);
+    assert_int_equal(count(fixture, fixture->group).delayed, 0);
+    assert_counters(fixture, fixture->group, 1, 0, 1);
+}
+
+static void longest_delay_is_exact(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    must_delay(fixture, "week", QUEUE_DELAY_MS_MAX);
+    advance_ms(fixture, QUEUE_DELAY_MS_MAX - 2000);
+    assert_int_equal(get(fixture, fixture->group, 1).count, 0); /* waits for a second */
+    advance_ms(fixture, 1000);
+    assert_drained(fixture, "week");
+}
+
+static void ready_messages_are_not_blocked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_produce own = {.is_over = false};
+    struct queue_produce_message messages[3] = {
+        {.value = base_slice_text("a")},
+        {.value = base_slice_text("b"), .delay_ms = 3000},
+        {.value = base_slice_text("c")},
+    };
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+
+    own.produce.topic = fixture->topic;
+    own.produce.messages = messages;
+    own.produce.messages_count = 3;
+    queue_harness_start_produce(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.produce.verdict, QUEUE_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(own.produce.results[i].err, BASE_ERR_OK);
+        assert_string_not_equal(own.produce.results[i].id, own.produce.results[(i + 1) % 3].id);
+    }
+    assert_drained(fixture, "a c");
+    advance_ms(fixture, 3000);
+    assert_drained(fixture, "b");
+}
+
+static void fifo_queue_gets_them_in_order_of_due_time(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+
+    must_delay(fixture, "third", 3000);
+    must_delay(fixture, "first", 1000);
+    must_delay(fixture, "second", 2000);
+    put(fixture, "now", 0, 1);
+    advance_ms(fixture, 4000);
+    assert_drained(fixture, "now0 first second third");
+}
+
+static void those_due_while_the_broker_was_down_come_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+
+    must_delay(fixture, "c", 3000);
+    must_delay(fixture, "a", 1000);
+    must_delay(fixture, "b", 2000);
+    must_delay(fixture, "much-later", 3600 * 1000);
+    io_sim_crash(fixture->harness.sim);
+    queue_harness_stop(&fixture->harness);
+    advance_ms(fixture, 10000);
+    io_sim_restart(fixture->harness.sim, true);
+    assert_int_equal(queue_harness_start(&fixture->harness), BASE_ERR_OK);
+    assert_int_equal(count(fixture, fixture->group).delayed, 4);
+    assert_drained(fixture, "a b c");
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 1);
+}
+
+/* The id that the producer was told goes with the message. */
+static void id_goes_with_the_message(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+    struct base_slice id;
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+
+    struct delayed delayed = put_delayed(fixture, "x", 50);
+    begin_consume(fixture, &own, fixture->group, 1, 1000, 30000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.consume.messages_count, 1);
+    const struct logstore_record *record = &own.consume.messages[0].record;
+    assert_true(logstore_record_header(record, "dms.id", &id));
+    assert_true(base_slice_is(id, delayed.id));
+    assert_true(logstore_record_header(record, "dms.deliver_at", &id));
+    (void)end_consume(&own);
+}
+
+static void deleting_the_queue_drops_what_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    for (unsigned i = 0; i < 5; i++) {
+        must_delay(fixture, "x", 1000 * i + 1000);
+    }
+    advance_ms(fixture, 1500);
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 4);
+    assert_true(queue_harness_delete_queue(&fixture->harness, fixture->topic));
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 0);
+    restart(fixture, false);
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 0);
+}
+
+static void full_disk_loses_and_repeats_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+
+    must_delay(fixture, "a", 1000);
+    must_delay(fixture, "b", 2000);
+    io_sim_set_full(fixture->harness.sim, true);
+    advance_ms(fixture, 60000);
+    assert_int_equal(count(fixture, fixture->group).delayed, 2);
+    assert_int_equal(put_delayed(fixture, "refused", 1000).err, BASE_ERR_NO_SPACE);
+    io_sim_set_full(fixture->harness.sim, false);
+    advance_ms(fixture, 11000); /* the longest pause between two tries */
+    assert_drained(fixture, "a b");
+    restart(fixture, false);
+    assert_drained(fixture, "");
+}
+
+static void more_than_the_limit_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->harness.delayed_max = 2;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    must_delay(fixture, "a", 1000);
+    must_delay(fixture, "b", 1000);
+    assert_int_equal(put_delayed(fixture, "c", 1000).err, BASE_ERR_BUSY);
+    advance_ms(fixture, 1100);
+    must_delay(fixture, "d", 1000);
+}
+
+static void clock_set_forward_is_noticed(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    must_delay(fixture, "x", 3600 * 1000);
+    advance_ms(fixture, 1000);
+    sim_scheduler_set_wall(fixture->harness.scheduler, 3600 * QUEUE_HARNESS_SECOND);
+    advance_ms(fixture, 11000);
+    assert_drained(fixture, "x");
+}
+
+static void clock_set_back_makes_them_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    must_delay(fixture, "x", 10000);
+    sim_scheduler_set_wall(fixture->harness.scheduler, -3600 * QUEUE_HARNESS_SECOND);
+    advance_ms(fixture, 3600 * 1000);
+    assert_drained(fixture, "");
+    advance_ms(fixture, 10000);
+    assert_drained(fixture, "x");
+}
+
+static int64_t log_start(struct fixture *fixture)
+{
+    struct catalog_view *view = catalog_view(fixture->harness.catalog);
+    const struct catalog_topic *topic = catalog_view_topic(view, base_slice_text("__dms_delayed"));
+    int64_t start = 0;
+
+    assert_non_null(topic);
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        struct partition_offsets offsets;
+        struct partition *partition = partition_table_get(fixture->harness.table, topic->id, i);
+        partition_offsets(partition, &offsets);
+        start += offsets.start;
+        partition_release(&partition);
+    }
+    catalog_view_release(&view);
+    return start;
+}
+
+static void log_start_follows_what_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    for (unsigned i = 0; i < 200; i++) {
+        must_delay(fixture, "x", 1000);
+    }
+    must_delay(fixture, "far", 3600 * 1000);
+    advance_ms(fixture, 20000);
+    /* Whole blocks of QUEUE_DELAY_BLOCK offsets, up to the one with the far message. */
+    assert_int_equal(log_start(fixture), 192);
+    advance_ms(fixture, 3600 * 1000);
+    assert_true(log_start(fixture) > 200);
+}
+
+/* Three are produced, then the disk dies at the n-th call from there on. Whatever was
+ * promised comes once: neither lost nor, since the mover compares, twice. */
+static void crash_at_any_call_loses_and_repeats_nothing(void **state)
+{
+    (void)state;
+    for (uint64_t calls = 0;; calls++) {
+        struct fixture fixture = {.topic = NULL};
+        queue_harness_init(&fixture.harness, 7 + calls,
+                           &(struct io_sim_options){.latency_us_max = 2000});
+        assert_int_equal(queue_harness_start(&fixture.harness), BASE_ERR_OK);
+        make_queue(&fixture, CATALOG_FIFO, 1, 0);
+        must_delay(&fixture, "b", 200);
+        must_delay(&fixture, "a", 100);
+        must_delay(&fixture, "c", 300);
+        io_sim_crash_at(fixture.harness.sim, calls);
+        advance_ms(&fixture, 250);
+        bool has_crashed = io_sim_has_crashed(fixture.harness.sim);
+        restart(&fixture, calls % 2 == 0);
+        advance_ms(&fixture, 400);
+        assert_drained(&fixture, "a b c");
+        assert_int_equal(queue_delayed_count(fixture.harness.manager), 0);
+        restart(&fixture, false); /* the marks of the second run */
+        assert_drained(&fixture, "");
+        catalog_topic_release(&fixture.topic);
+        queue_harness_fini(&fixture.harness);
+        if (!has_crashed) {
+            assert_true(calls > 3);
+            return;
+        }
+    }
+}
+
+/* As many as a move takes, and more, with one due time and several partitions. */
+static void many_at_once_come_once_each(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_produce_message messages[10];
+    char seen[2500] = {0};
+    char values[10][16];
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+
+    for (unsigned i = 0; i < sizeof seen; i += 10) {
+        struct queue_harness_produce own = {.is_over = false};
+        for (unsigned j = 0; j < 10; j++) {
+            (void)snprintf(values[j], sizeof values[j], "%u", i + j);
+            messages[j] = (struct queue_produce_message){.value = base_slice_text(values[j]),
+                                                         .delay_ms = 10000 - (i + j) % 7};
+        }
+        own.produce.topic = fixture->topic;
+        own.produce.messages = messages;
+        own.produce.messages_count = 10;
+        queue_harness_start_produce(&fixture->harness, 0, &own);
+        queue_harness_wait(&fixture->harness, &own.is_over);
+        assert_int_equal(own.produce.verdict, QUEUE_OK);
+    }
+    restart(fixture, true);
+    assert_int_equal(count(fixture, fixture->group).delayed, sizeof seen);
+    advance_ms(fixture, 11000);
+    assert_counters(fixture, fixture->group, sizeof seen, 0, sizeof seen);
+    for (unsigned left = sizeof seen; left > 0;) {
+        struct messages got = get(fixture, fixture->group, 10);
+        assert_true(got.count > 0);
+        for (uint32_t i = 0; i < got.count; i++) {
+            unsigned value = (unsigned)strtoul(got.values[i], NULL, 10);
+            assert_true(value < sizeof seen);
+            assert_int_equal(seen[value]++, 0);
+        }
+        ack_all(fixture, fixture->group, &got);
+        left -= got.count;
+    }
+}
+
+int main(void)
+{
+#define DELAY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        DELAY_TEST(message_comes_at_its_time_and_not_before),
+        DELAY_TEST(longest_delay_is_exact),
+        DELAY_TEST(ready_messages_are_not_blocked),
+        DELAY_TEST(fifo_queue_gets_them_in_order_of_due_time),
+        DELAY_TEST(those_due_while_the_broker_was_down_come_in_order),
+        DELAY_TEST(id_goes_with_the_message),
+        DELAY_TEST(deleting_the_queue_drops_what_waits),
+        DELAY_TEST(full_disk_loses_and_repeats_nothing),
+        DELAY_TEST(more_than_the_limit_is_refused),
+        DELAY_TEST(clock_set_forward_is_noticed),
+        DELAY_TEST(clock_set_back_makes_them_wait),
+        DELAY_TEST(log_start_follows_what_waits),
+        cmocka_unit_test(crash_at_any_call_loses_and_repeats_nothing),
+        DELAY_TEST(many_at_once_come_once_each),
+    };
+#undef DELAY_TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
