@@ -1,0 +1,374 @@
+/* Open segment objects as files. Appends go to the page cache in place, in pieces small
+ * enough to stay in the processor's cache; everything that may wait runs on the worker. */
+#define _GNU_SOURCE /* preadv2 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/alloc.h"
+#include "core/base/assert.h"
+#include "core/base/file.h"
+#include "core/base/list.h"
+#include "logstore/io_file_priv.h"
+
+enum {
+    PIECE_BYTES_MAX = 256 << 10, /* larger writes cost more per byte; a power of two */
+    PIECE_CHUNKS_MAX = 64,
+    RESIDENT_STEP_BYTES = 64 << 10, /* one byte is probed every so many */
+    WARM_BYTES = 64 << 10,
+};
+
+struct file {
+    struct logstore_object object;
+    struct base_file *file; /* counted */
+    atomic_bool poisoned;   /* a sync failed: what the cache says is not to be believed */
+    char name[LOGSTORE_NAME_SIZE];
+};
+
+static struct file *file_of(struct logstore_object *object)
+{
+    return BASE_CONTAINER_OF(object, struct file, object);
+}
+
+/* Takes fd over, also on an error. */
+static enum base_err make_object(struct logstore__file_io *io, const char *name, int fd,
+                                 struct logstore_object **out)
+{
+    struct file *object = base_alloc_object(struct file);
+    if (object != NULL) {
+        object->file = base_file_create(fd);
+    }
+    if (object == NULL || object->file == NULL) {
+        (void)close(fd);
+        base_free(object);
+        return BASE_ERR_NOMEM;
+    }
+    object->object.io = &io->io;
+    atomic_init(&object->poisoned, false);
+    (void)snprintf(object->name, sizeof object->name, "%s", name);
+    *out = &object->object;
+    return BASE_ERR_OK;
+}
+
+enum base_err logstore__file_create(struct logstore_io *base, const char *name,
+                                    struct logstore_object **out)
+{
+    struct logstore__file_io *io = logstore__file_io_of(base);
+    struct logstore__path path = logstore__file_path(name);
+    int directory_fd = -1;
+
+    *out = NULL;
+    enum base_err err = logstore__file_enter(io, path.log_name, true, &directory_fd);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    int fd = openat(directory_fd, path.object_name,
+                    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LOGSTORE__FILE_MODE);
+    if (fd < 0) {
+        err = logstore__file_failed("create", name);
+    } else if (fsync(directory_fd) != 0) {
+        err = logstore__file_failed("fsync", name);
+        (void)close(fd);
+    } else {
+        err = make_object(io, name, fd, out);
+    }
+    if (err != BASE_ERR_OK && fd >= 0) {
+        (void)unlinkat(directory_fd, path.object_name, 0);
+    }
+    logstore__file_close_fd(&directory_fd);
+    return err;
+}
+
+enum base_err logstore__file_open(struct logstore_io *base, const char *name,
+                                  struct logstore_object **out, uint64_t *size_bytes)
+{
+    struct logstore__file_io *io = logstore__file_io_of(base);
+    struct logstore__path path = logstore__file_path(name);
+    struct stat status;
+    int directory_fd = -1;
+
+    *out = NULL;
+    *size_bytes = 0;
+    enum base_err err = logstore__file_enter(io, path.log_name, false, &directory_fd);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    int fd = openat(directory_fd, path.object_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    logstore__file_close_fd(&directory_fd);
+    if (fd < 0) {
+        return logstore__file_failed("open", name);
+    }
+    if (fstat(fd, &status) != 0) {
+        err = logstore__file_failed("stat", name);
+        (void)close(fd);
+        return err;
+    }
+    *size_bytes = (uint64_t)status.st_size;
+    return make_object(io, name, fd, out);
+}
+
+void logstore__file_close(struct logstore_io *base, struct logstore_object **object)
+{
+    (void)base;
+    if (*object == NULL) {
+        return;
+    }
+    struct file *file = file_of(*object);
+    base_file_release(&file->file);
+    base_free(file);
+    *object = NULL;
+}
+
+/* Next piece of the chunks, up to bytes_max bytes as vectors. Moves the cursor. */
+struct cursor {
+    const struct base_chunk *chunks;
+    size_t chunks_count;
+    size_t index;  /* of the chunk that comes next */
+    size_t offset; /* bytes of it that were taken */
+};
+
+static size_t next_piece(struct cursor *cursor, size_t bytes_max,
+                         struct iovec vectors[PIECE_CHUNKS_MAX], int *count)
+{
+    size_t bytes = 0;
+
+    *count = 0;
+    while (cursor->index < cursor->chunks_count && *count < PIECE_CHUNKS_MAX && bytes < bytes_max) {
+        const struct base_chunk *chunk = &cursor->chunks[cursor->index];
+        size_t length = chunk->length - cursor->offset;
+        if (length > bytes_max - bytes) {
+            length = bytes_max - bytes;
+        }
+        BASE_ASSERT(chunk->buffer != NULL);
+        vectors[*count] = (struct iovec){
+            .iov_base = chunk->buffer->data + chunk->position + cursor->offset,
+            .iov_len = length,
+        };
+        *count += 1;
+        bytes += length;
+        cursor->offset += length;
+        if (cursor->offset == chunk->length) {
+            cursor->index++;
+            cursor->offset = 0;
+        }
+    }
+    return bytes;
+}
+
+/* A piece that ends where a page cache folio of its size would: the kernel takes as large
+ * folios as the position allows, and what it does for each costs more than the bytes. */
+static size_t piece_bytes_max(uint64_t position)
+{
+    return PIECE_BYTES_MAX - (size_t)(position % PIECE_BYTES_MAX);
+}
+
+enum logstore_io_state logstore__file_append(struct logstore_io *base,
+                                             struct logstore_object *object, uint64_t position,
+                                             const struct base_chunk *chunks, size_t chunks_count,
+                                             struct logstore_io_op *op)
+{
+    struct file *file = file_of(object);
+    struct cursor cursor = {.chunks = chunks, .chunks_count = chunks_count};
+    struct iovec vectors[PIECE_CHUNKS_MAX];
+    uint64_t start = position;
+    int count = 0;
+
+    (void)base;
+    op->err = BASE_ERR_OK;
+    if (atomic_load_explicit(&file->poisoned, memory_order_relaxed)) {
+        op->err = BASE_ERR_IO;
+        return LOGSTORE_IO_DONE;
+    }
+    for (size_t bytes = next_piece(&cursor, piece_bytes_max(position), vectors, &count); bytes > 0;
+         bytes = next_piece(&cursor, piece_bytes_max(position), vectors, &count)) {
+        if (!logstore__file_write(file->file->fd, vectors, count, position)) {
+            op->err = logstore__file_failed("write", file->name);
+            /* Half a batch must not stay: the next append starts where this one did. */
+            if (ftruncate(file->file->fd, (off_t)start) != 0) {
+                op->err = logstore__file_failed("truncate", file->name);
+                op->err = op->err == BASE_ERR_NO_SPACE ? BASE_ERR_IO : op->err;
+            }
+            break;
+        }
+        position += bytes;
+    }
+    return LOGSTORE_IO_DONE;
+}
+
+enum base_err logstore__file_sync_wait(struct logstore_io *base, struct logstore_object *object)
+{
+    struct file *file = file_of(object);
+
+    (void)base;
+    if (atomic_load(&file->poisoned)) {
+        return BASE_ERR_IO;
+    }
+    if (fdatasync(file->file->fd) != 0) {
+        /* Never again: the kernel marks the pages clean, a second try would succeed. */
+        atomic_store(&file->poisoned, true);
+        (void)logstore__file_failed("fdatasync", file->name);
+        return BASE_ERR_IO;
+    }
+    return BASE_ERR_OK;
+}
+
+static void end_op(struct logstore_io_op *op)
+{
+    base_executor_post(op->executor, &op->task);
+}
+
+static void sync_on_worker(struct base_task *task)
+{
+    struct logstore_io_op *op = BASE_CONTAINER_OF(task, struct logstore_io_op, work);
+
+    op->err = logstore__file_sync_wait(op->object->io, op->object);
+    if (op->err == BASE_ERR_OK && op->on_synced != NULL) {
+        op->on_synced(op);
+    }
+    end_op(op);
+}
+
+enum logstore_io_state logstore__file_sync(struct logstore_io *base, struct logstore_object *object,
+                                           struct logstore_io_op *op)
+{
+    op->object = object;
+    op->work.run = sync_on_worker;
+    base_executor_post(logstore__file_io_of(base)->worker, &op->work);
+    return LOGSTORE_IO_PENDING;
+}
+
+enum base_err logstore__file_read_wait(struct logstore_io *base, struct logstore_object *object,
+                                       uint64_t position, void *data, size_t length,
+                                       size_t *length_read)
+{
+    struct file *file = file_of(object);
+
+    (void)base;
+    *length_read = 0;
+    while (*length_read < length) {
+        ssize_t got = pread(file->file->fd, (uint8_t *)data + *length_read, length - *length_read,
+                            (off_t)(position + *length_read));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return logstore__file_failed("read", file->name);
+        }
+        if (got == 0) {
+            break;
+        }
+        *length_read += (size_t)got;
+    }
+    return BASE_ERR_OK;
+}
+
+static void read_on_worker(struct base_task *task)
+{
+    struct logstore_io_op *op = BASE_CONTAINER_OF(task, struct logstore_io_op, work);
+
+    op->err = logstore__file_read_wait(op->object->io, op->object, op->position, op->data,
+                                       op->data_length, &op->length);
+    end_op(op);
+}
+
+enum logstore_io_state logstore__file_read(struct logstore_io *base, struct logstore_object *object,
+                                           uint64_t position, void *data, size_t length,
+                                           struct logstore_io_op *op)
+{
+    struct file *file = file_of(object);
+    struct iovec vector = {.iov_base = data, .iov_len = length};
+
+    op->err = BASE_ERR_OK;
+    op->length = 0;
+    ssize_t got = preadv2(file->file->fd, &vector, 1, (off_t)position, RWF_NOWAIT);
+    if (got >= 0 && (size_t)got == length) {
+        op->length = length;
+        return LOGSTORE_IO_DONE;
+    }
+    /* Not in memory, the end of the file, or a file system without RWF_NOWAIT. */
+    op->object = object;
+    op->position = position;
+    op->data = data;
+    op->data_length = length;
+    op->work.run = read_on_worker;
+    base_executor_post(logstore__file_io_of(base)->worker, &op->work);
+    return LOGSTORE_IO_PENDING;
+}
+
+static bool is_resident(int fd, uint64_t position, size_t length)
+{
+    uint8_t byte = 0;
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    uint64_t last = position + length - 1;
+
+    for (uint64_t at = position; at < last; at += RESIDENT_STEP_BYTES) {
+        if (preadv2(fd, &vector, 1, (off_t)at, RWF_NOWAIT) != 1) {
+            return false;
+        }
+    }
+    return preadv2(fd, &vector, 1, (off_t)last, RWF_NOWAIT) == 1;
+}
+
+bool logstore__file_range(struct logstore_io *base, struct logstore_object *object,
+                          uint64_t position, size_t length, struct base_chunk *out)
+{
+    struct file *file = file_of(object);
+
+    (void)base;
+    BASE_ASSERT(length > 0);
+    if (!is_resident(file->file->fd, position, length)) {
+        return false;
+    }
+    *out = (struct base_chunk){
+        .file = base_file_hold(file->file), .position = position, .length = length};
+    return true;
+}
+
+enum base_err logstore__file_warm(struct logstore_io *base, struct logstore_object *object,
+                                  uint64_t position, size_t length)
+{
+    struct file *file = file_of(object);
+    uint8_t *scratch = base_alloc(WARM_BYTES);
+    enum base_err err = BASE_ERR_OK;
+
+    if (scratch == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    (void)posix_fadvise(file->file->fd, (off_t)position, (off_t)length, POSIX_FADV_WILLNEED);
+    while (err == BASE_ERR_OK && length > 0) {
+        size_t step = length < WARM_BYTES ? length : WARM_BYTES;
+        size_t got = 0;
+        err = logstore__file_read_wait(base, object, position, scratch, step, &got);
+        position += step;
+        length -= step;
+    }
+    base_free(scratch);
+    return err;
+}
+
+enum base_err logstore__file_settle(struct logstore_io *base, struct logstore_object *object,
+                                    uint64_t position)
+{
+    struct file *file = file_of(object);
+    enum base_err err = logstore__file_sync_wait(base, object);
+
+    if (err == BASE_ERR_OK) {
+        (void)posix_fadvise(file->file->fd, (off_t)position, 0, POSIX_FADV_DONTNEED);
+    }
+    return err;
+}
+
+enum base_err logstore__file_truncate(struct logstore_io *base, struct logstore_object *object,
+                                      uint64_t size_bytes)
+{
+    struct file *file = file_of(object);
+
+    if (ftruncate(file->file->fd, (off_t)size_bytes) != 0) {
+        (void)logstore__file_failed("truncate", file->name);
+        return BASE_ERR_IO;
+    }
+    return logstore__file_sync_wait(base, object);
+}
