@@ -37,6 +37,15 @@ class StorageTest(test_kafka_rules.RulesTest):
                       if name.endswith(".log") and "__" not in os.path.basename(folder)]
         return max(found, key=os.path.getsize)
 
+    def log_end(self):
+        """Where the batches of that segment end: zeros may follow."""
+        with open(self.log_file(), "rb") as file:
+            data = file.read()
+        position = 0
+        while position + 12 <= len(data) and struct.unpack_from(">i", data, position + 8)[0] > 0:
+            position += 12 + struct.unpack_from(">i", data, position + 8)[0]
+        return position
+
     def offsets_read(self, at_end=(0,)):
         """Base offset of every batch that can be read, in order; at_end: the errors that may
         come behind the last one."""
@@ -153,15 +162,26 @@ class Damage(StorageTest):
 
     def test_damage_of_the_last_acknowledged_batch_is_no_torn_tail(self):
         self.broker.kill()
-        self.expect_offline(os.path.getsize(self.log_file()) - 20)
+        self.expect_offline(self.log_end() - 20)
 
     def test_torn_tail_is_cut_with_a_warning(self):
         self.broker.kill()
-        with open(self.log_file(), "ab") as file:
+        position = self.log_end()
+        with open(self.log_file(), "r+b") as file:
+            file.seek(position)
             file.write(self.batch(b"t" * 1000)[:-1])
         self.broker.restart()
         self.reconnect()
         self.assertIn("LOG_TAIL_CUT", self.broker.log())
+        self.assertEqual(self.offsets_read(), self.acknowledged)
+        self.assertEqual(self.produce(self.batch())[:2], (0, 5))
+
+    def test_zeros_behind_the_last_batch_are_nothing(self):
+        self.assertGreater(os.path.getsize(self.log_file()), self.log_end())
+        self.broker.kill()
+        self.broker.restart()
+        self.reconnect()
+        self.assertNotIn("LOG_TAIL_CUT", self.broker.log())
         self.assertEqual(self.offsets_read(), self.acknowledged)
         self.assertEqual(self.produce(self.batch())[:2], (0, 5))
 

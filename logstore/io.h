@@ -51,10 +51,12 @@ struct logstore_io_op {
 typedef bool logstore_io_visit(void *context, const char *object_name, uint64_t size_bytes);
 
 struct logstore_io_ops {
-    /* Writes the chunks (memory only) one after the other at position, which is the
-     * object's size. Read by others from then on, on disk only after sync. The bytes stay
-     * alive until the operation ends, the array of chunks only during the call. On an
-     * error nothing counts as written: a later append starts at the same position.
+    /* Writes the chunks (memory only) one after the other at position, which is where the
+     * last append ended; when there was none since the object was opened, where its bytes
+     * end or only zeros follow. Read by others from then on, on disk only after sync. The
+     * bytes stay alive until the operation ends, the array of chunks only during the call.
+     * On an error nothing counts as written: a later append starts at the same position.
+     * Zeros may follow what was appended, at the latest until truncate.
      *   NO_SPACE  nothing can be written now, but may be later
      *   IO        the object must not be used any more */
     enum logstore_io_state (*append)(struct logstore_io *io, struct logstore_object *object,
@@ -82,7 +84,8 @@ struct logstore_io_ops {
     /* Creates an empty object whose name survives a power cut. EXISTS if there is one. */
     enum base_err (*create)(struct logstore_io *io, const char *name, struct logstore_object **out);
 
-    /* Opens for reading and appending. NOT_FOUND. */
+    /* Opens for reading and appending. NOT_FOUND. *size_bytes: zeros that follow what was
+     * appended are counted, as they are by list. */
     enum base_err (*open)(struct logstore_io *io, const char *name, struct logstore_object **out,
                           uint64_t *size_bytes);
 
@@ -99,7 +102,7 @@ struct logstore_io_ops {
                                uint64_t position, void *data, size_t length, size_t *length_read);
     enum base_err (*sync_wait)(struct logstore_io *io, struct logstore_object *object);
 
-    /* Cuts the object to size_bytes, durably. */
+    /* Makes the object durable and exactly size_bytes long, which is no more than it has. */
     enum base_err (*truncate)(struct logstore_io *io, struct logstore_object *object,
                               uint64_t size_bytes);
 
@@ -138,7 +141,7 @@ struct logstore_io_ops {
 struct logstore_io {
     const struct logstore_io_ops *ops;
     /* An append that ended is durable without sync, and one that did not is there whole or
-     * not at all (RADOS): there are no torn tails. */
+     * not at all (RADOS): there are no torn tails, and no zeros behind what was appended. */
     bool append_is_durable;
 };
 

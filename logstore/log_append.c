@@ -234,36 +234,34 @@ static void publish(struct logstore_log *log, struct logstore_segment *segment)
     logstore__want_checkpoint(log, false);
 }
 
-/* Seals the active segment and creates the next one. Worker, not locked. base_offset is
- * the end of what is written, and stays so: nothing is appended while ROLLING. */
-static enum base_err roll(struct logstore_log *log, struct logstore_segment *sealed,
-                          int64_t base_offset, bool is_durable, struct logstore_segment **out,
-                          const char **what)
+/* Makes the active segment durable, and exactly as long as what was appended. Worker, not
+ * locked; nothing is appended while ROLLING. */
+static enum base_err seal(struct logstore_log *log, struct logstore_segment *sealed)
+{
+    if (log->io->append_is_durable) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err = log->io->ops->truncate(log->io, sealed->object, sealed->size_bytes);
+    /* Not what NO_SPACE and NOMEM mean for a create: nobody knows what is on disk. */
+    return err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM ? BASE_ERR_IO : err;
+}
+
+/* Creates the next segment, from base_offset on. Worker, not locked. */
+static enum base_err create_next(struct logstore_log *log, int64_t base_offset,
+                                 struct logstore_segment **out)
 {
     char name[LOGSTORE_NAME_SIZE];
-    enum base_err err = BASE_ERR_OK;
     struct logstore_segment *segment = logstore_segment_create(log, base_offset);
 
     *out = NULL;
-    *what = "create";
     if (segment == NULL) {
         return BASE_ERR_NOMEM;
     }
     segment->created_at_ms = base_clock_wall_ms(log->store->clock);
     segment->touched_at_ms = segment->created_at_ms;
     segment->index_loaded = true;
-    if (!is_durable) {
-        *what = "sync";
-        BASE_ASSERT(sealed->object != NULL); /* it is pinned, and was written to */
-        err = log->io->ops->sync_wait(log->io, sealed->object);
-        /* Not what NO_SPACE and NOMEM mean for a create: nobody knows what is on disk. */
-        err = err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM ? BASE_ERR_IO : err;
-    }
-    if (err == BASE_ERR_OK) {
-        *what = "create";
-        logstore_segment_name(name, log->name, base_offset);
-        err = log->io->ops->create(log->io, name, &segment->object);
-    }
+    logstore_segment_name(name, log->name, base_offset);
+    enum base_err err = log->io->ops->create(log->io, name, &segment->object);
     if (err != BASE_ERR_OK) {
         logstore_segment_close(&segment);
     }
@@ -274,14 +272,21 @@ static enum base_err roll(struct logstore_log *log, struct logstore_segment *sea
 static void run_roll(struct logstore_log *log, struct logstore_segment *sealed)
 {
     struct logstore_segment *segment = NULL;
-    const char *what = "";
-    int64_t base_offset = log->written_offset;
-    bool is_durable = log->durable.offset == log->written_offset;
+    const char *what = "open";
+    int64_t base_offset = log->written_offset; /* and stays so */
     enum base_err err = logstore__segments_reserve(log);
 
     if (err == BASE_ERR_OK) {
+        err = logstore__segment_load(log, sealed); /* it may have been closed while idle */
+    }
+    if (err == BASE_ERR_OK) {
         base_mutex_unlock(log->lock);
-        err = roll(log, sealed, base_offset, is_durable, &segment, &what);
+        what = "seal";
+        err = seal(log, sealed);
+        if (err == BASE_ERR_OK) {
+            what = "create";
+            err = create_next(log, base_offset, &segment);
+        }
         base_mutex_lock(log->lock);
     }
     if (log->offline) {

@@ -2,211 +2,22 @@
  *
  * All segments but the last were synced before the next one was created, so only the last
  * one can have a torn tail. What the objects "durable" and "<base>.index" say was on disk
- * for certain, so damage in front of it is no torn tail, and nothing is cut then. */
+ * for certain, so damage in front of it is no torn tail, and nothing is cut then. Zeros up to
+ * the end are no tail at all: the io may write them ahead of what is appended. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
-#include "logstore/log_priv.h"
+#include "logstore/log_recover_priv.h"
 
-enum { SMALL_OBJECT_SIZE_MAX = 512 };
-
-/* What recovery knows besides the log. */
-struct recovery {
-    struct logstore_log *log;
-    int64_t *indexes; /* owned array: base offsets of index objects */
-    uint32_t indexes_count;
-    uint32_t indexes_capacity;
-    enum base_err list_err;
-    int64_t snapshot_offset; /* producers and epochs are right up to here */
-    int64_t now_ms;
-    uint64_t durable_position; /* of the active segment, known to be on disk */
-    bool is_damaged;
-    struct logstore_segment *damaged; /* where */
-    uint64_t damaged_position;
-    const char *damage;
-};
-
-static void set_damage(struct recovery *recovery, struct logstore_segment *segment,
-                       uint64_t position, const char *what)
-{
-    if (!recovery->is_damaged) {
-        recovery->is_damaged = true;
-        recovery->damaged = segment;
-        recovery->damaged_position = position;
-        recovery->damage = what;
-    }
-}
-
-static bool note_index(struct recovery *recovery, int64_t base_offset)
-{
-    if (recovery->indexes_count == recovery->indexes_capacity) {
-        uint32_t capacity = recovery->indexes_capacity == 0 ? 4 : recovery->indexes_capacity * 2;
-        int64_t *indexes = base_realloc_array(recovery->indexes, capacity, sizeof indexes[0]);
-        if (indexes == NULL) {
-            return false;
-        }
-        recovery->indexes = indexes;
-        recovery->indexes_capacity = capacity;
-    }
-    recovery->indexes[recovery->indexes_count] = base_offset;
-    recovery->indexes_count++;
-    return true;
-}
-
-static bool note_object(void *context, const char *object_name, uint64_t size_bytes)
-{
-    struct recovery *recovery = context;
-    struct logstore_log *log = recovery->log;
-    int64_t base_offset = -1;
-
-    switch (logstore_segment_parse(object_name, &base_offset)) {
-    case LOGSTORE_SEGMENT_NONE:
-        return true;
-    case LOGSTORE_SEGMENT_INDEX:
-        recovery->list_err = note_index(recovery, base_offset) ? BASE_ERR_OK : BASE_ERR_NOMEM;
-        break;
-    case LOGSTORE_SEGMENT_LOG: {
-        recovery->list_err = logstore__segments_reserve(log);
-        struct logstore_segment *segment =
-            recovery->list_err == BASE_ERR_OK ? logstore_segment_create(log, base_offset) : NULL;
-        if (segment == NULL) {
-            recovery->list_err = BASE_ERR_NOMEM;
-            break;
-        }
-        segment->size_bytes = size_bytes;
-        segment->max_timestamp_ms = LOGSTORE_SEGMENT_TIME_UNKNOWN;
-        segment->created_at_ms = recovery->now_ms;
-        segment->touched_at_ms = recovery->now_ms;
-        log->segments[log->segments_count] = segment;
-        log->segments_count++;
-        log->size_bytes += size_bytes;
-        break;
-    }
-    }
-    return recovery->list_err == BASE_ERR_OK;
-}
-
-static int compare_segments(const void *a, const void *b)
-{
-    const struct logstore_segment *const *left = a;
-    const struct logstore_segment *const *right = b;
-    return ((*left)->base_offset > (*right)->base_offset) -
-           ((*left)->base_offset < (*right)->base_offset);
-}
-
-static enum base_err list_objects(struct recovery *recovery)
-{
-    struct logstore_log *log = recovery->log;
-    enum base_err err = log->io->ops->list(log->io, log->name, note_object, recovery);
-
-    err = err == BASE_ERR_OK ? recovery->list_err : err;
-    if (err == BASE_ERR_OK && log->segments_count > 0) {
-        qsort(log->segments, log->segments_count, sizeof log->segments[0], compare_segments);
-    }
-    return err;
-}
-
-/* Reads "head" if there is one: a log that was never trimmed has none. */
-static enum base_err read_head(struct recovery *recovery)
-{
-    struct logstore_log *log = recovery->log;
-    char name[LOGSTORE_NAME_SIZE];
-    struct base_buffer *content = NULL;
-    size_t length = 0;
-
-    logstore__object_name(name, log, "head");
-    enum base_err err = log->io->ops->get(log->io, name, SMALL_OBJECT_SIZE_MAX, &content, &length);
-    if (err == BASE_ERR_NOT_FOUND) {
-        return BASE_ERR_OK;
-    }
-    if (err == BASE_ERR_OK) {
-        err = logstore__head_decode(base_slice_of(content->data, length), &log->start_offset);
-        log->start_durable = log->start_offset;
-        base_buffer_release(&content);
-    }
-    if (err == BASE_ERR_CORRUPT || err == BASE_ERR_UNSUPPORTED || err == BASE_ERR_TOO_LARGE) {
-        set_damage(recovery, NULL, 0, "head is damaged");
-        err = BASE_ERR_OK;
-    }
-    return err;
-}
-
-static enum base_err read_durable(struct recovery *recovery)
-{
-    struct logstore_log *log = recovery->log;
-    char name[LOGSTORE_NAME_SIZE];
-    struct base_buffer *content = NULL;
-    size_t length = 0;
-    int64_t base_offset = -1;
-    uint64_t position = 0;
-
-    logstore__object_name(name, log, "durable");
-    enum base_err err = log->io->ops->get(log->io, name, SMALL_OBJECT_SIZE_MAX, &content, &length);
-    if (err == BASE_ERR_OK) {
-        /* Written lazily: torn or old is no damage. But a segment that it names was there. */
-        bool is_good =
-            logstore__durable_decode(base_slice_of(content->data, length), &base_offset, &position);
-        int64_t last_offset = log->segments_count == 0 ? -1 : logstore__active(log)->base_offset;
-        if (is_good && base_offset == last_offset) {
-            recovery->durable_position = position;
-        } else if (is_good && base_offset > last_offset) {
-            set_damage(recovery, NULL, 0, "segments are gone");
-        }
-        base_buffer_release(&content);
-    }
-    return err == BASE_ERR_NOT_FOUND || err == BASE_ERR_TOO_LARGE ? BASE_ERR_OK : err;
-}
-
-/* The first segment of a new log; of a damaged one only its descriptor, which every log
- * must have. */
-static enum base_err create_first(struct recovery *recovery)
-{
-    struct logstore_log *log = recovery->log;
-    char name[LOGSTORE_NAME_SIZE];
-    enum base_err err = logstore__segments_reserve(log);
-    struct logstore_segment *segment =
-        err == BASE_ERR_OK ? logstore_segment_create(log, log->start_offset) : NULL;
-
-    if (segment == NULL) {
-        return BASE_ERR_NOMEM;
-    }
-    segment->created_at_ms = recovery->now_ms;
-    segment->touched_at_ms = recovery->now_ms;
-    segment->index_loaded = true;
-    log->segments[0] = segment;
-    log->segments_count = 1;
-    if (recovery->is_damaged) {
-        return BASE_ERR_OK;
-    }
-    logstore_segment_name(name, log->name, segment->base_offset);
-    return log->io->ops->create(log->io, name, &segment->object);
-}
-
-/* Removes index objects whose segment is gone: a crash came between the two. Segments below
- * the start are left to the background job, which sees to it that no snapshot goes with
- * them that is still needed. */
-static void remove_orphans(struct recovery *recovery)
-{
-    struct logstore_log *log = recovery->log;
-    char name[LOGSTORE_NAME_SIZE];
-
-    for (uint32_t i = 0; i < recovery->indexes_count; i++) {
-        if (recovery->indexes[i] < log->segments[0]->base_offset) {
-            logstore_segment_index_name(name, log->name, recovery->indexes[i]);
-            enum base_err err = log->io->ops->remove(log->io, name);
-            (void)err; /* the next open tries again */
-        }
-    }
-}
+enum { ZEROS_STEP_BYTES = 64 << 10 };
 
 /* One batch that is younger than the snapshot. */
 static enum base_err replay(void *context, const struct logstore_batch *batch)
 {
-    struct recovery *recovery = context;
+    struct logstore__recovery *recovery = context;
     struct logstore_log *log = recovery->log;
 
     if (batch->base_offset < recovery->snapshot_offset) {
@@ -224,8 +35,8 @@ static enum base_err replay(void *context, const struct logstore_batch *batch)
 }
 
 /* Takes the snapshot that came with the index object of segments[index], if it is good. */
-static enum base_err use_snapshot(struct recovery *recovery, const struct logstore_footer *footer,
-                                  struct base_slice snapshot)
+static enum base_err use_snapshot(struct logstore__recovery *recovery,
+                                  const struct logstore_footer *footer, struct base_slice snapshot)
 {
     struct logstore_log *log = recovery->log;
 
@@ -246,7 +57,7 @@ static enum base_err use_snapshot(struct recovery *recovery, const struct logsto
 
 /* Finds the newest snapshot in segments older than the active one. Without any, what is
  * known besides the segments starts empty at the first one. */
-static enum base_err find_snapshot(struct recovery *recovery)
+static enum base_err find_snapshot(struct logstore__recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
     enum base_err err = BASE_ERR_NOT_FOUND;
@@ -271,7 +82,7 @@ static enum base_err find_snapshot(struct recovery *recovery)
 
 /* Replays sealed segments that are younger than the snapshot. They are read as a whole:
  * this happens when a crash came before their footer was written. */
-static enum base_err replay_sealed(struct recovery *recovery)
+static enum base_err replay_sealed(struct logstore__recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
     enum base_err err = BASE_ERR_OK;
@@ -303,7 +114,8 @@ static enum base_err replay_sealed(struct recovery *recovery)
         log->io->ops->close(log->io, &object);
         bool overlaps = err == BASE_ERR_OK && scan.next_offset > log->segments[i + 1]->base_offset;
         if (err == BASE_ERR_CORRUPT || overlaps) {
-            set_damage(recovery, segment, scan.position, "sealed segment is damaged");
+            logstore__recovery_damage(recovery, segment, scan.position,
+                                      "sealed segment is damaged");
             log->written_offset = overlaps ? log->segments[i + 1]->base_offset : scan.next_offset;
             err = BASE_ERR_CORRUPT;
         }
@@ -312,7 +124,7 @@ static enum base_err replay_sealed(struct recovery *recovery)
 }
 
 /* Takes from the active segment's checkpoint what it offers. */
-static enum base_err use_checkpoint(struct recovery *recovery, uint64_t size_bytes,
+static enum base_err use_checkpoint(struct logstore__recovery *recovery, uint64_t size_bytes,
                                     int64_t *covered_offset)
 {
     struct logstore_log *log = recovery->log;
@@ -348,8 +160,32 @@ static enum base_err use_checkpoint(struct recovery *recovery, uint64_t size_byt
     return err;
 }
 
-/* What is behind the last good batch: a torn tail is cut, anything else is damage. */
-static enum base_err end_active(struct recovery *recovery, uint64_t size_bytes)
+/* Whether all bytes of the object in [position, end) are zero. */
+static enum base_err is_zero(struct logstore_object *object, uint64_t position, uint64_t end,
+                             bool *out)
+{
+    uint8_t *bytes = base_alloc(ZEROS_STEP_BYTES);
+    enum base_err err = bytes == NULL ? BASE_ERR_NOMEM : BASE_ERR_OK;
+    uint8_t any = 0;
+
+    while (err == BASE_ERR_OK && position < end && any == 0) {
+        size_t step =
+            end - position < ZEROS_STEP_BYTES ? (size_t)(end - position) : ZEROS_STEP_BYTES;
+        size_t length = 0;
+        err = object->io->ops->read_wait(object->io, object, position, bytes, step, &length);
+        for (size_t i = 0; i < length; i++) {
+            any |= bytes[i];
+        }
+        position += step;
+    }
+    base_free(bytes);
+    *out = any == 0;
+    return err;
+}
+
+/* What is behind the last good batch: zeros stay, a torn tail is cut, anything else is
+ * damage. */
+static enum base_err end_active(struct logstore__recovery *recovery, uint64_t size_bytes)
 {
     struct logstore_log *log = recovery->log;
     struct logstore_segment *active = logstore__active(log);
@@ -358,12 +194,18 @@ static enum base_err end_active(struct recovery *recovery, uint64_t size_bytes)
 
     if (position < recovery->durable_position ||
         (position < size_bytes && log->io->append_is_durable)) {
-        set_damage(recovery, active, position,
-                   position < size_bytes ? "batch is damaged" : "bytes that were durable are gone");
+        logstore__recovery_damage(recovery, active, position,
+                                  position < size_bytes ? "batch is damaged"
+                                                        : "bytes that were durable are gone");
         return BASE_ERR_CORRUPT;
     }
     if (position == size_bytes) {
         return BASE_ERR_OK;
+    }
+    bool is_spare = true;
+    enum base_err err = is_zero(active->object, position, size_bytes, &is_spare);
+    if (err != BASE_ERR_OK || is_spare) {
+        return err;
     }
     logstore_segment_name(name, log->name, active->base_offset);
     base_log(BASE_LOG_WARN, "LOG_TAIL_CUT", "file=%s position=%" PRIu64 " bytes=%" PRIu64, name,
@@ -373,7 +215,7 @@ static enum base_err end_active(struct recovery *recovery, uint64_t size_bytes)
 
 /* Where reading of the active segment has to begin: behind the checkpoint, or where the
  * snapshot ends if that is earlier. */
-static struct logstore__scan aim(const struct recovery *recovery, int64_t covered_offset,
+static struct logstore__scan aim(const struct logstore__recovery *recovery, int64_t covered_offset,
                                  uint64_t size_bytes)
 {
     const struct logstore_log *log = recovery->log;
@@ -399,7 +241,7 @@ static struct logstore__scan aim(const struct recovery *recovery, int64_t covere
     return scan;
 }
 
-static enum base_err recover_active(struct recovery *recovery)
+static enum base_err recover_active(struct logstore__recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
     struct logstore_segment *active = logstore__active(log);
@@ -451,16 +293,16 @@ static enum base_err recover_active(struct recovery *recovery)
     return err;
 }
 
-static enum base_err recover(struct recovery *recovery)
+static enum base_err recover(struct logstore__recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
-    enum base_err err = list_objects(recovery);
+    enum base_err err = logstore__recovery_list(recovery);
 
     if (err == BASE_ERR_OK) {
-        err = read_head(recovery);
+        err = logstore__recovery_read_head(recovery);
     }
     if (err == BASE_ERR_OK) {
-        err = read_durable(recovery);
+        err = logstore__recovery_read_durable(recovery);
     }
     if (err != BASE_ERR_OK) {
         return err;
@@ -468,9 +310,9 @@ static enum base_err recover(struct recovery *recovery)
     if (log->segments_count == 0) {
         log->written_offset = log->start_offset;
         if (log->start_offset > 0 || recovery->indexes_count > 0) {
-            set_damage(recovery, NULL, 0, "segments are gone");
+            logstore__recovery_damage(recovery, NULL, 0, "segments are gone");
         }
-        return create_first(recovery);
+        return logstore__recovery_create_first(recovery);
     }
     if (recovery->is_damaged) {
         /* Nothing is known for certain; nothing is touched. */
@@ -478,18 +320,19 @@ static enum base_err recover(struct recovery *recovery)
         log->start_offset = log->written_offset;
         return BASE_ERR_OK;
     }
-    remove_orphans(recovery);
+    logstore__recovery_remove_orphans(recovery);
     if (log->start_offset < log->segments[0]->base_offset) {
         log->start_offset = log->segments[0]->base_offset;
     }
     recovery->snapshot_offset = log->segments[0]->base_offset;
     err = recover_active(recovery);
     if (err == BASE_ERR_CORRUPT) {
-        err = BASE_ERR_OK; /* set_damage() says what */
+        err = BASE_ERR_OK; /* logstore__recovery_damage() says what */
     }
     if (err == BASE_ERR_OK && log->start_offset > log->written_offset) {
-        set_damage(recovery, logstore__active(log), logstore__active(log)->size_bytes,
-                   "the log ends in front of its start");
+        logstore__recovery_damage(recovery, logstore__active(log),
+                                  logstore__active(log)->size_bytes,
+                                  "the log ends in front of its start");
         log->start_offset = log->written_offset;
     }
     return err;
@@ -556,7 +399,8 @@ enum base_err logstore_log_open(const struct logstore_log_options *options,
     if (err != BASE_ERR_OK) {
         return err;
     }
-    struct recovery recovery = {.log = log, .now_ms = base_clock_wall_ms(options->store->clock)};
+    struct logstore__recovery recovery = {.log = log,
+                                          .now_ms = base_clock_wall_ms(options->store->clock)};
     err = recover(&recovery);
     base_free(recovery.indexes);
     if (err == BASE_ERR_OK) {

@@ -199,9 +199,9 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
     return err == BASE_ERR_OK && scan.next_offset > next_offset ? BASE_ERR_CORRUPT : err;
 }
 
-static enum base_err load_unlocked(struct logstore_log *log, bool wants_object, int64_t next_offset,
-                                   struct logstore_object **object, struct logstore_segment *loaded,
-                                   bool *rebuilt)
+static enum base_err load_unlocked(struct logstore_log *log, bool wants_object, bool is_sealed,
+                                   int64_t next_offset, struct logstore_object **object,
+                                   struct logstore_segment *loaded, bool *rebuilt)
 {
     char name[LOGSTORE_NAME_SIZE];
     uint64_t size_bytes = loaded->size_bytes;
@@ -212,7 +212,9 @@ static enum base_err load_unlocked(struct logstore_log *log, bool wants_object, 
     logstore_segment_name(name, log->name, loaded->base_offset);
     if (wants_object) {
         err = log->io->ops->open(log->io, name, &opened, &found_bytes);
-        if (err == BASE_ERR_OK && found_bytes != size_bytes) {
+        /* Zeros may follow what was appended last. */
+        if (err == BASE_ERR_OK &&
+            (found_bytes < size_bytes || (is_sealed && found_bytes > size_bytes))) {
             err = BASE_ERR_CORRUPT;
             loaded->size_bytes = found_bytes;
         }
@@ -237,13 +239,15 @@ enum base_err logstore__segment_load(struct logstore_log *log, struct logstore_s
     struct logstore_segment loaded = *segment;
     struct logstore_object *object = segment->object;
     bool wants_object = object == NULL;
+    bool is_sealed = segment != logstore__active(log);
     bool rebuilt = false;
     int64_t next_offset =
         logstore__segment_next_offset(log, logstore__find_segment(log, segment->base_offset));
 
     logstore_index_init(&loaded.index);
     base_mutex_unlock(log->lock);
-    enum base_err err = load_unlocked(log, wants_object, next_offset, &object, &loaded, &rebuilt);
+    enum base_err err =
+        load_unlocked(log, wants_object, is_sealed, next_offset, &object, &loaded, &rebuilt);
     base_mutex_lock(log->lock);
 
     if (logstore__is_loaded(segment)) {

@@ -9,7 +9,7 @@
 #include "core/base/buffer.h"
 #include "core/base/list.h"
 
-enum { SECTOR_BYTES = 512 };
+enum { SECTOR_BYTES = 512, SPARE_BYTES_MAX = 10000 };
 
 /* Growing bytes. */
 struct bytes {
@@ -26,6 +26,9 @@ struct file {
     bool exists;
     bool is_lazy;     /* written by put_lazy since it was stable */
     bool sync_failed; /* the cache is not to be believed */
+    size_t used;      /* behind the last append; zeros follow */
+    uint64_t syncs_begun;
+    uint64_t stable_sync; /* the one of them that `stable` comes from */
     uint32_t opened;
 };
 
@@ -46,8 +49,9 @@ struct pending {
     uint64_t position;
     struct bytes data;  /* append: not written yet */
     void *target;       /* read */
-    size_t length;      /* read; sync: bytes that become stable */
-    struct bytes image; /* unused by append and read */
+    size_t length;      /* read */
+    struct bytes image; /* sync: what becomes stable */
+    uint64_t sync;      /* of file->syncs_begun */
 };
 
 struct io_sim {
@@ -181,7 +185,7 @@ static void crash(struct io_sim *sim)
     for (struct base_list *node = sim->pending.next; node != &sim->pending; node = node->next) {
         struct pending *pending = BASE_CONTAINER_OF(node, struct pending, link);
         if (pending->kind == PENDING_APPEND && pending->err == BASE_ERR_OK &&
-            pending->data.length > 0 && pending->file->now.length == pending->position) {
+            pending->data.length > 0) {
             size_t length = partial(sim, pending->data.length);
             bytes_write(&pending->file->now, (size_t)pending->position, pending->data.data, length);
             bytes_fini(&pending->data);
@@ -201,12 +205,19 @@ static void read_now(const struct file *file, uint64_t position, void *data, siz
 }
 
 /* What a sync makes stable: the bytes as they were when it was called. */
-static void make_stable(struct file *file, const struct bytes *image)
+static void make_stable(struct file *file, const struct bytes *image, uint64_t sync)
 {
-    if (image->length >= file->stable.length) { /* else a younger sync was faster */
+    if (sync > file->stable_sync) { /* else a younger sync was faster */
         bytes_copy(&file->stable, image);
+        file->stable_sync = sync;
     }
     file->is_lazy = false;
+}
+
+static void make_stable_now(struct file *file)
+{
+    file->syncs_begun++;
+    make_stable(file, &file->now, file->syncs_begun);
 }
 
 static void pending_fire(struct base_timer *timer)
@@ -222,7 +233,7 @@ static void pending_fire(struct base_timer *timer)
                         pending->data.length);
             break;
         case PENDING_SYNC:
-            make_stable(pending->file, &pending->image);
+            make_stable(pending->file, &pending->image, pending->sync);
             if (pending->op->on_synced != NULL) {
                 pending->op->on_synced(pending->op);
             }
@@ -280,6 +291,26 @@ static struct bytes gather(const struct base_chunk *chunks, size_t chunks_count)
     return all;
 }
 
+static bool is_zero_from(const struct bytes *bytes, size_t position)
+{
+    for (size_t i = position; i < bytes->length; i++) {
+        if (bytes->data[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As files do, an append may leave zeros behind it. */
+static void make_spare(struct io_sim *sim, struct file *file, size_t used)
+{
+    file->used = used;
+    if (!sim->io.append_is_durable && used > file->now.length &&
+        sim_chance(sim->options.scheduler, 2)) {
+        bytes_resize(&file->now, used + (size_t)random_below(sim, SPARE_BYTES_MAX));
+    }
+}
+
 static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore_object *object,
                                          uint64_t position, const struct base_chunk *chunks,
                                          size_t chunks_count, struct logstore_io_op *op)
@@ -293,7 +324,8 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
         return done(op, BASE_ERR_CLOSED);
     }
     BASE_ASSERT(file->exists);
-    BASE_ASSERT(position == file->now.length);
+    BASE_ASSERT(position <= file->now.length);
+    BASE_ASSERT(is_zero_from(&file->now, (size_t)position));
     if (sim->full) {
         if (cut_off) {
             crash(sim);
@@ -301,6 +333,7 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
         return done(op, cut_off ? BASE_ERR_CLOSED : BASE_ERR_NO_SPACE);
     }
     struct bytes data = gather(chunks, chunks_count);
+    make_spare(sim, file, (size_t)position + data.length);
     if (cut_off) {
         bytes_write(&file->now, (size_t)position, data.data, partial(sim, data.length));
         bytes_fini(&data);
@@ -346,6 +379,8 @@ static enum logstore_io_state sim_sync(struct logstore_io *io, struct logstore_o
     pending->kind = PENDING_SYNC;
     pending->err = next_sync(sim, file);
     bytes_copy(&pending->image, &file->now);
+    file->syncs_begun++;
+    pending->sync = file->syncs_begun;
     return LOGSTORE_IO_PENDING;
 }
 
@@ -402,6 +437,7 @@ static enum base_err open_file(struct io_sim *sim, struct file *file, struct log
     handle->object.io = &sim->io;
     handle->file = file;
     file->opened++;
+    file->used = file->now.length;
     *out = &handle->object;
     return BASE_ERR_OK;
 }
@@ -453,13 +489,17 @@ static enum base_err sim_open(struct logstore_io *io, const char *name,
 
 static void sim_close(struct logstore_io *io, struct logstore_object **object)
 {
-    (void)io;
     if (*object == NULL) {
         return;
     }
+    struct io_sim *sim = sim_of(io);
     struct handle *handle = handle_of(*object);
-    BASE_ASSERT(handle->file->opened > 0);
-    handle->file->opened--;
+    struct file *file = handle->file;
+    BASE_ASSERT(file->opened > 0);
+    file->opened--;
+    if (!sim->crashed && file->exists && file->used < file->now.length) {
+        bytes_resize(&file->now, file->used); /* not durably */
+    }
     base_free(handle);
     *object = NULL;
 }
@@ -506,7 +546,7 @@ static enum base_err sim_settle(struct logstore_io *io, struct logstore_object *
     if (file->sync_failed) {
         mix(sim, file);
     } else {
-        bytes_copy(&file->stable, &file->now);
+        make_stable_now(file);
     }
     return BASE_ERR_OK;
 }
@@ -537,7 +577,7 @@ static enum base_err sim_sync_wait(struct logstore_io *io, struct logstore_objec
     }
     enum base_err err = next_sync(sim, file);
     if (err == BASE_ERR_OK) {
-        make_stable(file, &file->now);
+        make_stable_now(file);
     }
     return goes_on ? err : BASE_ERR_CLOSED;
 }
@@ -545,17 +585,22 @@ static enum base_err sim_sync_wait(struct logstore_io *io, struct logstore_objec
 static enum base_err sim_truncate(struct logstore_io *io, struct logstore_object *object,
                                   uint64_t size_bytes)
 {
+    struct io_sim *sim = sim_of(io);
     struct file *file = handle_of(object)->file;
     bool half = false;
-    bool goes_on = enter(sim_of(io), &half);
+    bool goes_on = enter(sim, &half);
 
     if (!goes_on && !half) {
         return BASE_ERR_CLOSED;
     }
     BASE_ASSERT(size_bytes <= file->now.length);
     bytes_resize(&file->now, (size_t)size_bytes);
-    bytes_copy(&file->stable, &file->now);
-    return goes_on ? BASE_ERR_OK : BASE_ERR_CLOSED;
+    file->used = (size_t)size_bytes;
+    enum base_err err = next_sync(sim, file);
+    if (err == BASE_ERR_OK) {
+        make_stable_now(file);
+    }
+    return goes_on ? err : BASE_ERR_CLOSED;
 }
 
 static enum base_err sim_put(struct logstore_io *io, const char *name, struct base_slice content)

@@ -139,6 +139,91 @@ static void full_disk_takes_a_half_written_append_back(void **state)
     io->ops->close(io, &object);
 }
 
+static off_t size_on_disk(const struct log_harness *harness)
+{
+    struct stat status;
+    char path[256];
+
+    (void)snprintf(path, sizeof path, "%s/a/x.log", harness->root);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+static void assert_bytes(struct logstore_io *io, struct logstore_object *object, uint64_t position,
+                         size_t length, uint8_t expected)
+{
+    static uint8_t bytes[300000];
+    size_t got = 0;
+
+    assert_in_range(length, 0, sizeof bytes);
+    assert_int_equal(io->ops->read_wait(io, object, position, bytes, length, &got), BASE_ERR_OK);
+    assert_int_equal(got, length);
+    for (size_t i = 0; i < length; i++) {
+        assert_int_equal(bytes[i], expected);
+    }
+}
+
+static void small_appends_find_zeros_that_grow_with_the_file(void **state)
+{
+    struct log_harness *harness = *state;
+    struct logstore_io *io = harness->io;
+    struct logstore_object *object = NULL;
+    /* 1,000 bytes more each time it has to grow: the next multiple of a power of two. */
+    static const off_t sizes[] = {4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 786432};
+    uint64_t position = 0;
+
+    assert_int_equal(io->ops->create(io, "a/x.log", &object), BASE_ERR_OK);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        while (position < (i == 0 ? 1 : (uint64_t)sizes[i - 1])) {
+            assert_int_equal(append(io, object, position, 1000, 7), BASE_ERR_OK);
+            position += 1000;
+        }
+        assert_int_equal(size_on_disk(harness), sizes[i]);
+    }
+    assert_bytes(io, object, position - 1000, 1000, 7);
+    assert_bytes(io, object, position, 786432 - (size_t)position, 0);
+    assert_int_equal(io->ops->truncate(io, object, position), BASE_ERR_OK);
+    assert_int_equal(size_on_disk(harness), position);
+    io->ops->close(io, &object);
+}
+
+static void large_appends_find_no_zeros(void **state)
+{
+    struct log_harness *harness = *state;
+    struct logstore_io *io = harness->io;
+    struct logstore_object *object = NULL;
+
+    assert_int_equal(io->ops->create(io, "a/x.log", &object), BASE_ERR_OK);
+    assert_int_equal(append(io, object, 0, 70000, 7), BASE_ERR_OK);
+    assert_int_equal(size_on_disk(harness), 70000);
+    assert_int_equal(append(io, object, 70000, 60000, 8), BASE_ERR_OK);
+    assert_int_equal(size_on_disk(harness), 131072);
+    assert_int_equal(append(io, object, 130000, 140000, 9), BASE_ERR_OK); /* over the zeros */
+    assert_int_equal(size_on_disk(harness), 270000);
+    assert_bytes(io, object, 0, 70000, 7);
+    assert_bytes(io, object, 70000, 60000, 8);
+    assert_bytes(io, object, 130000, 140000, 9);
+    io->ops->close(io, &object);
+}
+
+static void close_leaves_no_zeros_but_a_kill_does(void **state)
+{
+    struct log_harness *harness = *state;
+    struct logstore_io *io = harness->io;
+    struct logstore_object *object = NULL;
+    struct logstore_object *killed = NULL;
+    uint64_t size_bytes = 0;
+
+    assert_int_equal(io->ops->create(io, "a/x.log", &killed), BASE_ERR_OK);
+    assert_int_equal(append(io, killed, 0, 1000, 7), BASE_ERR_OK);
+    assert_int_equal(io->ops->open(io, "a/x.log", &object, &size_bytes), BASE_ERR_OK);
+    assert_int_equal(size_bytes, 4096);
+    io->ops->close(io, &object); /* nothing was appended: nobody knows what they are */
+    assert_int_equal(size_on_disk(harness), 4096);
+    io->ops->close(io, &killed);
+    assert_int_equal(size_on_disk(harness), 1000);
+}
+
 static void put_replaces_and_get_bounds(void **state)
 {
     struct logstore_io *io = ((struct log_harness *)*state)->io;
@@ -299,6 +384,7 @@ static void sync_and_reads_behind_the_end_are_posted(void **state)
     assert_int_equal(waited.op.err, BASE_ERR_OK);
     assert_int_equal(waited.synced_count, 1);
     waited.is_done = false;
+    assert_int_equal(io->ops->truncate(io, object, 50), BASE_ERR_OK);
     assert_int_equal(io->ops->read(io, object, 20, bytes, 100, &waited.op), LOGSTORE_IO_PENDING);
     sim_scheduler_run(harness->scheduler);
     assert_true(waited.is_done);
@@ -334,6 +420,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(create_does_not_take_an_existing_object, setup, teardown),
         cmocka_unit_test_setup_teardown(full_disk_takes_a_half_written_append_back, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(small_appends_find_zeros_that_grow_with_the_file, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(large_appends_find_no_zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(close_leaves_no_zeros_but_a_kill_does, setup, teardown),
         cmocka_unit_test_setup_teardown(put_replaces_and_get_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(list_shows_objects_and_hides_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(links_are_not_followed, setup, teardown),

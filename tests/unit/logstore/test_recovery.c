@@ -111,28 +111,86 @@ static void kill_loses_nothing_that_was_written(void **state)
     assert_int_equal(count, 1000);
 }
 
+/* At most 4096 bytes. */
+static void read_file(const struct log_harness *harness, uint8_t *bytes, size_t size)
+{
+    assert_in_range(size, 1, 4096);
+    char path[256];
+    log_harness_path(harness, FIRST, path, sizeof path);
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_true(pread(fd, bytes, size, 0) == (ssize_t)size);
+    (void)close(fd);
+}
+
+static void write_file(const struct log_harness *harness, const uint8_t *bytes, size_t size)
+{
+    char path[256];
+    log_harness_path(harness, FIRST, path, sizeof path);
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    (void)close(fd);
+}
+
 static void torn_tail_is_cut_at_every_byte_of_the_last_batch(void **state)
+{
+    struct log_harness *harness = *state;
+    uint8_t bytes[4096];
+
+    write_and_kill(harness, 3);
+    size_t whole = (size_t)size_of(harness, FIRST);
+    size_t good = whole / 3 * 2;
+    assert_int_equal(whole % 3, 0);
+    assert_in_range(whole, 1, sizeof bytes);
+    read_file(harness, bytes, whole);
+    for (size_t size = whole - 1; size >= good; size--) {
+        drop(harness, "durable"); /* as if the last batch had never been synced */
+        write_file(harness, bytes, size);
+        open_log(harness);
+        assert_int_equal(log_harness_end(harness), 4);
+        assert_int_equal(log_harness_verify(harness, 0, 4, NULL), 4);
+        log_harness_close(harness, false);
+        /* A batch begins with seven zeros, the first bytes of its offset. */
+        assert_int_equal(size_of(harness, FIRST), size < good + 8 ? size : good);
+    }
+    open_log(harness);
+    assert_int_equal(log_harness_put(harness, 1, 10), 4);
+}
+
+static void zeros_behind_the_last_batch_are_no_torn_tail(void **state)
 {
     struct log_harness *harness = *state;
 
     write_and_kill(harness, 3);
     off_t whole = size_of(harness, FIRST);
-    off_t good = whole / 3 * 2;
-    assert_int_equal(whole % 3, 0);
-    drop(harness, "durable"); /* as if the last batch had never been synced */
-    for (off_t size = whole - 1; size >= good; size--) {
-        cut(harness, FIRST, size);
-        open_log(harness);
-        assert_int_equal(log_harness_end(harness), 4);
-        assert_int_equal(log_harness_verify(harness, 0, 4, NULL), 4);
-        log_harness_close(harness, false);
-        assert_int_equal(size_of(harness, FIRST), good);
-        drop(harness, "durable");
-        /* Grow it again, whatever the bytes, for the next round: zeros are no batch. */
-        cut(harness, FIRST, size);
-    }
+    cut(harness, FIRST, whole + 100000); /* which makes it longer */
     open_log(harness);
-    assert_int_equal(log_harness_put(harness, 1, 10), 4);
+    assert_int_equal(log_harness_end(harness), 6);
+    assert_int_equal(size_of(harness, FIRST), whole + 100000);
+    assert_int_equal(log_harness_put(harness, 1, 10), 6);
+    assert_int_equal(log_harness_verify(harness, 0, 7, NULL), 7);
+    log_harness_close(harness, false);
+    open_log(harness);
+    assert_int_equal(log_harness_end(harness), 7);
+    assert_int_equal(log_harness_verify(harness, 0, 7, NULL), 7);
+}
+
+static void any_other_byte_behind_the_last_batch_is_cut_with_the_zeros(void **state)
+{
+    struct log_harness *harness = *state;
+    static const off_t places[] = {0, 1, 63, 70000, 99999};
+
+    write_and_kill(harness, 3);
+    off_t whole = size_of(harness, FIRST);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        cut(harness, FIRST, whole + 100000);
+        flip(harness, FIRST, whole + places[i]);
+        open_log(harness);
+        assert_int_equal(log_harness_end(harness), 6);
+        assert_int_equal(size_of(harness, FIRST), whole);
+        log_harness_close(harness, false);
+    }
 }
 
 static void flipped_byte_of_the_unsynced_tail_is_cut(void **state)
@@ -193,6 +251,17 @@ static void lost_end_of_what_was_durable_stops_the_log(void **state)
     check_offline(harness, third * 2, 4);
     cut(harness, FIRST, third * 2 - 1);
     check_offline(harness, third, 2);
+}
+
+static void what_was_durable_and_reads_as_zeros_stops_the_log(void **state)
+{
+    struct log_harness *harness = *state;
+
+    write_and_kill(harness, 3);
+    off_t whole = size_of(harness, FIRST);
+    cut(harness, FIRST, whole / 3 * 2);
+    cut(harness, FIRST, whole + 5000);
+    check_offline(harness, whole / 3 * 2, 4);
 }
 
 static void file_shorter_than_its_checkpoint_stops_the_log(void **state)
@@ -399,10 +468,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(kill_loses_nothing_that_was_written, setup, teardown),
         cmocka_unit_test_setup_teardown(torn_tail_is_cut_at_every_byte_of_the_last_batch, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(zeros_behind_the_last_batch_are_no_torn_tail, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(any_other_byte_behind_the_last_batch_is_cut_with_the_zeros,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(flipped_byte_of_the_unsynced_tail_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(flipped_byte_of_what_was_durable_stops_the_log, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(lost_end_of_what_was_durable_stops_the_log, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_was_durable_and_reads_as_zeros_stops_the_log, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(file_shorter_than_its_checkpoint_stops_the_log, setup,
                                         teardown),
