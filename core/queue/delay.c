@@ -451,11 +451,11 @@ static void free_log(struct queue_delay_log *log)
 {
     struct queue_manager *manager = log->manager;
 
+    base_timer_heap_fini(&log->due); /* touches the queues' timers */
+    base_timer_heap_fini(&log->retries);
     base_map_each(log->queues, free_one, NULL);
     base_map_close(&log->queues);
     queue__delay_span_fini(&log->span);
-    base_timer_heap_fini(&log->due);
-    base_timer_heap_fini(&log->retries);
     partition_release(&log->partition);
     base_mutex_fini(&log->lock);
     queue__manager_release(manager);
