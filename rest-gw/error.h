@@ -85,6 +85,7 @@
     X(PRODUCE_FORMAT, 400, 10540202, "Invalid request format: {}")                                \
     X(QUEUE_NAME_NOT_FOUND, 404, 10540401, "The queue name does not exist.")                      \
     X(CONSUME_REFUSED, 400, 10542204, "Failed to consume messages because {}")                    \
+    X(RESET_REFUSED, 400, 10542204, "Failed to reset the consumer group because {}")              \
     X(HANDLER_NOT_HERE, 400, 10542205,                                                            \
       "No consumption instance is found for the handler: it belongs to another one, or it was "   \
       "released, or it is a dead letter's.")                                                      \

@@ -45,6 +45,8 @@ static const struct restgw_route routes[] = {
      "update resource access policy"},
     {RESTGW_HTTP_DELETE, POLICY, restgw__policy_delete, RESTGW_ROUTE_TRACED(QUEUE),
      "delete resource access policy"},
+
+    {RESTGW_HTTP_POST, GROUP "/reset", restgw__group_reset, NO_FLAGS, "resetGroup"},
     {RESTGW_HTTP_GET, TAGS, restgw__tags_get, NO_FLAGS, "getQueueTags"},
     {RESTGW_HTTP_POST, TAGS, restgw__tags_add, RESTGW_ROUTE_TRACED(TAG), "createQueueTag"},
     {RESTGW_HTTP_POST, TAGS "/action", restgw__tags_change, RESTGW_ROUTE_TRACED(TAG),

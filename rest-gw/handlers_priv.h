@@ -36,6 +36,9 @@ restgw_handler restgw__tags_remove;
 restgw_handler restgw__tags_of_project;
 restgw_handler restgw__tags_search;
 
+/* reset.c */
+restgw_handler restgw__group_reset;
+
 /* messages.c, consume.c, ack.c */
 restgw_handler restgw__messages_produce;
 restgw_handler restgw__messages_consume;

@@ -207,6 +207,11 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
         return RESTGW_ERROR_HANDLER_MISMATCH;
     case QUEUE_HANDLER_OF_OTHER:
         return RESTGW_ERROR_HANDLER_NOT_HERE;
+
+    case QUEUE_GROUP_LEASED:
+        return RESTGW_ERROR_RESET_REFUSED;
+    case QUEUE_TIME_OUT_OF_RANGE:
+        return RESTGW_ERROR_REQUEST_FORMAT;
     case QUEUE_OVERLOADED:
         return RESTGW_ERROR_FLOW_CONTROL;
     case QUEUE_STORAGE_FAILED:

@@ -345,6 +345,22 @@ void queue_cursor_adopt(struct queue_cursor *cursor, int64_t offset)
     cursor->next = offset;
 }
 
+int64_t queue_cursor_consumed_at(const struct queue_cursor *cursor, int64_t offset)
+{
+    int64_t below_floor = cursor->consumed + cursor->skipped - cursor->done_count;
+    int64_t below_offset = below_floor + (offset - cursor->floor);
+    return below_offset > 0 ? below_offset : 0;
+}
+
+void queue_cursor_reset(struct queue_cursor *cursor, int64_t offset)
+{
+    cursor->consumed = queue_cursor_consumed_at(cursor, offset);
+    cursor->skipped = 0;
+    cursor->unwritten_count = 0;
+    cursor->floor = offset;
+    queue__cursor_forget(cursor);
+}
+
 int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start, int64_t end)
 {
     int64_t done = 0;

@@ -177,6 +177,13 @@ void queue_cursor_move_settle(struct queue_cursor *cursor, int64_t offset);
 /* The MOVING offset is as before. */
 void queue_cursor_move_undo(struct queue_cursor *cursor, int64_t offset);
 
+/* Messages below offset since the cursor began: what `consumed` is after a reset to it. Gaps
+ * above the floor may make it too small. */
+int64_t queue_cursor_consumed_at(const struct queue_cursor *cursor, int64_t offset);
+
+/* Everything below offset is consumed and nothing else is known. Only while nothing is leased. */
+void queue_cursor_reset(struct queue_cursor *cursor, int64_t offset);
+
 /* Offsets in a log of [start, end) that are not done: the messages available. */
 int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start, int64_t end);
 

@@ -58,6 +58,7 @@ struct queue_group *queue__group_create(struct queue_manager *manager,
     base_timer_heap_init(&group->leases);
     base_timer_heap_init(&group->waits);
     base_list_init(&group->waiters);
+    base_list_init(&group->resets);
     group->watcher.executor = home;
     group->watcher.task.run = queue__group_on_news;
     atomic_init(&group->watcher.fired, false);
@@ -145,6 +146,7 @@ void queue__group_close(struct queue_group *group, bool is_deleted)
             BASE_CONTAINER_OF(group->waiters.next, struct queue_consume, link);
         queue__group_answer(group, consume, QUEUE_GROUP_NOT_FOUND, BASE_ERR_OK);
     }
+    queue__group_drop_resets(group);
     queue__group_unwatch(group);
     base_mutex_unlock(&group->lock);
     group->close_task.run = close_at_home;

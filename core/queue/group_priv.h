@@ -77,6 +77,7 @@ struct queue_group {
     struct base_timer_heap leases; /* deadlines of leases */
     struct base_timer_heap waits;  /* deadlines of consumes */
     struct base_list waiters;      /* consumes, in the order they came */
+    struct base_list resets;       /* in the order they came; nobody is served meanwhile */
     uint32_t waiters_count;
     uint32_t reads_count; /* reads under way */
     int64_t used_us;      /* last consume, for dropping windows */
@@ -149,6 +150,12 @@ void queue__group_answer(struct queue_group *group, struct queue_consume *consum
  * TAG_RULE_DIFFERS, or STORAGE_FAILED with *err. */
 enum queue_verdict queue__group_fix_rule(struct queue_group *group,
                                          const struct queue_consume *consume, enum base_err *err);
+
+/* Goes on with the first of the resets; a new one starts when nothing is leased or settles. */
+void queue__group_advance_resets(struct queue_group *group, struct base_executor *current);
+
+/* The group closes: answers those that have not begun. */
+void queue__group_drop_resets(struct queue_group *group);
 
 /* Tells the journal what was filtered, if it is time to. */
 void queue__group_write_filtered(struct queue_group *group, struct base_executor *current,

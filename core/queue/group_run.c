@@ -240,7 +240,8 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
     queue__group_expire(group, current);
     queue__move_run(group, current);
     mark_due(group);
-    bool may_serve = group->rule_state != QUEUE_RULE_WRITING;
+    queue__group_advance_resets(group, current);
+    bool may_serve = group->rule_state != QUEUE_RULE_WRITING && base_list_is_empty(&group->resets);
     for (unsigned i = 0; may_serve && has_more && i < GROUP_ROUNDS_MAX; i++) {
         has_more = false;
         if (!base_list_is_empty(&group->waiters)) {

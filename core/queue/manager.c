@@ -19,6 +19,10 @@ static const char *const verdict_texts[] = {
     [QUEUE_TAG_RULE_DIFFERS] =
         "the group consumes by another tag rule; reset the group to change it",
     [QUEUE_HANDLER_OF_OTHER] = "handler of a dead letter, or of none",
+
+    [QUEUE_GROUP_LEASED] = "messages are being consumed; wait for their acks, or use force",
+    [QUEUE_TIME_OUT_OF_RANGE] =
+        "the time lies in the future, or before what the queue keeps of its messages",
     [QUEUE_OVERLOADED] = "too many requests wait on this group",
     [QUEUE_STORAGE_FAILED] = "storage failed",
 };

@@ -6,7 +6,8 @@
  * counts as nobody's failure.
  *
  *     produce.h   messages into a queue          consume.h   messages out, leased
- *     ack.h       the end of leases              message_id.h  opaque names of messages
+ *     ack.h       the end of leases              reset.h       a group's position, set anew
+ *     tags.h      what a group wants             message_id.h  opaque names of messages
  *
  * Threads: every function from any thread unless it says otherwise. A request (produce,
  * consume, ack) is started on a loop that it names as its executor; its answer comes
@@ -37,8 +38,11 @@ enum queue_verdict {
     QUEUE_HANDLER_MISMATCH,    /* a handler of another queue or group */
     QUEUE_TAG_RULE_DIFFERS,    /* from that which the group's first consume fixed */
     QUEUE_HANDLER_OF_OTHER,    /* a dead letter's for an ordinary message, or the reverse */
-    QUEUE_OVERLOADED,          /* too many requests wait on this group */
-    QUEUE_STORAGE_FAILED,      /* see err: OFFLINE, NO_SPACE, BUSY, NOMEM, CORRUPT, IO */
+
+    QUEUE_GROUP_LEASED,      /* messages of the group are leased */
+    QUEUE_TIME_OUT_OF_RANGE, /* in the future, or older than what the queue keeps */
+    QUEUE_OVERLOADED,        /* too many requests wait on this group */
+    QUEUE_STORAGE_FAILED,    /* see err: OFFLINE, NO_SPACE, BUSY, NOMEM, CORRUPT, IO */
     QUEUE_VERDICT_COUNT
 };
 

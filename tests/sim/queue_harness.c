@@ -472,6 +472,39 @@ void queue_harness_start_ack(struct queue_harness *harness, uint32_t loop,
     base_executor_post(harness->loops[loop], &ack->start);
 }
 
+static void reset_end(struct queue_harness_reset *own)
+{
+    own->is_over = true;
+    if (own->on_over != NULL) {
+        own->on_over(own);
+    }
+}
+
+static void reset_over(struct base_task *task)
+{
+    struct queue_reset *reset = BASE_CONTAINER_OF(task, struct queue_reset, task);
+    reset_end(BASE_CONTAINER_OF(reset, struct queue_harness_reset, reset));
+}
+
+static void reset_start(struct base_task *task)
+{
+    struct queue_harness_reset *own = BASE_CONTAINER_OF(task, struct queue_harness_reset, start);
+    if (queue_reset(own->manager, &own->reset) == QUEUE_DONE) {
+        reset_end(own);
+    }
+}
+
+void queue_harness_start_reset(struct queue_harness *harness, uint32_t loop,
+                               struct queue_harness_reset *reset)
+{
+    reset->manager = harness->manager;
+    reset->is_over = false;
+    reset->reset.executor = harness->loops[loop];
+    reset->reset.task.run = reset_over;
+    reset->start.run = reset_start;
+    base_executor_post(harness->loops[loop], &reset->start);
+}
+
 static void produce_end(struct queue_harness_produce *own)
 {
     own->is_over = true;

@@ -11,6 +11,7 @@
 #include "core/queue/consume.h"
 #include "core/queue/produce.h"
 #include "core/queue/queue.h"
+#include "core/queue/reset.h"
 #include "tests/sim/executor_sim.h"
 #include "tests/sim/io_sim.h"
 
@@ -104,6 +105,18 @@ struct queue_harness_ack {
 /* The same; topic, group_id, items and items_count are set before. */
 void queue_harness_start_ack(struct queue_harness *harness, uint32_t loop,
                              struct queue_harness_ack *ack);
+
+struct queue_harness_reset {
+    struct queue_reset reset;
+    bool is_over;
+    void (*on_over)(struct queue_harness_reset *reset); /* may be NULL, and may free it */
+    struct queue_manager *manager;
+    struct base_task start;
+};
+
+/* The same; topic, group_id, position, timestamp_ms and force are set before. Release it. */
+void queue_harness_start_reset(struct queue_harness *harness, uint32_t loop,
+                               struct queue_harness_reset *reset);
 
 struct queue_harness_produce {
     struct queue_produce produce;

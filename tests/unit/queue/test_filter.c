@@ -1,52 +1,6 @@
 /* One tag rule for each group: what it does not want is consumed without having been seen. */
 #include "tests/unit/queue/queue_fixture.h"
 
-/* Produces `count` messages "<tag><n>" that carry the tag. */
-static void put_tagged(struct fixture *fixture, const char *tag, unsigned first, unsigned count)
-{
-    struct queue_harness_produce own = {.is_over = false};
-    struct queue_produce_message messages[QUEUE_MESSAGES_MAX] = {{.headers_count = 0}};
-    const struct logstore_header header = {base_slice_text(QUEUE_TAG_HEADER), base_slice_text(tag)};
-    char values[QUEUE_MESSAGES_MAX][64];
-
-    for (unsigned i = 0; i < count; i++) {
-        (void)snprintf(values[i], sizeof values[i], "%s%u", tag, first + i);
-        messages[i] = (struct queue_produce_message){
-            .value = base_slice_text(values[i]), .headers = &header, .headers_count = 1};
-    }
-    own.produce.topic = fixture->topic;
-    own.produce.messages = messages;
-    own.produce.messages_count = count;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
-    assert_int_equal(own.produce.verdict, QUEUE_OK);
-}
-
-static void begin_tagged(struct fixture *fixture, struct queue_harness_consume *own,
-                         const char *tag, int64_t time_wait_ms)
-{
-    struct base_slice slice = base_slice_text(tag);
-
-    *own = (struct queue_harness_consume){.is_over = false};
-    queue_tag_rule_init(&own->consume.rule, &slice, tag[0] == '\0' ? 0 : 1, false);
-    own->consume.topic = fixture->topic;
-    own->consume.group_id = base_slice_text(fixture->group);
-    own->consume.messages_max = QUEUE_MESSAGES_MAX;
-    own->consume.size_bytes_max = QUEUE_CONSUME_BYTES_MAX;
-    own->consume.time_wait_ms = time_wait_ms;
-    own->consume.ack_wait_ms = 30000;
-    queue_harness_start_consume(&fixture->harness, 1, own);
-}
-
-static struct messages get_tagged(struct fixture *fixture, const char *tag)
-{
-    struct queue_harness_consume own;
-
-    begin_tagged(fixture, &own, tag, 1000);
-    queue_harness_wait(&fixture->harness, &own.is_over);
-    return end_consume(&own);
-}
-
 static void what_does_not_match_is_consumed_unseen(void **state)
 {
     struct fixture *fixture = *state;
