@@ -1,9 +1,24 @@
 /* uthash behind functions: its macros, and its idea of memory failure, stay here. */
 #include "core/base/map.h"
 
+#include <pthread.h>
+
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/base/siphash.h"
+#include "core/base/uuid.h"
 
+/* Clients choose keys. With a key of this process they cannot choose ones that all fall into
+ * the same bucket. Nothing depends on the order of buckets: entries are visited in theirs. */
+static uint8_t hash_key[BASE_SIPHASH_KEY_SIZE];
+static pthread_once_t hash_key_once = PTHREAD_ONCE_INIT;
+
+static void make_hash_key(void)
+{
+    base_entropy(hash_key, sizeof hash_key);
+}
+
+#define HASH_FUNCTION(key, length, hash) ((hash) = (unsigned)base_siphash(hash_key, key, length))
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(size) base_alloc(size)
 #define uthash_free(memory, size) base_free(memory)
@@ -22,6 +37,7 @@ struct base_map {
 
 enum base_err base_map_create(struct base_map **out)
 {
+    (void)pthread_once(&hash_key_once, make_hash_key);
     *out = base_alloc_object(struct base_map);
     return *out == NULL ? BASE_ERR_NOMEM : BASE_ERR_OK;
 }

@@ -26,20 +26,29 @@ static uint64_t next_seeded(void)
     return z ^ (z >> 31);
 }
 
-void base_random_bytes(void *data, size_t length)
+void base_entropy(void *data, size_t length)
 {
     uint8_t *bytes = data;
     while (length > 0) {
-        size_t taken = 0;
-        if (atomic_load(&seeded)) {
-            uint64_t value = next_seeded();
-            taken = length < sizeof value ? length : sizeof value;
-            memcpy(bytes, &value, taken);
-        } else {
-            ssize_t got = getrandom(bytes, length, 0);
-            BASE_ASSERT(got > 0 || errno == EINTR); /* a signal cuts long requests short */
-            taken = got > 0 ? (size_t)got : 0;
-        }
+        ssize_t got = getrandom(bytes, length, 0);
+        BASE_ASSERT(got > 0 || errno == EINTR); /* a signal cuts long requests short */
+        size_t taken = got > 0 ? (size_t)got : 0;
+        bytes += taken;
+        length -= taken;
+    }
+}
+
+void base_random_bytes(void *data, size_t length)
+{
+    uint8_t *bytes = data;
+    if (!atomic_load(&seeded)) {
+        base_entropy(data, length);
+        return;
+    }
+    while (length > 0) {
+        uint64_t value = next_seeded();
+        size_t taken = length < sizeof value ? length : sizeof value;
+        memcpy(bytes, &value, taken);
         bytes += taken;
         length -= taken;
     }

@@ -27,6 +27,10 @@ void base_uuid_seed(uint64_t seed);
 /* Fills data with random bytes from the same source. */
 void base_random_bytes(void *data, size_t length);
 
+/* From the operating system in every case: for secrets, and where a simulator must not be
+ * disturbed by who asks first. */
+void base_entropy(void *data, size_t length);
+
 void base_uuid_format(struct base_uuid uuid, char text[BASE_UUID_TEXT_SIZE]);
 void base_uuid_format_base64(struct base_uuid uuid, char text[BASE_UUID_BASE64_SIZE]);
 

@@ -33,7 +33,7 @@ uint64_t queue__handler_scope(const struct queue_handler_key *key, struct base_u
     BASE_ASSERT(group_id.length <= HANDLER_GROUP_ID_LENGTH_MAX);
     memcpy(text, topic_id.bytes, BASE_UUID_SIZE);
     memcpy(text + BASE_UUID_SIZE, group_id.data, group_id.length);
-    return queue__siphash(key->bytes, text, BASE_UUID_SIZE + group_id.length);
+    return base_siphash(key->bytes, text, BASE_UUID_SIZE + group_id.length);
 }
 
 void queue__handler_format(const struct queue_handler_key *key, const struct queue_handler *handler,
@@ -45,7 +45,7 @@ void queue__handler_format(const struct queue_handler_key *key, const struct que
     base_put_i64(packed + HANDLER_AT_OFFSET, handler->offset);
     base_put_i64(packed + HANDLER_AT_LEASE, (int64_t)handler->lease_number);
     base_put_i32(packed + HANDLER_AT_PARTITION, handler->partition);
-    uint64_t checksum = queue__siphash(key->bytes, packed, HANDLER_AT_CHECKSUM);
+    uint64_t checksum = base_siphash(key->bytes, packed, HANDLER_AT_CHECKSUM);
     base_put_i64(packed + HANDLER_AT_CHECKSUM, (int64_t)checksum);
     queue__base64_encode(packed, sizeof packed, text);
 }
@@ -59,7 +59,7 @@ bool queue__handler_parse(const struct queue_handler_key *key, struct base_slice
     if (!queue__base64_decode(text, packed, sizeof packed)) {
         return false;
     }
-    uint64_t checksum = queue__siphash(key->bytes, packed, HANDLER_AT_CHECKSUM);
+    uint64_t checksum = base_siphash(key->bytes, packed, HANDLER_AT_CHECKSUM);
     if (checksum != (uint64_t)base_get_i64(packed + HANDLER_AT_CHECKSUM)) {
         return false;
     }

@@ -8,10 +8,10 @@
 
 #include "core/base/uuid.h"
 #include "core/queue/consume.h"
-#include "core/queue/siphash_priv.h"
+#include "core/base/siphash.h"
 
 struct queue_handler_key {
-    uint8_t bytes[QUEUE_SIPHASH_KEY_SIZE];
+    uint8_t bytes[BASE_SIPHASH_KEY_SIZE];
 };
 
 struct queue_handler {

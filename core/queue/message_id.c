@@ -8,7 +8,7 @@
 #include "core/base/assert.h"
 #include "core/base/endian.h"
 #include "core/queue/base64_priv.h"
-#include "core/queue/siphash_priv.h"
+#include "core/base/siphash.h"
 
 enum {
     ID_PLACE_SIZE = 12,
@@ -19,13 +19,13 @@ enum {
 #define HALF_MASK 0xffffffffffffu /* 48 bits */
 
 static_assert(QUEUE_MESSAGE_ID_SIZE == (ID_SIZE * 4 + 2) / 3 + 1, "fits its text");
-static_assert((int)BASE_UUID_SIZE == (int)QUEUE_SIPHASH_KEY_SIZE, "the queue's id is the key");
+static_assert((int)BASE_UUID_SIZE == (int)BASE_SIPHASH_KEY_SIZE, "the queue's id is the key");
 
 static uint64_t round_of(const struct base_uuid *key, unsigned round, uint64_t half)
 {
     uint8_t input[9] = {(uint8_t)round};
     base_put_i64(input + 1, (int64_t)half);
-    return queue__siphash(key->bytes, input, sizeof input) & HALF_MASK;
+    return base_siphash(key->bytes, input, sizeof input) & HALF_MASK;
 }
 
 static uint64_t get_half(const uint8_t *bytes)

@@ -10,30 +10,6 @@
 #include "core/queue/base64_priv.h"
 #include "core/queue/handler_priv.h"
 #include "core/queue/message_id.h"
-#include "core/queue/siphash_priv.h"
-
-/* From the reference implementation: key 00..0f, data 00..n-1. */
-static void siphash_gives_the_published_values(void **state)
-{
-    static const struct {
-        size_t length;
-        uint64_t hash;
-    } rows[] = {
-        {0, 0x726fdb47dd0e0e31u}, {1, 0x74f839c593dc67fdu},  {7, 0xab0200f58b01d137u},
-        {8, 0x93f5f5799a932462u}, {15, 0xa129ca6149be45e5u},
-    };
-    uint8_t key[QUEUE_SIPHASH_KEY_SIZE];
-    uint8_t data[16];
-
-    (void)state;
-    for (uint8_t i = 0; i < 16; i++) {
-        key[i] = i;
-        data[i] = i;
-    }
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_true(queue__siphash(key, data, rows[i].length) == rows[i].hash);
-    }
-}
 
 static void base64_has_one_text_for_each_bytes(void **state)
 {
@@ -162,7 +138,6 @@ static void message_id_is_stable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(siphash_gives_the_published_values),
         cmocka_unit_test(base64_has_one_text_for_each_bytes),
         cmocka_unit_test(handler_comes_back_whole),
         cmocka_unit_test(handler_with_any_character_changed_is_refused),

@@ -1,4 +1,4 @@
-#include "core/queue/siphash_priv.h"
+#include "core/base/siphash.h"
 
 #include <assert.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static void absorb(struct state *state, uint64_t word)
     state->v0 ^= word;
 }
 
-uint64_t queue__siphash(const uint8_t key[QUEUE_SIPHASH_KEY_SIZE], const void *data, size_t length)
+uint64_t base_siphash(const uint8_t key[BASE_SIPHASH_KEY_SIZE], const void *data, size_t length)
 {
     const uint8_t *bytes = data;
     uint64_t k0;
