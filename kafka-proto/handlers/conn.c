@@ -14,8 +14,9 @@
 
 enum {
     FRAME_PREFIX_SIZE = 4,
-    FRAMES_PER_TURN_MAX = 64,       /* then other connections have their turn */
-    REQUESTS_IN_FLIGHT_MAX = 64,    /* then reading stops until answers have left */
+    FRAMES_PER_TURN_MAX = 128,      /* of all connections of a loop; beyond it one of each */
+    REQUESTS_IN_FLIGHT_MAX = 64,    /* then reading stops until answers are ready */
+    UNSENT_BYTES_MAX = 2 << 20,     /* then reading stops until the client has taken answers */
     RESPONSE_BYTES_MAX = 256 << 20, /* in memory, record batches not counted */
     ARENA_BYTES_MIN = 1 << 20,
     ARENA_BYTES_PER_FRAME_BYTE = 32, /* structs are larger than what they are decoded from */
@@ -253,6 +254,27 @@ static void handle_frame(struct khandler_conn *conn, const uint8_t *frame, size_
     row->handle(request);
 }
 
+/* Who does not take what it asked for is not asked what else it wants. True: reading stopped. */
+static bool stall(struct khandler_conn *conn)
+{
+    if (conn->stalled || net_conn_output_bytes(conn->net) <= UNSENT_BYTES_MAX) {
+        return conn->stalled;
+    }
+    conn->stalled = true;
+    net_conn_pause(conn->net);
+    return true;
+}
+
+static void on_drained(struct net_conn *net)
+{
+    struct khandler_conn *conn = net_conn_context(net);
+
+    if (conn->stalled) {
+        conn->stalled = false;
+        net_conn_resume(net);
+    }
+}
+
 /* Takes whole frames off the input. False: the connection is closing, or waits. */
 static bool take_frame(struct khandler_conn *conn)
 {
@@ -279,6 +301,18 @@ static bool take_frame(struct khandler_conn *conn)
     return true;
 }
 
+/* Counts a frame; false when the turn of the loop has had enough of them. So a turn stays short
+ * however many clients send requests without end, and the others wait for one turn at most. */
+static bool turn_has_room(struct khandler_loop *loop)
+{
+    int64_t turn_us = net_loop_now_us(loop->loop);
+    if (loop->turn_us != turn_us) {
+        loop->turn_us = turn_us;
+        loop->turn_frames = 0;
+    }
+    return ++loop->turn_frames < FRAMES_PER_TURN_MAX;
+}
+
 static void on_input(struct net_conn *net)
 {
     struct khandler_conn *conn = net_conn_context(net);
@@ -287,7 +321,10 @@ static void on_input(struct net_conn *net)
         net_conn_consume(net, net_conn_input(net).length);
         return;
     }
-    for (unsigned frames = 0; frames < FRAMES_PER_TURN_MAX; frames++) {
+    for (bool goes_on = true; goes_on; goes_on = turn_has_room(conn->loop)) {
+        if (stall(conn)) {
+            return;
+        }
         if (conn->requests_count >= REQUESTS_IN_FLIGHT_MAX) {
             if (!conn->paused) {
                 conn->paused = true;
@@ -320,7 +357,8 @@ static void on_close(struct net_conn *net, enum base_err reason)
     send_answers(conn);
 }
 
-const struct net_conn_ops khandler__conn_ops = {.on_input = on_input, .on_close = on_close};
+const struct net_conn_ops khandler__conn_ops = {
+    .on_input = on_input, .on_drained = on_drained, .on_close = on_close};
 
 enum base_err khandler__on_accept(void *context, struct net_conn *net)
 {

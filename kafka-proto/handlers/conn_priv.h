@@ -18,6 +18,8 @@ struct khandler_loop {
     struct net_loop *loop;          /* borrowed */
     struct catalog_reader reader;
     struct khandler_fetch_sessions *sessions; /* owned */
+    int64_t turn_us;      /* the loop's time in the turn that turn_frames counts for */
+    unsigned turn_frames; /* handled in it, of all connections */
 };
 
 struct khandler_server {
@@ -37,6 +39,7 @@ struct khandler_conn {
     struct base_list requests;  /* in flight, in order of arrival */
     uint32_t requests_count;
     bool paused;     /* too many requests in flight: reading stopped */
+    bool stalled;    /* too many bytes the client does not take: reading stopped */
     bool refused;    /* a bad request: nothing more is read, and when its turn has come to be
                       * answered the connection is closed instead */
     bool closing;    /* the last answer is on its way: no more */
