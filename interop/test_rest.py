@@ -173,11 +173,6 @@ class QueueErrors(RestTest):
                 self.refuse(code, **fields)
         self.assertEqual(self.rest.must(200, "GET", "/queues")["total"], 0)
 
-    def test_dead_letters_are_refused_as_long_as_there_are_none(self):
-        answer = self.assert_error(400, 10540010, "POST", "/queues",
-                                   {"name": "refused", "redrive_policy": "enable"})
-        self.assertIn("dead letters are not offered yet", answer.body["message"])
-
     def test_unknown_mode_or_policy_is_refused(self):
         for fields in ({"queue_mode": "AMQPX"}, {"redrive_policy": "maybe"}, {"name": 5}):
             with self.subTest(fields):

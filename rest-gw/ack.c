@@ -39,19 +39,12 @@ static void ack_is_over(struct base_task *task)
     finish(BASE_CONTAINER_OF(task, struct ack, ack.task));
 }
 
-void restgw__messages_ack(struct restgw_request *request)
+static void begin(struct restgw_request *request, const struct catalog_topic *topic,
+                  struct base_slice group_id)
 {
     struct base_arena *arena = restgw_request_arena(request);
     struct restgw_ack_body body;
 
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_READ);
-    if (topic == NULL) {
-        return;
-    }
-    struct base_slice group_id = restgw__scope_group(request, topic, SECURITY_READ);
-    if (group_id.data == NULL) {
-        return;
-    }
     enum restgw_error error = restgw_ack_body_read(arena, restgw_request_body(request), &body);
     if (error != RESTGW_ERROR_NONE) {
         restgw_answer_errorf(request, error, "%.*s", (int)body.detail.length,
@@ -72,5 +65,26 @@ void restgw__messages_ack(struct restgw_request *request)
     ack->ack.items_count = body.items_count;
     if (queue_ack(restgw__gateway(request)->options.queues, &ack->ack) == QUEUE_DONE) {
         finish(ack);
+    }
+}
+
+void restgw__messages_ack(struct restgw_request *request)
+{
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_READ);
+    if (topic == NULL) {
+        return;
+    }
+    struct base_slice group_id = restgw__scope_group(request, topic, SECURITY_READ);
+    if (group_id.data != NULL) {
+        begin(request, topic, group_id);
+    }
+}
+
+void restgw__letters_ack(struct restgw_request *request)
+{
+    struct restgw__letters letters;
+
+    if (restgw__scope_letters(request, SECURITY_READ, NULL, &letters)) {
+        begin(request, letters.topic, letters.group_id);
     }
 }

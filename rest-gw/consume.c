@@ -26,6 +26,7 @@ enum {
 struct consume {
     struct restgw_request *request;
     bool is_kafka;
+    bool is_dead; /* dead letters: without tags */
     struct queue_consume consume;
 };
 
@@ -73,7 +74,7 @@ static void put_tags(struct base_writer *body, const struct logstore_record *rec
 }
 
 static void put_message(struct base_writer *body, const struct queue_message *message,
-                        bool is_kafka)
+                        bool is_kafka, bool has_tags)
 {
     struct base_slice value = message->record.value;
 
@@ -91,11 +92,15 @@ static void put_message(struct base_writer *body, const struct queue_message *me
     if (!is_kafka && message->record.headers_count > 0) {
         put_attributes(body, &message->record);
     }
-    RESTGW_JSON_PUT(body, "},\"tags\":[");
-    if (!is_kafka && message->record.headers_count > 0) {
-        put_tags(body, &message->record);
+    RESTGW_JSON_PUT(body, "}");
+    if (has_tags) {
+        RESTGW_JSON_PUT(body, ",\"tags\":[");
+        if (!is_kafka && message->record.headers_count > 0) {
+            put_tags(body, &message->record);
+        }
+        RESTGW_JSON_PUT(body, "]");
     }
-    RESTGW_JSON_PUT(body, "]},\"handler\":\"");
+    RESTGW_JSON_PUT(body, "},\"handler\":\"");
     base_writer_slice(body, base_slice_text(message->handler));
     RESTGW_JSON_PUT(body, "\"}");
 }
@@ -120,7 +125,7 @@ static void answer_messages(struct consume *consume)
         if (i > 0) {
             RESTGW_JSON_PUT(body, ",");
         }
-        put_message(body, &done->messages[i], consume->is_kafka);
+        put_message(body, &done->messages[i], consume->is_kafka, !consume->is_dead);
     }
     RESTGW_JSON_PUT(body, "]");
     telemetry_add(TELEMETRY_QUEUE_CONSUMED, done->messages_count);
@@ -200,46 +205,28 @@ static bool read_rule(struct restgw_request *request, const struct restgw_query 
 }
 
 /* False, with the request answered, when a parameter is wrong. */
-static bool read_parameters(struct restgw_request *request, bool is_kafka,
+static bool read_parameters(struct restgw_request *request, struct restgw_query *query,
                             struct queue_consume *out)
 {
     struct restgw_range max_msgs = {1, QUEUE_MESSAGES_MAX, QUEUE_MESSAGES_MAX};
     struct restgw_range time_wait = {1, TIME_WAIT_MAX, TIME_WAIT_DEFAULT};
     struct restgw_range ack_wait = {ACK_WAIT_MIN, ACK_WAIT_MAX, ACK_WAIT_DEFAULT};
-    struct restgw_query query = restgw_request_query(request);
 
     out->messages_max =
-        (uint32_t)restgw_query_integer(&query, "max_msgs", max_msgs, RESTGW_ERROR_MAX_MSGS);
+        (uint32_t)restgw_query_integer(query, "max_msgs", max_msgs, RESTGW_ERROR_MAX_MSGS);
     out->time_wait_ms =
-        restgw_query_integer(&query, "time_wait", time_wait, RESTGW_ERROR_TIME_WAIT) * 1000;
+        restgw_query_integer(query, "time_wait", time_wait, RESTGW_ERROR_TIME_WAIT) * 1000;
     out->ack_wait_ms =
-        restgw_query_integer(&query, "ack_wait", ack_wait, RESTGW_ERROR_ACK_WAIT) * 1000;
-    if (restgw_answer_bad_query(request, &query)) {
-        return false;
-    }
-    return read_rule(request, &query, is_kafka, &out->rule);
+        restgw_query_integer(query, "ack_wait", ack_wait, RESTGW_ERROR_ACK_WAIT) * 1000;
+    return !restgw_answer_bad_query(request, query);
 }
 
-void restgw__messages_consume(struct restgw_request *request)
+/* Starts the consume, whose parameters are read. */
+static void begin(struct consume *consume, const struct catalog_topic *topic,
+                  struct base_slice group_id)
 {
-    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_READ);
-    if (topic == NULL) {
-        return;
-    }
-    struct base_slice group_id = restgw__scope_group(request, topic, SECURITY_READ);
-    if (group_id.data == NULL) {
-        return;
-    }
-    struct consume *consume = base_arena_alloc(restgw_request_arena(request), sizeof *consume);
-    if (consume == NULL) {
-        restgw_answer_base_error(request, BASE_ERR_NOMEM);
-        return;
-    }
-    consume->request = request;
-    consume->is_kafka = catalog_kind_is_kafka(topic->kind);
-    if (!read_parameters(request, consume->is_kafka, &consume->consume)) {
-        return;
-    }
+    struct restgw_request *request = consume->request;
+
     consume->consume.executor = restgw_request_executor(request);
     consume->consume.task.run = consume_is_over;
     consume->consume.topic = topic;
@@ -249,5 +236,55 @@ void restgw__messages_consume(struct restgw_request *request)
         finish(consume);
     } else {
         restgw_request_on_cancel(request, client_left, consume);
+    }
+}
+
+/* NULL with the request answered. */
+static struct consume *make_consume(struct restgw_request *request, bool is_kafka)
+{
+    struct consume *consume = base_arena_alloc(restgw_request_arena(request), sizeof *consume);
+    if (consume == NULL) {
+        restgw_answer_base_error(request, BASE_ERR_NOMEM);
+        return NULL;
+    }
+    consume->request = request;
+    consume->is_kafka = is_kafka;
+    consume->is_dead = false;
+    return consume;
+}
+
+void restgw__messages_consume(struct restgw_request *request)
+{
+    struct restgw_query query = restgw_request_query(request);
+
+    const struct catalog_topic *topic = restgw__scope_queue(request, SECURITY_READ);
+    if (topic == NULL) {
+        return;
+    }
+    struct base_slice group_id = restgw__scope_group(request, topic, SECURITY_READ);
+    if (group_id.data == NULL) {
+        return;
+    }
+    bool is_kafka = catalog_kind_is_kafka(topic->kind);
+    struct consume *consume = make_consume(request, is_kafka);
+    if (consume != NULL && read_parameters(request, &query, &consume->consume) &&
+        read_rule(request, &query, is_kafka, &consume->consume.rule)) {
+        begin(consume, topic, group_id);
+    }
+}
+
+void restgw__letters_consume(struct restgw_request *request)
+{
+    struct restgw_query query = restgw_request_query(request);
+    struct restgw__letters letters;
+
+    if (!restgw__scope_letters(request, SECURITY_READ, NULL, &letters)) {
+        return;
+    }
+    struct consume *consume = make_consume(request, false);
+    if (consume != NULL && read_parameters(request, &query, &consume->consume)) {
+        consume->is_dead = true;
+        queue_tag_rule_init(&consume->consume.rule, NULL, 0, false);
+        begin(consume, letters.topic, letters.group_id);
     }
 }

@@ -17,6 +17,7 @@
 #define POLICY POLICIES "/{policy_id}"
 #define TAGS PROJECT "/queue/{queue_id}/tags" /* "queue": the reference has it so */
 #define GROUP GROUPS "/{group_id}"
+#define LETTERS GROUP "/deadletters"
 
 enum { NO_FLAGS = 0 };
 
@@ -26,6 +27,9 @@ static const struct restgw_route routes[] = {
      "produceMessages"},
     {RESTGW_HTTP_GET, GROUP "/messages", restgw__messages_consume, NO_FLAGS, "consumeMessages"},
     {RESTGW_HTTP_POST, GROUP "/ack", restgw__messages_ack, RESTGW_ROUTE_MESSAGES, "ackMessages"},
+    {RESTGW_HTTP_GET, LETTERS, restgw__letters_consume, NO_FLAGS, "consumeDeadLetters"},
+    {RESTGW_HTTP_POST, LETTERS "/ack", restgw__letters_ack, RESTGW_ROUTE_MESSAGES,
+     "ackDeadLetters"},
     {RESTGW_HTTP_GET, QUEUES, restgw__queue_list, NO_FLAGS, "listQueues"},
     {RESTGW_HTTP_POST, QUEUES, restgw__queue_create, RESTGW_ROUTE_TRACED(QUEUE), "createQueue"},
     {RESTGW_HTTP_GET, QUEUE, restgw__queue_get, NO_FLAGS, "getQueue"},

@@ -43,6 +43,8 @@ restgw_handler restgw__group_reset;
 restgw_handler restgw__messages_produce;
 restgw_handler restgw__messages_consume;
 restgw_handler restgw__messages_ack;
+restgw_handler restgw__letters_consume;
+restgw_handler restgw__letters_ack;
 
 /* traces.c */
 restgw_handler restgw__traces_list;

@@ -84,7 +84,8 @@ static bool read_redrive(struct restgw_request *request, struct restgw_fields *f
     if (catalog_kind_is_kafka(out->kind)) {
         return refuse(request, "redrive_policy is for NORMAL and FIFO queues only");
     }
-    return refuse(request, "dead letters are not offered yet");
+    out->redrive = true;
+    return true;
 }
 
 static bool read_retention(struct restgw_request *request, struct restgw_fields *fields,

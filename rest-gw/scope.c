@@ -187,6 +187,39 @@ struct base_slice restgw__scope_group(struct restgw_request *request,
                                                                         : base_slice_of(NULL, 0);
 }
 
+bool restgw__scope_letters(struct restgw_request *request, enum security_action action,
+                           const struct catalog_topic **queue, struct restgw__letters *out)
+{
+    const struct catalog_topic *topic = restgw__scope_queue(request, action);
+    struct base_uuid id;
+
+    *out = (struct restgw__letters){0};
+    if (topic == NULL) {
+        return false;
+    }
+    struct base_slice group_id = restgw__scope_group(request, topic, action);
+    if (group_id.data == NULL) {
+        return false;
+    }
+    if (!topic->redrive || !catalog_dead_letters_topic_id(group_id, &id)) {
+        restgw_answer_errorf(request, RESTGW_ERROR_REQUEST_FORMAT, "%s",
+                             catalog_kind_is_kafka(topic->kind)
+                                 ? "kafka queues have no dead letters."
+                                 : "the queue has no dead letters: its redrive_policy is disable.");
+        return false;
+    }
+    out->topic = catalog_view_topic_by_id(restgw__view(request), id);
+    if (out->topic == NULL) {
+        restgw_answer_error(request, RESTGW_ERROR_GROUP_NOT_FOUND);
+        return false;
+    }
+    if (queue != NULL) {
+        *queue = topic;
+    }
+    out->group_id = base_slice_text(out->topic->groups[0].id);
+    return true;
+}
+
 enum restgw_error restgw__error_of_storage(enum base_err err)
 {
     /* "Too much at once" is the client's doing; the rest is ours, and has one code. */

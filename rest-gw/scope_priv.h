@@ -34,6 +34,17 @@ struct base_slice restgw__scope_group(struct restgw_request *request,
                                       const struct catalog_topic *topic,
                                       enum security_action action);
 
+/* The dead letters of a group: a queue of their own, and the group that consumes it. */
+struct restgw__letters {
+    const struct catalog_topic *topic; /* borrowed, like that of restgw__scope_queue */
+    struct base_slice group_id;        /* lives as long as the request */
+};
+
+/* Those of {group_id} of {queue_id}. False, with the request answered, when there are none: on
+ * Kafka queues, and without a redrive policy. queue: may be NULL; what they belong to. */
+bool restgw__scope_letters(struct restgw_request *request, enum security_action action,
+                           const struct catalog_topic **queue, struct restgw__letters *out);
+
 /* What the queue engine refused, in the API's words; ends the request. err belongs to
  * STORAGE_FAILED. Not for OK. */
 void restgw__answer_verdict(struct restgw_request *request, enum queue_verdict verdict,

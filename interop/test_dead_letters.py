@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Dead letters over REST. Section numbers are those of the DMS user guide; API those of the API
+reference. The tests run side by side, each in a project of its own."""
+
+import time
+
+import harness
+
+ACK_WAIT_MIN = 15  # seconds
+
+
+class LettersTest(harness.BrokerTest):
+    def setUp(self):
+        self.rest = self.broker.rest()
+
+    def queue(self, mode="NORMAL", count=1, groups=1, rest=None):
+        """A queue with a redrive policy: its id, and those of its groups."""
+        rest = rest or self.rest
+        queue = rest.create_queue(queue_mode=mode, redrive_policy="enable",
+                                  max_consume_count=count)["id"]
+        ids = [rest.create_group(queue, f"group{index}") for index in range(groups)]
+        return (queue, *ids)
+
+    def kill(self, queue, group, number, rest=None):
+        """Fails messages, one at a time, until so many failures were counted."""
+        rest = rest or self.rest
+        for _ in range(number):
+            messages = rest.consume(queue, group, max_msgs=1)
+            self.assertEqual(len(messages), 1)
+            self.assertEqual(rest.ack(queue, group, messages, "fail"), {"success": 0, "fail": 1})
+
+    def letters(self, queue, group, query="", rest=None):
+        rest = rest or self.rest
+        path = f"/queues/{queue}/groups/{group}/deadletters?time_wait=2" + query
+        return rest.must(200, "GET", path)
+
+    def ack_letters(self, queue, group, letters, status="success"):
+        return self.rest.must(200, "POST", f"/queues/{queue}/groups/{group}/deadletters/ack",
+                              {"message": [{"handler": one["handler"], "status": status}
+                                           for one in letters]})
+
+    def row(self, queue, group, rest=None):
+        rest = rest or self.rest
+        listed = rest.must(200, "GET", f"/queues/{queue}/groups?include_deadletter=true")
+        self.assertEqual(listed["redrive_policy"], "enable")
+        return next(one for one in listed["groups"] if one["id"] == group)
+
+    def counters(self, queue, group, rest=None):
+        """(consumed, available, dead letters ever, dead letters available)"""
+        row = self.row(queue, group, rest)
+        return (row["consumed_messages"], row["available_messages"],
+                row["produced_deadletters"], row["available_deadletters"])
+
+    def wait_counters(self, queue, group, wanted, rest=None):
+        """A message is moved right after the answer to the ack, not before."""
+        harness.wait_for(f"{wanted} of {group}",
+                         lambda: self.counters(queue, group, rest) == wanted)
+
+    def check_error(self, answer, status, code, *words):
+        self.assertEqual((answer.status, answer.body["code"]), (status, code), answer.raw)
+        for word in words:
+            self.assertIn(word, answer.body["message"])
+
+
+class Policy(LettersTest):
+    def test_max_consume_count_is_3_unless_said_otherwise(self):
+        """2.1, table 2-1: 最大消费次数 取值范围：1~100 默认值：3; API 1.2, 1.4."""
+        for fields, wanted in (({}, 3), ({"max_consume_count": 1}, 1),
+                               ({"max_consume_count": 100}, 100)):
+            made = self.rest.create_queue(f"queue{wanted}", redrive_policy="enable", **fields)
+            got = self.rest.must(200, "GET", f"/queues/{made['id']}?include_deadletter=true")
+            self.assertEqual((got["redrive_policy"], got["max_consume_count"]),
+                             ("enable", wanted))
+            got = self.rest.must(200, "GET", f"/queues/{made['id']}")
+            self.assertNotIn("redrive_policy", got)
+            self.assertNotIn("max_consume_count", got)
+        rows = self.rest.must(200, "GET", "/queues?include_deadletter=true")["queues"]
+        self.assertEqual([one["max_consume_count"] for one in rows], [3, 1, 100])
+
+    def test_it_is_off_by_default(self):
+        """2.1, table 2-1: 是否开启死信 默认值：关闭."""
+        made = self.rest.create_queue()
+        got = self.rest.must(200, "GET", f"/queues/{made['id']}?include_deadletter=true")
+        self.assertEqual(got["redrive_policy"], "disable")
+
+    def test_counts_out_of_range_are_refused(self):
+        """API 1.12: 10240022."""
+        for count in (0, 101, -1, 1.5, "3"):
+            answer = self.rest.call("POST", "/queues", {
+                "name": "refused", "redrive_policy": "enable", "max_consume_count": count})
+            self.check_error(answer, 400, 10240022)
+
+    def test_kafka_queues_have_none(self):
+        """2.1, table 2-1: Kafka 队列无死信功能."""
+        for mode in ("KAFKA_HA", "KAFKA_HT"):
+            answer = self.rest.call("POST", "/queues", {
+                "name": "refused", "queue_mode": mode, "redrive_policy": "enable"})
+            self.check_error(answer, 400, 10540010, "NORMAL and FIFO")
+            queue = self.rest.create_queue(mode, queue_mode=mode)["id"]
+            group = self.rest.create_group(queue)
+            got = self.rest.must(200, "GET", f"/queues/{queue}?include_deadletter=true")
+            self.assertNotIn("redrive_policy", got)
+            listed = self.rest.must(200, "GET", f"/queues/{queue}/groups?include_deadletter=true")
+            self.assertNotIn("redrive_policy", listed)
+            self.assertNotIn("produced_deadletters", listed["groups"][0])
+            path = f"/queues/{queue}/groups/{group}/deadletters"
+            self.check_error(self.rest.call("GET", path), 400, 10540010, "kafka")
+            answer = self.rest.call("POST", path + "/ack", {
+                "message": [{"handler": "x", "status": "success"}]})
+            self.check_error(answer, 400, 10540010, "kafka")
+
+    def test_queues_without_the_policy_have_none_and_say_so(self):
+        """2.4, table 2-3: 创建队列时关闭死信，则消费类型只有普通消息."""
+        queue = self.rest.create_queue()["id"]
+        group = self.rest.create_group(queue)
+        answer = self.rest.call("GET", f"/queues/{queue}/groups/{group}/deadletters")
+        self.check_error(answer, 400, 10540010, "redrive_policy")
+        self.rest.produce(queue, "m")
+        self.kill(queue, group, 5)  # delivered again for ever
+        self.assertEqual(self.rest.counters(queue, group), (1, 0, 1))
+
+    def test_their_topics_are_no_queues_and_take_no_quota(self):
+        """4.7: five queues; three groups with dead letters each do not count."""
+        for index in range(5):
+            queue = self.rest.create_queue(f"queue{index}", redrive_policy="enable")["id"]
+            names = [{"name": f"group{number}"} for number in range(3)]
+            self.rest.must(201, "POST", f"/queues/{queue}/groups", {"groups": names})
+        self.assertEqual(self.rest.must(200, "GET", "/queues")["total"], 5)
+        resources = self.rest.must(200, "GET", "/quotas/dms")["quotas"]["resources"]
+        self.assertEqual(resources[0]["used"], 5)
+        letters = self.rest.must(200, "GET", f"/queues/{queue}/groups")["groups"][0]["id"][2:]
+        self.check_error(self.rest.call("GET", f"/queues/{letters}"), 404, 10240401)
+        self.check_error(self.rest.call("DELETE", f"/queues/{letters}"), 404, 10240401)
+
+
+class Dying(LettersTest):
+    def test_message_that_fails_too_often_counts_as_consumed(self):
+        """2.1: 当达到最大消费次数仍然消费失败后，DMS 会将该条消息转存到死信队列中; table 1-2:
+        已消费消息数包含死信消息数, 消息堆积数不包含死信消息数, 队列消息数 is not changed."""
+        queue, group, other = self.queue(count=3, groups=2)
+        self.rest.produce(queue, {"n": 1}, attributes={"a": [1, "x"]})
+        self.kill(queue, group, 2)
+        self.assertEqual(self.counters(queue, group), (0, 1, 0, 0))
+        self.kill(queue, group, 1)
+        self.wait_counters(queue, group, (1, 0, 1, 1))
+        self.assertEqual(self.row(queue, group)["produced_messages"], 1)
+        self.assertEqual(self.rest.consume(queue, group, time_wait=1), [])
+        # 1.1: 只能消费该消费组产生的死信消息; the other group has the message still.
+        self.assertEqual(self.counters(queue, other), (0, 1, 0, 0))
+        self.assertEqual(self.letters(queue, other), [])
+        got = self.letters(queue, group)
+        self.assertEqual([one["message"] for one in got],
+                         [{"body": {"n": 1}, "attributes": {"a": [1, "x"]}}])
+        self.assertEqual(set(got[0]), {"message", "handler"})
+        self.assertEqual(self.ack_letters(queue, group, got), {"success": 1, "fail": 0})
+        self.assertEqual(self.counters(queue, group), (1, 0, 1, 0))
+        self.assertEqual(self.letters(queue, group), [])
+
+    def test_ended_leases_count_too(self):
+        """1.3, step 2: 若在这 30 秒内没有被消费者确认消费完成，则 DMS 认为消息 M 未消费成功."""
+        queue, group = self.queue(count=1)
+        self.rest.produce(queue, "slow")
+        got = self.rest.consume(queue, group, ack_wait=ACK_WAIT_MIN)
+        self.assertEqual(len(got), 1)
+        started = time.monotonic()
+        answer = self.rest.must(  # waits for it, and nobody else has to do anything
+            200, "GET", f"/queues/{queue}/groups/{group}/deadletters?time_wait=30")
+        self.assertEqual([one["message"]["body"] for one in answer], ["slow"])
+        self.assertGreater(time.monotonic() - started, ACK_WAIT_MIN - 1)
+        self.wait_counters(queue, group, (1, 0, 1, 1))
+
+    def test_fifo_keeps_its_order(self):
+        """1.1: 有序队列的死信消息依然按照先入先出（FIFO）的顺序存储在死信队列中."""
+        queue, group = self.queue("FIFO", count=1)
+        self.rest.produce(queue, *range(6))
+        self.kill(queue, group, 6)
+        self.wait_counters(queue, group, (6, 0, 6, 6))
+        got = self.letters(queue, group, "&max_msgs=4")
+        self.assertEqual([one["message"]["body"] for one in got], [0, 1, 2, 3])
+        self.assertEqual(self.letters(queue, group), [])  # one batch in flight
+        self.assertEqual(self.ack_letters(queue, group, got[:1]), {"success": 1, "fail": 0})
+        self.assertEqual(self.ack_letters(queue, group, got[1:2], "fail"),
+                         {"success": 0, "fail": 1})
+        got = self.letters(queue, group)
+        self.assertEqual([one["message"]["body"] for one in got], [1, 2, 3, 4, 5])
+
+    def test_failed_letter_is_available_again(self):
+        """Their own lease and ack; API 1.9."""
+        queue, group = self.queue()
+        self.rest.produce(queue, "m")
+        self.kill(queue, group, 1)
+        for _ in range(5):
+            got = self.letters(queue, group)
+            self.assertEqual([one["message"]["body"] for one in got], ["m"])
+            self.assertEqual(self.letters(queue, group, "&max_msgs=1"), [])
+            self.assertEqual(self.ack_letters(queue, group, got, "fail"),
+                             {"success": 0, "fail": 1})
+        self.assertEqual(self.counters(queue, group), (1, 0, 1, 1))
+
+    def test_handlers_of_the_one_are_refused_by_the_other(self):
+        """API 1.12: 10542205; 10540004 for another group, 10542209 for one that is used up."""
+        queue, group, other = self.queue(groups=2)
+        self.rest.produce(queue, "dead")
+        self.kill(queue, group, 1)
+        self.wait_counters(queue, group, (1, 0, 1, 1))
+        self.rest.produce(queue, "alive")
+        path = f"/queues/{queue}/groups/{group}"
+        ordinary = self.rest.consume(queue, group)
+        dead = self.letters(queue, group)
+
+        def ack(where, messages):
+            return self.rest.call("POST", where, {
+                "message": [{"handler": one["handler"], "status": "success"}
+                            for one in messages]})
+
+        self.check_error(ack(path + "/ack", dead), 400, 10542205)
+        self.check_error(ack(path + "/deadletters/ack", ordinary), 400, 10542205)
+        elsewhere = f"/queues/{queue}/groups/{other}"
+        self.check_error(ack(elsewhere + "/deadletters/ack", dead), 400, 10540004)
+        self.assertEqual(ack(path + "/deadletters/ack", dead).body, {"success": 1, "fail": 0})
+        self.check_error(ack(path + "/deadletters/ack", dead), 400, 10542209)
+        self.check_error(ack(path + "/deadletters/ack", [{"handler": "forged"}]), 400, 10542209)
+        self.assertEqual(ack(path + "/ack", ordinary).status, 200)
+
+    def test_parameters_are_those_of_consumption(self):
+        """API 1.9: same query; 1.12."""
+        queue, group = self.queue()
+        for query, code in (("max_msgs=11", 10240014), ("max_msgs=0", 10240014),
+                            ("time_wait=61", 10240021), ("ack_wait=14", 10542206),
+                            ("ack_wait=301", 10542206)):
+            answer = self.rest.call("GET", f"/queues/{queue}/groups/{group}/deadletters?{query}")
+            self.check_error(answer, 400, code)
+        path = f"/queues/{queue}/groups/{group}/deadletters/ack"
+        for body, code in (({}, 10540010), ({"message": []}, 10540010),
+                           ({"message": [{"handler": "x"}]}, 10540010),
+                           ({"message": [{"handler": "x", "status": "done"}]}, 10540003)):
+            self.check_error(self.rest.call("POST", path, body), 400, code)
+        nobody = "g-00000000-0000-4000-8000-000000000000"
+        answer = self.rest.call("GET", f"/queues/{queue}/groups/{nobody}/deadletters")
+        self.check_error(answer, 404, 10240405)
+        answer = self.rest.call("GET", f"/queues/{queue}/groups/d{group[1:]}/deadletters")
+        self.check_error(answer, 400, 10240016)
+
+
+class Deleting(LettersTest):
+    def test_group_takes_its_letters_and_nothing_else(self):
+        """3.3: 该消费组产生的死信消息也将被删除; 对队列中的正常消息没有任何影响."""
+        queue, group, other = self.queue(groups=2)
+        self.rest.produce(queue, "m")
+        self.kill(queue, group, 1)
+        self.kill(queue, other, 1)
+        self.wait_counters(queue, group, (1, 0, 1, 1))
+        self.wait_counters(queue, other, (1, 0, 1, 1))
+        answer = self.rest.call("DELETE", f"/queues/{queue}/groups/{group}")
+        self.assertEqual((answer.status, answer.raw), (204, b""))
+        answer = self.rest.call("GET", f"/queues/{queue}/groups/{group}/deadletters")
+        self.check_error(answer, 404, 10240405)
+        self.assertEqual(self.counters(queue, other), (1, 0, 1, 1))
+        again = self.rest.create_group(queue, "group0")
+        self.assertEqual(self.counters(queue, again), (0, 1, 0, 0))
+        self.assertEqual(self.rest.call("DELETE", f"/queues/{queue}").status, 204)
+        answer = self.rest.call("GET", f"/queues/{queue}/groups/{other}/deadletters")
+        self.check_error(answer, 404, 10240401)
+
+
+class Restart(LettersTest):
+    def test_kill_in_the_middle_loses_and_doubles_nothing(self):
+        """Each message is in the queue or among the dead letters, in one of them only."""
+        broker = self.own_broker()
+        rest = broker.rest()
+        queue, group = self.queue(rest=rest)
+        count = 60
+        for first in range(0, count, 10):
+            rest.produce(queue, *range(first, first + 10))
+        dead = 0
+        while dead < 30:
+            got = rest.consume(queue, group, max_msgs=1)
+            self.assertEqual(rest.ack(queue, group, got, "fail")["fail"], 1)
+            dead += 1
+            if dead % 6 == 0:
+                broker.kill()  # moves may be half-way
+                broker.start()
+        self.wait_counters(queue, group, (30, 30, 30, 30), rest)
+        bodies = []
+        while len(bodies) < 30:
+            got = self.letters(queue, group, rest=rest)
+            self.assertTrue(got)
+            bodies += [one["message"]["body"] for one in got]
+        self.assertEqual(self.letters(queue, group, rest=rest), [])
+        bodies += rest.drain(queue, group, 30)
+        self.assertEqual(sorted(bodies), list(range(count)))
+        broker.kill()
+        broker.start()
+        self.assertEqual(self.counters(queue, group, rest), (60, 0, 30, 30))
+
+
+if __name__ == "__main__":
+    harness.main(threads=8)
