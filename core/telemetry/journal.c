@@ -92,7 +92,6 @@ void telemetry__journal_begin(struct telemetry__journal *journal,
 {
     base_writer_init(&batch->writer, BATCH_BYTES_MAX);
     logstore_records_builder_begin(&batch->builder, &batch->writer);
-    base_mutex_lock(&journal->lock);
     batch->now_ms = base_clock_wall_ms(journal->clock);
 }
 
@@ -108,12 +107,13 @@ enum base_err telemetry__journal_end(struct telemetry__journal *journal,
         err = logstore_records_builder_finish(&batch->builder);
         if (err == BASE_ERR_OK) {
             chunk.buffer = base_writer_take(&batch->writer, &chunk.length);
+            base_mutex_lock(&journal->lock);
             err = logstore_log_append(journal->log, &chunk, &batch->builder.header, executor,
                                       &appended);
+            base_mutex_unlock(&journal->lock);
             base_chunk_release(&chunk);
         }
     }
-    base_mutex_unlock(&journal->lock);
     base_writer_fini(&batch->writer);
     return err;
 }

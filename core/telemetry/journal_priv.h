@@ -29,8 +29,7 @@ telemetry__journal_open(const struct telemetry__journal_options *options,
 void telemetry__journal_close(struct telemetry__journal *journal, struct base_executor *executor,
                               struct base_task *closed);
 
-/* Records that are appended together: begin, logstore_records_builder_add, end. The lock is
- * held in between, so that records stand in the order of their times. */
+/* Records that are appended together: begin, logstore_records_builder_add, end. */
 struct telemetry__journal_batch {
     struct base_writer writer;
     struct logstore_records_builder builder;
