@@ -123,7 +123,10 @@ static void fill_who(const struct restgw_request *request, struct telemetry_trac
 {
     const struct security_principal *principal = restgw__principal(request);
 
+    trace->user_id = base_slice_text(principal->user_id);
     trace->user_name = base_slice_text(principal->name);
+    trace->domain_id = base_slice_text(principal->domain_id);
+    trace->domain_name = base_slice_text(principal->domain_name);
     if (trace->project_id.data == NULL) {
         trace->project_id = base_slice_text(principal->project_id);
     }

@@ -9,6 +9,7 @@
 #include "core/partition/table.h"
 #include "core/queue/queue.h"
 #include "core/telemetry/audit.h"
+#include "core/telemetry/series.h"
 
 struct restgw_gateway;
 
@@ -21,7 +22,13 @@ struct restgw_options {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct queue_manager *queues;
-    struct telemetry_audit *audit;                     /* may be NULL: nothing is traced */
+    struct telemetry_audit *audit;   /* may be NULL: nothing is traced */
+    struct telemetry_series *series; /* may be NULL: no metrics are recorded */
+    struct {
+        telemetry_series_sample *sample; /* as for series; may be NULL */
+        void *context;
+    } sampler;
+    size_t sampled_topics_max;                         /* in /metrics */
     const struct catalog_topic_config *topic_defaults; /* of new queues */
     int32_t normal_partitions;                         /* of NORMAL queues and Kafka ones */
     int64_t idle_timeout_ms;

@@ -46,6 +46,10 @@ restgw_handler restgw__messages_ack;
 restgw_handler restgw__letters_consume;
 restgw_handler restgw__letters_ack;
 
+/* metric_data.c */
+restgw_handler restgw__metric_list;
+restgw_handler restgw__metric_data_get;
+
 /* traces.c */
 restgw_handler restgw__traces_list;
 

@@ -19,6 +19,7 @@ struct produce {
     struct restgw_request *request;
     struct catalog_topic *topic; /* counted */
     bool return_id;
+    size_t size_bytes; /* of bodies and attributes */
     struct queue_produce_message messages[QUEUE_MESSAGES_MAX];
     struct queue_produce produce;
 };
@@ -44,16 +45,30 @@ static void put_row(struct base_writer *body, const struct queue_produce_result 
     RESTGW_JSON_PUT(body, "}");
 }
 
+/* On the queue's first partition, wherever the messages went: only the sum is looked at. */
+static void count_traffic(const struct produce *produce)
+{
+    struct partition *partition = partition_table_get(
+        restgw__gateway(produce->request)->options.partitions, produce->topic->id, 0);
+    if (partition != NULL) {
+        partition_add_traffic(partition, (struct partition_traffic){produce->size_bytes, 1});
+        partition_release(&partition);
+    }
+}
+
 static void finish(struct produce *produce)
 {
     struct restgw_request *request = produce->request;
     const struct queue_produce *done = &produce->produce;
     uint32_t good_count = 0;
 
-    catalog_topic_release(&produce->topic);
     for (uint32_t i = 0; i < done->messages_count; i++) {
         good_count += done->results[i].err == BASE_ERR_OK;
     }
+    if (good_count > 0) {
+        count_traffic(produce);
+    }
+    catalog_topic_release(&produce->topic);
     if (good_count == 0) {
         restgw_answer_error(request, restgw__error_of_storage(done->err));
         return;
@@ -158,6 +173,7 @@ static bool prepare(struct produce *produce, const struct catalog_topic *topic)
                              "%zu, larger than the size limit %zu", body.size_bytes, size_max);
         return false;
     }
+    produce->size_bytes = body.size_bytes;
     const char *detail = "";
     for (uint32_t i = 0; error == RESTGW_ERROR_NONE && i < body.messages_count; i++) {
         error = fill_message(restgw_request_arena(request), is_kafka, &body.messages[i],

@@ -10,8 +10,9 @@
 #include "rest-gw/answer.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
+#include "rest-gw/metrics_priv.h"
 
-enum { LINE_SIZE = 512, METRICS_SIZE_MAX = 1024 * 1024 };
+enum { LINE_SIZE = 512, METRICS_SIZE_MAX = 16 * 1024 * 1024 };
 
 static void put(struct base_writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -147,6 +148,7 @@ void restgw__metrics_get(struct restgw_request *request)
               options->is_ready(options->context) ? 1 : 0);
     put_counters(&writer);
     put_objects(&writer, request);
+    restgw__put_queue_metrics(&writer, request);
     put_process(&writer, gateway);
     if (writer.err != BASE_ERR_OK) {
         restgw_answer_base_error(request, writer.err);

@@ -12,12 +12,12 @@
 #include "core/catalog/catalog.h"
 #include "core/group/coordinator.h"
 #include "core/main/latch.h"
+#include "core/main/telemetry.h"
 #include "core/net/listener.h"
 #include "core/net/loop.h"
 #include "core/net/pool.h"
 #include "core/partition/table.h"
 #include "core/queue/queue.h"
-#include "core/telemetry/audit.h"
 #include "core/txn/producer_ids.h"
 #include "kafka-proto/handlers/server.h"
 #include "logstore/io_file.h"
@@ -41,7 +41,7 @@ struct main_broker {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct queue_manager *queues;
-    struct telemetry_audit *audit;
+    struct main_telemetry telemetry;
     bool queues_open;
     struct txn_producer_ids *producer_ids;
     struct khandler_server *kafka;
@@ -235,10 +235,14 @@ static void open_telemetry_on_worker(void *context)
 {
     struct catalog_opening *opening = context;
     struct main_broker *broker = opening->broker;
-    struct telemetry_audit_options options = {.store = broker->store,
-                                              .leader_epoch = broker->generation};
+    struct main_telemetry_options options = {
+        .store = broker->store,
+        .catalog = broker->catalog,
+        .loop = broker->executors[0],
+        .leader_epoch = broker->generation,
+        .interval_ms = main_config_int(broker->config, MAIN_METRICS_INTERVAL_MS)};
 
-    opening->err = telemetry_audit_open(&options, &broker->audit);
+    opening->err = main_telemetry_open(&broker->telemetry, &options);
 }
 
 static enum base_err open_partitions(struct main_broker *broker)
@@ -367,6 +371,12 @@ static enum base_err open_queues(struct main_broker *broker)
     return opening.open.err;
 }
 
+static void start_telemetry(void *context)
+{
+    struct main_broker *broker = context;
+    main_telemetry_start(&broker->telemetry, broker->partitions, broker->queues);
+}
+
 static enum base_err open_core(struct main_broker *broker)
 {
     struct catalog_opening opening = {.broker = broker};
@@ -387,6 +397,9 @@ static enum base_err open_core(struct main_broker *broker)
     }
     if (err == BASE_ERR_OK) {
         err = txn_producer_ids_create(broker->catalog, &broker->producer_ids);
+    }
+    if (err == BASE_ERR_OK) {
+        main_run_on(broker->executors[0], start_telemetry, broker);
     }
     return err;
 }
@@ -446,7 +459,7 @@ static enum base_err open_kafka_door(struct main_broker *broker)
         .partitions = broker->partitions,
         .groups = broker->groups,
         .producer_ids = broker->producer_ids,
-        .audit = broker->audit,
+        .audit = broker->telemetry.audit,
         .node_id = (int32_t)main_config_int(config, MAIN_NODE_ID),
         .advertised_host = broker->advertised_address.host,
         .advertised_port = broker->advertised_address.port,
@@ -471,21 +484,24 @@ static enum base_err open_kafka_door(struct main_broker *broker)
 static enum base_err open_rest_door(struct main_broker *broker)
 {
     const struct main_config *config = broker->config;
-    struct restgw_options options = {.loops = broker->loops,
-                                     .loops_count = broker->loops_count,
-                                     .clock = broker->clock,
-                                     .catalog = broker->catalog,
-                                     .partitions = broker->partitions,
-                                     .groups = broker->groups,
-                                     .queues = broker->queues,
-                                     .audit = broker->audit,
-                                     .topic_defaults = &broker->topic_defaults,
-                                     .normal_partitions =
-                                         (int32_t)main_config_int(config, MAIN_QUEUE_PARTITIONS),
-                                     .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
-                                     .is_ready = is_ready,
-                                     .kafka_connections = kafka_connections,
-                                     .context = broker};
+    struct restgw_options options = {
+        .loops = broker->loops,
+        .loops_count = broker->loops_count,
+        .clock = broker->clock,
+        .catalog = broker->catalog,
+        .partitions = broker->partitions,
+        .groups = broker->groups,
+        .queues = broker->queues,
+        .audit = broker->telemetry.audit,
+        .series = broker->telemetry.series,
+        .sampler = {main_telemetry_sample, &broker->telemetry},
+        .sampled_topics_max = (size_t)main_config_int(config, MAIN_METRICS_TOPICS),
+        .topic_defaults = &broker->topic_defaults,
+        .normal_partitions = (int32_t)main_config_int(config, MAIN_QUEUE_PARTITIONS),
+        .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
+        .is_ready = is_ready,
+        .kafka_connections = kafka_connections,
+        .context = broker};
     enum base_err err = restgw_gateway_create(&options, &broker->rest);
     if (err != BASE_ERR_OK) {
         return err;
@@ -619,14 +635,17 @@ static void close_catalog(struct main_broker *broker)
     catalog_close(broker->catalog, broker->executors[0], &broker->latch.task);
 }
 
-static void close_audit(struct main_broker *broker)
+static void close_telemetry(struct main_broker *broker)
 {
-    telemetry_audit_close(broker->audit, broker->executors[0], &broker->latch.task);
+    main_telemetry_close(&broker->telemetry, &broker->latch.task);
 }
 
 static void close_core(struct main_broker *broker)
 {
     txn_producer_ids_close(&broker->producer_ids);
+    if (broker->telemetry.loop != NULL) {
+        close_and_wait(broker, close_telemetry);
+    }
     if (broker->queues != NULL) {
         close_and_wait(broker, close_queues);
     }
@@ -635,9 +654,6 @@ static void close_core(struct main_broker *broker)
     }
     if (broker->partitions != NULL) {
         close_and_wait(broker, close_partitions);
-    }
-    if (broker->audit != NULL) {
-        close_and_wait(broker, close_audit);
     }
     if (broker->catalog != NULL) {
         close_and_wait(broker, close_catalog);

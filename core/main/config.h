@@ -74,6 +74,10 @@
     X(QUEUE_GROUPS, "dms.groups.per.queue", INT, "3", 1, 10000, "REST groups of a queue")          \
     X(DELAYED_MAX, "dms.delayed.messages.max", INT, "10000000", 1, 1000000000,                     \
       "messages that wait for their time at once, of all queues; 16 bytes of memory each")         \
+    X(METRICS_INTERVAL_MS, "dms.metrics.interval.ms", INT, "60000", 100, 3600000,                  \
+      "how often the metrics of queues and groups are recorded")                                   \
+    X(METRICS_TOPICS, "dms.metrics.topics.max", INT, "1000", 0, 100000,                            \
+      "queues and topics of which /metrics tells the numbers; those made over REST first")         \
     X(DRAIN_MS, "dms.shutdown.drain.ms", INT, "5000", 0, 600000,                                   \
       "how long SIGTERM waits for answers to leave")                                               \
     X(LOG_LEVEL, "log.level", TEXT, "info", 0, 0, "trace, debug, info, warn or error")             \

@@ -354,6 +354,20 @@ void partition_offsets(struct partition *partition, struct partition_offsets *ou
     base_mutex_unlock(&partition->lock);
 }
 
+void partition_add_traffic(struct partition *partition, struct partition_traffic traffic)
+{
+    atomic_fetch_add_explicit(&partition->produced_bytes, traffic.bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&partition->produced_requests, traffic.requests,
+                              memory_order_relaxed);
+}
+
+struct partition_traffic partition_traffic(const struct partition *partition)
+{
+    return (struct partition_traffic){
+        atomic_load_explicit(&partition->produced_bytes, memory_order_relaxed),
+        atomic_load_explicit(&partition->produced_requests, memory_order_relaxed)};
+}
+
 /* Registers the waiter if what it waits for is still to come. Locked. */
 static bool wait_for(struct partition *partition, enum partition_acks acks,
                      struct partition_waiter *waiter, int64_t end_offset)

@@ -43,6 +43,16 @@ struct partition_offsets {
 
 void partition_offsets(struct partition *partition, struct partition_offsets *out);
 
+/* What clients produced, for metrics: monotone, from when the broker started. Counted by the
+ * doors, which know what a request and a message are. */
+struct partition_traffic {
+    uint64_t bytes;
+    uint64_t requests;
+};
+
+void partition_add_traffic(struct partition *partition, struct partition_traffic traffic);
+struct partition_traffic partition_traffic(const struct partition *partition);
+
 /* What an append waits for. */
 enum partition_acks {
     PARTITION_ACK_WRITTEN, /* acks=1 (and 0): in the log, survives the process */

@@ -27,8 +27,9 @@ struct produce {
     struct kproto_produce_response response;
     struct produce_wait *waits;
     uint32_t waits_count;
-    uint32_t pending_count; /* waits whose task has not come */
-    bool failed;            /* some partition was refused: acks=0 closes then */
+    uint32_t pending_count;                    /* waits whose task has not come */
+    bool failed;                               /* some partition was refused: acks=0 closes then */
+    const struct catalog_topic *counted_topic; /* the last one counted; only compared */
     struct base_timer timer;
 };
 
@@ -169,6 +170,21 @@ static enum kproto_error error_of_verdict(enum logstore_verdict verdict)
     return KPROTO_ERROR_UNKNOWN_SERVER_ERROR;
 }
 
+/* A request counts once for each topic it brings something to. Of a batch its records count, in
+ * the form they came; a batch that was there already does not. */
+static void count_traffic(struct produce *produce, const struct catalog_topic *topic,
+                          struct partition *partition, const struct logstore_batch *batch,
+                          enum logstore_verdict verdict)
+{
+    struct partition_traffic traffic = {.bytes = batch->size_bytes - LOGSTORE_BATCH_HEADER_SIZE};
+
+    if (verdict == LOGSTORE_VERDICT_APPEND) {
+        traffic.requests = topic == produce->counted_topic ? 0 : 1;
+        produce->counted_topic = topic;
+        partition_add_traffic(partition, traffic);
+    }
+}
+
 /* Appends a batch that was judged good; registers a wait if acks asks for one. */
 static void append(struct produce *produce, const struct catalog_topic *topic,
                    struct base_slice records, struct logstore_batch *batch,
@@ -210,6 +226,7 @@ static void append(struct produce *produce, const struct catalog_topic *topic,
         partition_release(&partition);
         return;
     }
+    count_traffic(produce, topic, partition, batch, appended.verdict);
     telemetry_add(TELEMETRY_PRODUCED_BATCHES, 1);
     telemetry_add(TELEMETRY_PRODUCED_RECORDS, (uint64_t)batch->records_count);
     telemetry_add(TELEMETRY_PRODUCED_BYTES, batch->size_bytes);
