@@ -17,6 +17,11 @@ enum {
 static const char *const mechanism_names[] = {"SCRAM-SHA-256", "SCRAM-SHA-512"};
 static const enum security__digest mechanism_digests[] = {SECURITY__SHA256, SECURITY__SHA512};
 
+void security_wipe_secret(void *data, size_t size)
+{
+    security__wipe(data, size);
+}
+
 bool security_password_is_valid(struct base_slice password)
 {
     if (password.length < SECURITY_PASSWORD_LENGTH_MIN ||

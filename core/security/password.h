@@ -32,6 +32,9 @@ struct security_scram_keys {
     uint8_t server_key[64];
 };
 
+/* Overwrites what is secret, also where the compiler thinks that nobody looks any more. */
+void security_wipe_secret(void *data, size_t size);
+
 /* Length and no control characters; what a user may choose. */
 bool security_password_is_valid(struct base_slice password);
 

@@ -23,11 +23,11 @@ enum security_role {
 
 /* What was shown to prove it. */
 enum security_credential {
-    SECURITY_NOTHING,    /* there is no authentication */
     SECURITY_PASSWORD,   /* of a user; credential_id is the user's */
     SECURITY_ACCESS_KEY, /* credential_id is the access key id */
     SECURITY_TOKEN,      /* credential_id is the token's hash */
     SECURITY_KEYSTONE,   /* a token of another Keystone; credential_id is its hash */
+    SECURITY_NOTHING, /* there is no authentication; not 0, so that a zeroed principal is nobody */
 };
 
 /* A plain value: copy it freely. Texts are "" when they do not apply. */

@@ -147,6 +147,8 @@ enum security_verdict security__resolve(struct catalog_view *view, int64_t now_m
     (void)security_copy_text(principal->domain_id, sizeof principal->domain_id, domain->id);
     (void)security_copy_text(principal->domain_name, sizeof principal->domain_name,
                              text_or_empty(domain, "name"));
+    principal->is_service = catalog_policy_service_parse(
+        base_slice_text(text_or_empty(user, "service")), &principal->service);
     principal->objects_version = catalog_view_objects_version(view);
     if (principal->project_id[0] != '\0') {
         return resolve_project(view, user, principal);

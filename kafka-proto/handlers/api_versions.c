@@ -68,9 +68,10 @@ void khandler_api_versions(struct khandler_request *request)
         khandler_refuse(request, "no memory");
         return;
     }
-    response.api_keys_count = (uint32_t)count;
     for (size_t i = 0; i < count; i++) {
-        list_row(&response.api_keys[i], &rows[i]);
+        if (!khandler_authenticates(rows[i].key) || request->broker->identity != NULL) {
+            list_row(&response.api_keys[response.api_keys_count++], &rows[i]);
+        }
     }
     khandler_answer(request, &response);
 }

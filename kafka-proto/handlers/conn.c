@@ -9,7 +9,9 @@
 #include "core/base/log.h"
 #include "core/telemetry/counters.h"
 #include "kafka-proto/decode.h"
+#include "kafka-proto/error.h"
 #include "kafka-proto/handlers/conn_priv.h"
+#include "kafka-proto/handlers/exchange_priv.h"
 #include "kafka-proto/writer.h"
 
 enum {
@@ -51,6 +53,7 @@ static void free_conn_if_done(struct khandler_conn *conn)
 {
     if (conn->net == NULL && base_list_is_empty(&conn->requests)) {
         struct khandler_server *server = conn->loop->server;
+        khandler__session_close(&conn->session);
         base_free(conn);
         khandler__server_forget(server);
     }
@@ -127,6 +130,60 @@ static void reject(struct khandler_conn *conn, const char *why)
     base_log(BASE_LOG_INFO, "KAFKA_CONNECTION_REFUSED", "peer=%s cause=\"%s\"", conn->host, why);
 }
 
+struct khandler_session *khandler__session(struct khandler_request *request)
+{
+    return request->conn->session;
+}
+
+void khandler__end_after(struct khandler_request *request, const char *why)
+{
+    reject(request->conn, why);
+}
+
+void khandler__step_begins(struct khandler_request *request)
+{
+    struct khandler_conn *conn = request->conn;
+
+    BASE_ASSERT(!conn->session->is_deciding);
+    conn->session->is_deciding = true;
+    if (conn->net != NULL) {
+        net_conn_set_deadline(conn->net, 0); /* it is our turn */
+        net_conn_pause(conn->net);
+    }
+}
+
+void khandler__step_is_over(struct khandler_request *request)
+{
+    struct khandler_conn *conn = request->conn;
+
+    BASE_ASSERT(conn->session->is_deciding);
+    conn->session->is_deciding = false;
+    if (conn->net != NULL) {
+        net_conn_set_deadline(conn->net, conn->session->is_open ? 0 : KHANDLER_PROVING_TIME_MAX_MS);
+        net_conn_resume(conn->net);
+        net_conn_again(conn->net);
+    }
+}
+
+/* A token's answer is a token; a failure has none. */
+static enum base_err encode_raw(struct kproto_writer *writer,
+                                const struct kproto_sasl_authenticate_response *response)
+{
+    if (response->error_code != KPROTO_ERROR_NONE) {
+        return BASE_ERR_OK;
+    }
+    base_writer_int32(&writer->bytes, (int32_t)response->auth_bytes.length);
+    base_writer_slice(&writer->bytes, response->auth_bytes);
+    return writer->bytes.err;
+}
+
+/* A session that ended while its request waited gets no answer (CVE-2021-34434). */
+static bool may_answer(struct khandler_request *request)
+{
+    const struct khandler_session *session = request->conn->session;
+    return session == NULL || !session->is_open || khandler__session_is_good(request);
+}
+
 void khandler_encode(struct khandler_request *request, const void *response)
 {
     struct khandler_request_own *own = own_of(request);
@@ -137,9 +194,16 @@ void khandler_encode(struct khandler_request *request, const void *response)
     if (khandler_is_cancelled(request)) {
         return;
     }
+    if (!may_answer(request)) {
+        own->closes = true;
+        reject(request->conn, "credential is not valid any more");
+        return;
+    }
     kproto_writer_init(&writer, RESPONSE_BYTES_MAX);
-    enum base_err err = kproto_response_encode(&writer, request->api, request->header.api_version,
-                                               request->header.correlation_id, response);
+    enum base_err err =
+        own->is_raw ? encode_raw(&writer, response)
+                    : kproto_response_encode(&writer, request->api, request->header.api_version,
+                                             request->header.correlation_id, response);
     size_t length = kproto_writer_length(&writer);
     if (err == BASE_ERR_OK) {
         err = kproto_writer_finish(&writer, &request->arena, &own->chunks, &own->chunks_count);
@@ -193,8 +257,16 @@ static const char *decode_request(struct khandler_request *request, const uint8_
     enum base_err err = kproto_request_header_decode(&reader, &request->header);
     const struct khandler_row *row = khandler_find(request->header.api_key);
     *out_row = row;
-    if (err == BASE_ERR_UNSUPPORTED || (err == BASE_ERR_OK && row == NULL)) {
+    bool is_offered =
+        row != NULL && (!khandler_authenticates(row->key) || request->conn->session != NULL);
+    if (err == BASE_ERR_UNSUPPORTED || (err == BASE_ERR_OK && !is_offered)) {
         return "API key is not offered";
+    }
+    if (err == BASE_ERR_OK && request->conn->session != NULL) {
+        const char *why = khandler__session_admits(request, request->header.api_key);
+        if (why != NULL) {
+            return why;
+        }
     }
     if (row != NULL && is_unknown_api_versions(&request->header, row)) {
         request->api = kproto_api_find(row->key);
@@ -223,27 +295,48 @@ static const char *decode_request(struct khandler_request *request, const uint8_
     return NULL;
 }
 
-static void handle_frame(struct khandler_conn *conn, const uint8_t *frame, size_t length)
+/* A request for a frame of this length; NULL, with the connection closing, without memory. */
+static struct khandler_request_own *begin_request(struct khandler_conn *conn, size_t length)
 {
     struct khandler_request_own *own = base_alloc_object(struct khandler_request_own);
     if (own == NULL) {
         net_conn_close(conn->net, BASE_ERR_NOMEM);
-        return;
+        return NULL;
     }
     struct khandler_request *request = &own->request;
-    const struct khandler_row *row = NULL;
 
     request->conn = conn;
     request->frame = base_buffer_hold(net_conn_input_buffer(conn->net));
     request->executor = net_loop_executor(conn->loop->loop);
     request->broker = &conn->loop->server->options;
-    request->principal = security_anonymous();
+    request->principal = conn->session == NULL ? security_anonymous() : &conn->session->principal;
     base_arena_init(&request->arena, ARENA_BYTES_MIN + length * ARENA_BYTES_PER_FRAME_BYTE);
     base_list_push_back(&conn->requests, &own->link);
     conn->requests_count++;
     telemetry_add(TELEMETRY_KAFKA_REQUESTS, 1);
     telemetry_add(TELEMETRY_KAFKA_REQUEST_BYTES, length);
+    return own;
+}
 
+/* The token of an old client: a SaslAuthenticate in all but name. */
+static void handle_token(struct khandler_conn *conn, const uint8_t *token, size_t length)
+{
+    struct khandler_request_own *own = begin_request(conn, length);
+    if (own != NULL) {
+        own->is_raw = true;
+        own->request.api = kproto_api_find(KPROTO_KEY_sasl_authenticate);
+        khandler__exchange_step(&own->request, base_slice_of(token, length));
+    }
+}
+
+static void handle_frame(struct khandler_conn *conn, const uint8_t *frame, size_t length)
+{
+    struct khandler_request_own *own = begin_request(conn, length);
+    if (own == NULL) {
+        return;
+    }
+    struct khandler_request *request = &own->request;
+    const struct khandler_row *row = NULL;
     const char *why = decode_request(request, frame, length, &row);
     if (why != NULL) {
         base_log(BASE_LOG_DEBUG, "KAFKA_REQUEST_REFUSED", "peer=%s api_key=%d api_version=%d",
@@ -275,16 +368,24 @@ static void on_drained(struct net_conn *net)
     }
 }
 
+static int32_t frame_size_max(const struct khandler_conn *conn)
+{
+    return conn->session != NULL && !conn->session->is_open
+               ? KHANDLER_UNPROVEN_FRAME_SIZE_MAX
+               : conn->loop->server->options.request_bytes_max;
+}
+
 /* Takes whole frames off the input. False: the connection is closing, or waits. */
 static bool take_frame(struct khandler_conn *conn)
 {
     struct base_slice input = net_conn_input(conn->net);
-    if (input.length < FRAME_PREFIX_SIZE) {
+    if (input.length < FRAME_PREFIX_SIZE || (conn->session != NULL && conn->session->is_deciding)) {
         return false;
     }
     int32_t length = base_get_i32(input.data);
-    if (length < 0 || length > conn->loop->server->options.request_bytes_max) {
-        reject(conn, "frame length is negative or over socket.request.max.bytes");
+    if (length < 0 || length > frame_size_max(conn)) {
+        reject(conn, "frame length is negative, over socket.request.max.bytes, or over 64 KiB "
+                     "before authentication");
         if (base_list_is_empty(&conn->requests)) {
             close_after_answers(conn);
         }
@@ -296,7 +397,11 @@ static bool take_frame(struct khandler_conn *conn)
     }
     /* The frame's bytes stay where they are: the request holds the buffer. */
     struct net_conn *net = conn->net;
-    handle_frame(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
+    if (conn->session != NULL && khandler__session_takes_raw(conn->session)) {
+        handle_token(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
+    } else {
+        handle_frame(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
+    }
     net_conn_consume(net, FRAME_PREFIX_SIZE + (size_t)length);
     return true;
 }
@@ -366,6 +471,14 @@ enum base_err khandler__on_accept(void *context, struct net_conn *net)
     struct khandler_conn *conn = base_alloc_object(struct khandler_conn);
     if (conn == NULL) {
         return BASE_ERR_NOMEM;
+    }
+    if (server->options.identity != NULL) {
+        conn->session = khandler__session_create();
+        if (conn->session == NULL) {
+            base_free(conn);
+            return BASE_ERR_NOMEM;
+        }
+        net_conn_set_deadline(net, KHANDLER_PROVING_TIME_MAX_MS);
     }
     struct net_loop *loop = net_conn_loop(net);
     for (unsigned i = 0; i < server->options.loops_count; i++) {

@@ -8,6 +8,7 @@
 #include "core/catalog/reader.h"
 #include "core/net/conn.h"
 #include "kafka-proto/handlers/request.h"
+#include "kafka-proto/handlers/session_priv.h"
 #include "kafka-proto/handlers/table.h"
 
 struct khandler_fetch_sessions;
@@ -44,6 +45,7 @@ struct khandler_conn {
                       * answered the connection is closed instead */
     bool closing;    /* the last answer is on its way: no more */
     bool cancelling; /* on_close is walking the requests */
+    struct khandler_session *session; /* owned; NULL where there is no authentication */
     char host[NET_ADDRESS_SIZE];
     size_t host_length;
 };
@@ -59,6 +61,7 @@ struct khandler_request_own {
     struct base_list link;
     enum khandler_request_state state;
     bool closes;               /* refused: closing the connection is its answer */
+    bool is_raw;               /* a SASL token without headers, and so is its answer */
     struct base_chunk *chunks; /* the answer; in the request's arena, references owned */
     size_t chunks_count;
 };

@@ -8,6 +8,7 @@
 #include "core/group/coordinator.h"
 #include "core/net/listener.h"
 #include "core/partition/table.h"
+#include "core/security/identity.h"
 #include "core/telemetry/audit.h"
 #include "core/txn/producer_ids.h"
 
@@ -22,7 +23,8 @@ struct khandler_options {
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct txn_producer_ids *producer_ids;
-    struct telemetry_audit *audit; /* may be NULL: nothing is traced */
+    struct security_identity *identity; /* NULL: there is no authentication */
+    struct telemetry_audit *audit;      /* may be NULL: nothing is traced */
 
     int32_t node_id;
     const char *advertised_host;
@@ -34,6 +36,7 @@ struct khandler_options {
     int32_t request_bytes_max;                         /* socket.request.max.bytes */
     int32_t fetch_bytes_max;                           /* fetch.max.bytes */
     int64_t idle_timeout_ms;                           /* connections.max.idle.ms */
+    int64_t session_lifetime_ms; /* connections.max.reauth.ms; 0: as long as the credential */
     uint32_t fetch_sessions_max; /* max.incremental.fetch.session.cache.slots */
     /* What DescribeConfigs of the broker shows: keys and values in effect, ended by a NULL key. */
     const struct khandler_broker_config *broker_config;

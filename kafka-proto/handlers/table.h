@@ -3,6 +3,7 @@
 #ifndef KHANDLER_TABLE_H
 #define KHANDLER_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ const struct khandler_row *khandler_find(int16_t key);
 
 /* All rows, in order of key. */
 const struct khandler_row *khandler_rows(size_t *count);
+
+/* The APIs that are offered only where there is authentication. */
+bool khandler_authenticates(int16_t key);
 
 /* One file each, named after the API. */
 khandler_handle khandler_produce;
@@ -49,5 +53,7 @@ khandler_handle khandler_delete_groups;
 khandler_handle khandler_offset_delete;
 khandler_handle khandler_describe_cluster;
 khandler_handle khandler_describe_topic_partitions;
+khandler_handle khandler_sasl_handshake;
+khandler_handle khandler_sasl_authenticate;
 
 #endif
