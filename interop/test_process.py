@@ -12,6 +12,7 @@ import time
 import unittest
 
 import harness
+import wire
 
 REFUSE_SECONDS_MAX = 20
 
@@ -110,6 +111,39 @@ class Process(unittest.TestCase):
             started = time.monotonic()
             self.assertEqual(broker.stop(), 0)
             self.assertLess(time.monotonic() - started, 20)
+            answer = b"".join(iter(lambda: parked.recv(4096), b""))
+            self.assertIn(b"HTTP/1.1 200 ", answer)
+            self.assertIn(b"Connection: close\r\n", answer)
+            self.assertTrue(answer.endswith(b"\r\n\r\n[]"), answer)
+
+    def test_sigterm_answers_what_waits_at_the_kafka_door(self):
+        broker = self.broker(num_partitions=1, group_initial_rebalance_delay_ms=60000)
+        broker.kcat("-P", "-t", "topic", stdin=b"only one\n")
+        with wire.Connection(broker.connect()) as poll, wire.Connection(broker.connect()) as join:
+            for connection in (poll, join):
+                wire.read_metadata(connection.call(wire.METADATA, 1, wire.metadata_body([], 1)),
+                                   1)
+            # The answer to the first request tells that the second was taken too.
+            poll.send(wire.METADATA, 1, wire.metadata_body([], 1))
+            polled = poll.send(wire.FETCH, 4, wire.fetch_body("topic", 0, 1, max_wait_ms=60000))
+            poll.receive()
+            join.send(wire.METADATA, 1, wire.metadata_body([], 1))
+            joined = join.send(wire.JOIN_GROUP, 1, wire.string("group") + wire.i32(30000)
+                               + wire.i32(30000) + wire.string("") + wire.string("consumer")
+                               + wire.array([wire.string("range") + wire.data(b"")]))
+            join.receive()
+            started = time.monotonic()
+            self.assertEqual(broker.stop(), 0)
+            self.assertLess(time.monotonic() - started, 4)  # dms.shutdown.drain.ms is 5000
+            correlation, answer = poll.receive()
+            self.assertEqual(correlation, polled)
+            part = wire.FetchAnswer(answer).parts[0]
+            self.assertEqual((part["error"], part["high_watermark"], part["records"]),
+                             (0, 1, b""))
+            self.assertTrue(poll.is_closed_by_peer())
+            correlation, answer = join.receive()
+            self.assertEqual((correlation, answer.i16()), (joined, 16))  # NOT_COORDINATOR
+            self.assertTrue(join.is_closed_by_peer())
 
     def test_sigterm_drains_everything_acknowledged_stays(self):
         broker = self.broker()

@@ -528,6 +528,16 @@ static void conn_on_end(struct net_conn *net)
     conn_cancel_waiting(conn);
 }
 
+/* The same when it is the broker that goes: long polls get their empty answer. */
+static void conn_on_drain(struct net_conn *net)
+{
+    struct restgw_http_conn *conn = net_conn_context(net);
+
+    restgw_http_server_drain(conn->server);
+    conn_stop_reading(conn);
+    conn_cancel_waiting(conn);
+}
+
 static void conn_on_drained(struct net_conn *net)
 {
     struct restgw_http_conn *conn = net_conn_context(net);
@@ -569,6 +579,7 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
 static const struct net_conn_ops conn_ops = {.on_input = conn_on_input,
                                              .on_end = conn_on_end,
                                              .on_drained = conn_on_drained,
+                                             .on_drain = conn_on_drain,
                                              .on_close = conn_on_close};
 
 struct net_conn_options restgw_http_conn_options(void)

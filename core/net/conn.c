@@ -378,6 +378,18 @@ void net_conn_close_when_sent(struct net_conn *conn)
     net__conn_flush_later(conn);
 }
 
+void net__conn_drain(struct net_conn *conn)
+{
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    if (conn->options->ops->on_drain != NULL) {
+        conn->options->ops->on_drain(conn);
+    } else {
+        net_conn_close_when_sent(conn);
+    }
+}
+
 void net_conn_set_deadline(struct net_conn *conn, int64_t timeout_ms)
 {
     if (conn->state != CONN_OPEN && conn->state != CONN_DRAINING) {

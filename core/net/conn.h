@@ -35,6 +35,9 @@ struct net_conn_ops {
     void (*on_end)(struct net_conn *conn);
     /* The output queue fell below output_low_bytes after having been above it. May be NULL. */
     void (*on_drained)(struct net_conn *conn);
+    /* The listener drains: answer what waits, read nothing more, and close (when_sent) with
+     * the last answer. Default when NULL: closed when sent at once. */
+    void (*on_drain)(struct net_conn *conn);
     /* The connection is gone: last call, for freeing what hangs on it. reason is
      * OK when our side closed it, CLOSED the peer, TIMEOUT a deadline, TOO_LARGE a
      * limit, IO an error. */

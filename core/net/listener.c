@@ -308,12 +308,13 @@ void net_listener_stop(struct net_listener *listener)
     BASE_ASSERT(listener->fd < 0);
 }
 
-static void close_conns_when_sent(struct base_task *task)
+static void drain_conns(struct base_task *task)
 {
     struct lane *lane = BASE_CONTAINER_OF(task, struct lane, task);
 
     for (struct base_list *node = lane->conns.next; node != &lane->conns; node = node->next) {
-        net_conn_close_when_sent(BASE_CONTAINER_OF(node, struct net_conn, siblings));
+        struct net_conn *conn = BASE_CONTAINER_OF(node, struct net_conn, siblings);
+        net__conn_drain(conn);
     }
     task_done(lane->listener);
 }
@@ -364,7 +365,7 @@ void net_listener_drain(struct net_listener *listener, int64_t drain_ms)
     assert_not_on_a_loop(listener);
 
     if (drain_ms > 0) {
-        run_on_lanes(listener, close_conns_when_sent);
+        run_on_lanes(listener, drain_conns);
         if (wait_until_gone(listener, drain_ms)) {
             return;
         }

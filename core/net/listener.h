@@ -37,8 +37,9 @@ unsigned net_listener_connections(const struct net_listener *listener);
  * loops[0] to let go of it; not from a loop thread. NULL-safe. */
 void net_listener_stop(struct net_listener *listener);
 
-/* After stop: closes every connection of this listener (when_sent: after its output
- * has left, at most drain_ms) and waits until all are gone. Not from a loop thread. */
+/* After stop: has every connection of this listener drained (on_drain; its output leaves)
+ * for at most drain_ms, closes those that are left, and waits until all are gone. Not from a
+ * loop thread. */
 void net_listener_drain(struct net_listener *listener, int64_t drain_ms);
 
 /* After stop and drain. Sets *listener to NULL. NULL-safe. */

@@ -462,8 +462,26 @@ static void on_close(struct net_conn *net, enum base_err reason)
     send_answers(conn);
 }
 
+/* The broker stops. What is under way is answered, long polls at once; nothing new is read. */
+static void on_drain(struct net_conn *net)
+{
+    struct khandler_conn *conn = net_conn_context(net);
+
+    conn->refused = true;
+    conn->cancelling = true; /* as in on_close */
+    for (struct base_list *node = conn->requests.next; node != &conn->requests; node = node->next) {
+        struct khandler_request_own *own =
+            BASE_CONTAINER_OF(node, struct khandler_request_own, link);
+        if (own->state == KHANDLER_RUNNING && own->request.on_drain != NULL) {
+            own->request.on_drain(&own->request);
+        }
+    }
+    conn->cancelling = false;
+    send_answers(conn);
+}
+
 const struct net_conn_ops khandler__conn_ops = {
-    .on_input = on_input, .on_drained = on_drained, .on_close = on_close};
+    .on_input = on_input, .on_drained = on_drained, .on_drain = on_drain, .on_close = on_close};
 
 enum base_err khandler__on_accept(void *context, struct net_conn *net)
 {

@@ -41,8 +41,8 @@ struct khandler_conn {
     uint32_t requests_count;
     bool paused;     /* too many requests in flight: reading stopped */
     bool stalled;    /* too many bytes the client does not take: reading stopped */
-    bool refused;    /* a bad request: nothing more is read, and when its turn has come to be
-                      * answered the connection is closed instead */
+    bool refused;    /* a bad request, or the broker stops: nothing more is read, and after what
+                      * was asked before is answered the connection is closed */
     bool closing;    /* the last answer is on its way: no more */
     bool cancelling; /* on_close is walking the requests */
     struct khandler_session *session; /* owned; NULL where there is no authentication */

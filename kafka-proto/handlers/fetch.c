@@ -455,14 +455,23 @@ static bool stop_parking(struct fetch *fetch)
     return true;
 }
 
-static void time_is_up(struct base_timer *timer)
+/* Tries once more and answers with what there is. */
+static void end_wait(struct fetch *fetch)
 {
-    struct fetch *fetch = BASE_CONTAINER_OF(timer, struct fetch, timer);
-
     fetch->last_try = true;
     if (fetch->parked && stop_parking(fetch)) {
         try_all(fetch);
     }
+}
+
+static void time_is_up(struct base_timer *timer)
+{
+    end_wait(BASE_CONTAINER_OF(timer, struct fetch, timer));
+}
+
+static void drained(struct khandler_request *request)
+{
+    end_wait(request->context);
 }
 
 static void cancelled(struct khandler_request *request)
@@ -686,6 +695,7 @@ void khandler_fetch(struct khandler_request *request)
         return;
     }
     request->on_cancel = cancelled;
+    request->on_drain = drained;
     fetch->last_try = fetch->message->max_wait_ms <= 0;
     if (!fetch->last_try) {
         base_timer_arm(request->executor, &fetch->timer,

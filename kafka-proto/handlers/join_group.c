@@ -88,6 +88,17 @@ static void refuse(struct khandler_request *request, enum kproto_error error)
     khandler_answer(request, &response);
 }
 
+/* Whoever serves the group next will have it join again. */
+static void drained(struct khandler_request *request)
+{
+    struct join *own = request->context;
+
+    if (group_join_cancel(request->broker->groups, &own->join)) {
+        group_join_release(&own->join);
+        refuse(request, KPROTO_ERROR_NOT_COORDINATOR);
+    }
+}
+
 /* Java prints addresses with a slash in front, and tools show a member's host like that. Null
  * when memory is out. */
 static struct base_slice host_of_client(struct khandler_request *request)
@@ -162,4 +173,5 @@ void khandler_join_group(struct khandler_request *request)
     }
     request->context = own;
     request->on_cancel = cancelled;
+    request->on_drain = drained;
 }

@@ -28,6 +28,9 @@ struct khandler_request;
  * request (with any of the three calls) as soon as no posted task will come any more. */
 typedef void khandler_on_cancel(struct khandler_request *request);
 
+/* The broker stops: answer now with what there is, if the wait might be long. */
+typedef void khandler_on_drain(struct khandler_request *request);
+
 struct khandler_request {
     struct khandler_conn *conn; /* borrowed */
     const struct kproto_api *api;
@@ -40,6 +43,7 @@ struct khandler_request {
     const struct security_principal *principal;
     void *context;                 /* the handler's, for its continuations */
     khandler_on_cancel *on_cancel; /* set by a handler that waits; NULL: it cannot be cut short */
+    khandler_on_drain *on_drain;   /* likewise; NULL: its answer is waited for */
 };
 
 /* The newest view; borrowed until this call of the handler returns to the loop. */

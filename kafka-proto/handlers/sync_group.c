@@ -59,6 +59,17 @@ static void refuse(struct khandler_request *request, enum kproto_error error)
     khandler_answer(request, &response);
 }
 
+/* Whoever serves the group next will have it join again. */
+static void drained(struct khandler_request *request)
+{
+    struct sync *own = request->context;
+
+    if (group_sync_cancel(request->broker->groups, &own->sync)) {
+        group_sync_release(&own->sync);
+        refuse(request, KPROTO_ERROR_NOT_COORDINATOR);
+    }
+}
+
 static const struct group_assignment *
 list_assignments(struct khandler_request *request, const struct kproto_sync_group_request *message)
 {
@@ -121,4 +132,5 @@ void khandler_sync_group(struct khandler_request *request)
     }
     request->context = own;
     request->on_cancel = cancelled;
+    request->on_drain = drained;
 }
