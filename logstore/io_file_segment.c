@@ -181,8 +181,8 @@ static size_t piece_bytes_max(uint64_t position)
 }
 
 /* Small appends that grow the file let it grow by more, with zeros: the appends that follow
- * overwrite blocks that are there. To sync those takes half the time, since the journal of the
- * file system has nothing to say, and half the processor's. The zeros grow with the file, so
+ * overwrite blocks that are there. To sync those takes half the time, since the file system has
+ * nothing of its own to write, and half the processor's. The zeros grow with the file, so
  * that ten thousand small ones stay small. Not to get them is no error. */
 static void make_spare(struct file *file, uint64_t position, size_t length)
 {

@@ -46,8 +46,10 @@ static void pool_post(struct base_executor *executor, struct base_task *task)
     BASE_ASSERT(task->run != NULL);
     lock(pool);
     net__task_queue_push(&pool->tasks, task);
-    pthread_cond_signal(&pool->posted);
     unlock(pool);
+    /* Not under the lock, which the thread that wakes needs at once. Who posts is joined
+     * before the pool is closed, or is one of its threads, or closes it. */
+    pthread_cond_signal(&pool->posted);
 }
 
 static void pool_defer(struct base_executor *executor, struct base_task *task)

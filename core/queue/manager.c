@@ -2,6 +2,7 @@
 #include "core/queue/queue.h"
 
 #include <assert.h>
+#include <limits.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
@@ -136,7 +137,8 @@ enum base_err queue_manager_create(const struct queue_manager_options *options,
     }
     queue__handler_key_init(&manager->key);
     base_mutex_init(&manager->lock);
-    atomic_init(&manager->rotation, 0);
+    atomic_init(&manager->rotation, UINT_MAX); /* the first turn is that of partition 0 */
+    atomic_init(&manager->turn, -1);
     atomic_init(&manager->delayed_count, 0);
     atomic_init(&manager->alive_count, 1);
     partition_table_on_deleted(options->table, on_topic_deleted, manager);

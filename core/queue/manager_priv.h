@@ -19,7 +19,8 @@ struct queue_manager {
     struct queue_handler_key key;
     struct queue_journal *journals; /* owned array; NULL until open */
     int32_t journals_count;
-    atomic_uint rotation; /* of produce over partitions */
+    atomic_uint rotation;     /* of produce over partitions */
+    atomic_int_fast64_t turn; /* when it last went on */
 
     struct queue_delay_log *delays; /* owned array; NULL until open */
     int32_t delays_count;

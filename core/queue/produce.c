@@ -6,7 +6,10 @@
 #include "core/queue/manager_priv.h"
 #include "logstore/records_builder.h"
 
-enum { PRODUCE_BATCH_BYTES_MAX = 64 << 20 }; /* of one request; the front end refuses earlier */
+enum {
+    PRODUCE_BATCH_BYTES_MAX = 64 << 20, /* of one request; the front end refuses earlier */
+    TURN_US = 1000,                     /* how long a partition has its turn */
+};
 
 /* The two parts of a request. */
 enum { READY, DELAYED };
@@ -87,13 +90,26 @@ static enum base_err build(struct queue_manager *manager, const struct queue_pro
     return err;
 }
 
+/* Whose turn it is. Requests that come close together go to one partition, since they share a
+ * sync there; over time all partitions get as many. */
+static unsigned rotate(struct queue_manager *manager)
+{
+    int_fast64_t now = base_clock_monotonic_us(manager->options.clock) / TURN_US;
+    int_fast64_t turn = atomic_load(&manager->turn);
+
+    if (now != turn && atomic_compare_exchange_strong(&manager->turn, &turn, now)) {
+        return atomic_fetch_add(&manager->rotation, 1) + 1;
+    }
+    return atomic_load(&manager->rotation);
+}
+
 enum base_err queue__append(struct queue_manager *manager, const struct catalog_topic *topic,
                             const struct base_chunk *chunk, const struct logstore_batch *header,
                             struct partition_waiter *waiter, struct partition **partition,
                             struct partition_appended *out)
 {
     unsigned count = (unsigned)topic->partitions_count;
-    unsigned first = atomic_fetch_add(&manager->rotation, 1) % count;
+    unsigned first = rotate(manager) % count;
     enum base_err err = BASE_ERR_OFFLINE;
 
     *partition = NULL;

@@ -53,7 +53,7 @@ struct queue_produce {
     uint32_t pending_count;
 };
 
-/* Picks the partition in rotation among those online (FIFO: the only one) and appends all
+/* Picks the partition in rotation, by time, among those online (FIFO: the only one) and appends all
  * messages to it. */
 enum queue_progress queue_produce(struct queue_manager *manager, struct queue_produce *produce);
 

@@ -165,9 +165,33 @@ static void produce_goes_round_the_partitions(void **state)
     for (unsigned i = 0; i < 9; i++) {
         struct queue_harness_produce own = produce(fixture, "m", i, 1);
         seen[own.produce.results[0].partition]++;
+        advance_ms(fixture, 1);
     }
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(seen[i], 3);
+    }
+}
+
+/* They share its sync. */
+static void requests_of_one_moment_go_to_one_partition(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct queue_produce_message message = {.value = base_slice_text("v")};
+    struct queue_harness_produce own[10];
+
+    make_queue(fixture, CATALOG_NORMAL, 3, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        own[i] = (struct queue_harness_produce){.produce = {
+                                                    .topic = fixture->topic,
+                                                    .messages = &message,
+                                                    .messages_count = 1,
+                                                }};
+        queue_harness_start_produce(&fixture->harness, i % 2, &own[i]);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        queue_harness_wait(&fixture->harness, &own[i].is_over);
+        assert_int_equal(own[i].produce.verdict, QUEUE_OK);
+        assert_int_equal(own[i].produce.results[0].partition, own[0].produce.results[0].partition);
     }
 }
 
@@ -285,6 +309,7 @@ int main(void)
         TEST(deleted_queue_takes_its_groups_with_it),
         TEST(message_ids_lead_back_and_are_unique),
         TEST(produce_goes_round_the_partitions),
+        TEST(requests_of_one_moment_go_to_one_partition),
         TEST(produce_into_a_full_disk_fails_for_every_message),
         TEST(headers_come_back_as_they_were_given),
         TEST(group_active_on_kafka_is_refused_over_rest),
