@@ -50,7 +50,8 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_DELETE, POLICY, restgw__policy_delete, RESTGW_ROUTE_TRACED(QUEUE),
      "delete resource access policy"},
 
-    {RESTGW_HTTP_POST, GROUP "/reset", restgw__group_reset, NO_FLAGS, "resetGroup"},
+    {RESTGW_HTTP_POST, GROUP "/reset", restgw__group_reset, RESTGW_ROUTE_TRACED(GROUP),
+     "resetGroup"},
     {RESTGW_HTTP_GET, TAGS, restgw__tags_get, NO_FLAGS, "getQueueTags"},
     {RESTGW_HTTP_POST, TAGS, restgw__tags_add, RESTGW_ROUTE_TRACED(TAG), "createQueueTag"},
     {RESTGW_HTTP_POST, TAGS "/action", restgw__tags_change, RESTGW_ROUTE_TRACED(TAG),
@@ -63,9 +64,10 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, PROJECT "/quotas/dms", restgw__quota_get, RESTGW_ROUTE_ONE_VERSION,
      "getQuotas"},
     {RESTGW_HTTP_GET, "/v2/{project_id}/quotas", restgw__quota_get, NO_FLAGS, "getQuotas"},
-    {RESTGW_HTTP_PUT, PROJECT "/quotas/dms", restgw__quota_set, RESTGW_ROUTE_ONE_VERSION,
+    {RESTGW_HTTP_PUT, PROJECT "/quotas/dms", restgw__quota_set,
+     RESTGW_ROUTE_ONE_VERSION | RESTGW_ROUTE_TRACED(QUOTA), "setQuotas"},
+    {RESTGW_HTTP_PUT, "/v2/{project_id}/quotas", restgw__quota_set, RESTGW_ROUTE_TRACED(QUOTA),
      "setQuotas"},
-    {RESTGW_HTTP_PUT, "/v2/{project_id}/quotas", restgw__quota_set, NO_FLAGS, "setQuotas"},
     {RESTGW_HTTP_GET, "/V1.0/{project_id}/metrics", restgw__metric_list, NO_FLAGS, "listMetrics"},
     {RESTGW_HTTP_GET, "/V1.0/{project_id}/metric-data", restgw__metric_data_get, NO_FLAGS,
      "getMetricData"},
@@ -75,7 +77,14 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, "/livez", restgw__health_live, RESTGW_ROUTE_PUBLIC, NULL},
     {RESTGW_HTTP_GET, "/readyz", restgw__health_ready, RESTGW_ROUTE_PUBLIC, NULL},
     {RESTGW_HTTP_GET, "/metrics", restgw__metrics_get, RESTGW_ROUTE_PUBLIC, NULL},
+    {RESTGW_HTTP_GET, "/openapi.json", restgw__openapi_get, RESTGW_ROUTE_PUBLIC, NULL},
 };
+
+const struct restgw_route *restgw_gateway_routes(size_t *count)
+{
+    *count = sizeof routes / sizeof routes[0];
+    return routes;
+}
 
 struct catalog_view *restgw__view(const struct restgw_request *request)
 {

@@ -10,6 +10,7 @@
 #include "core/queue/queue.h"
 #include "core/telemetry/audit.h"
 #include "core/telemetry/series.h"
+#include "rest-gw/router.h"
 
 struct restgw_gateway;
 
@@ -39,6 +40,9 @@ struct restgw_options {
     unsigned (*kafka_connections)(void *context);
     void *context;
 };
+
+/* The table of routes; static storage. */
+const struct restgw_route *restgw_gateway_routes(size_t *count);
 
 BASE_MUST_USE enum base_err restgw_gateway_create(const struct restgw_options *options,
                                                   struct restgw_gateway **out);

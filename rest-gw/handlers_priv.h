@@ -58,4 +58,7 @@ restgw_handler restgw__health_live;
 restgw_handler restgw__health_ready;
 restgw_handler restgw__metrics_get;
 
+/* openapi.c */
+restgw_handler restgw__openapi_get;
+
 #endif
