@@ -125,8 +125,7 @@ static void free_queue(struct queue_delay_queue *queue)
     base_free(queue);
 }
 
-/* Takes the queue out of the list or heap that it is in. */
-static void unplace(struct queue_delay_queue *queue)
+void queue__delay_unplace(struct queue_delay_queue *queue)
 {
     switch (queue->state) {
     case QUEUE_DELAY_WAITING:
@@ -224,6 +223,7 @@ static void note(struct queue_delay_log *log, struct queue_delay_queue *queue,
     int64_t offset = base_offset;
 
     queue__delay_span_extend(&log->span, base_offset + addition->count);
+    log->pending_count += addition->count;
     for (uint32_t i = 0; i < produce->messages_count; i++) {
         if (produce->messages[i].delay_ms == 0) {
             continue;
@@ -359,6 +359,7 @@ void queue__delay_done(struct queue_delay_queue *queue, const int64_t *offsets, 
     for (size_t i = 0; i < count; i++) {
         queue__delay_span_remove(&log->span, offsets[i]);
     }
+    log->pending_count -= (int64_t)count;
     atomic_fetch_sub(&log->manager->delayed_count, (int64_t)count);
     if (queue->is_forgotten) {
         return; /* recovery passes over what belongs to no queue */
@@ -388,6 +389,7 @@ static void remove_entries(struct queue_delay_queue *queue)
 {
     struct queue_delay_log *log = queue->log;
     size_t count = queue__delay_heap_filter(&queue->heap, remove_entry, &log->span);
+    log->pending_count -= (int64_t)count;
     atomic_fetch_sub(&log->manager->delayed_count, (int64_t)count);
 }
 
@@ -395,7 +397,7 @@ void queue__delay_discard(struct queue_delay_queue *queue)
 {
     base_mutex_assert_held(&queue->log->lock);
     BASE_ASSERT(queue->move == NULL);
-    unplace(queue);
+    queue__delay_unplace(queue);
     remove_entries(queue);
     if (!queue->is_forgotten) {
         (void)base_map_remove(queue->log->queues, key_of(&queue->id));

@@ -156,6 +156,27 @@ size_t queue__delay_heap_filter(struct queue_delay_heap *heap, queue_delay_visit
     return removed;
 }
 
+size_t queue__delay_heap_take_where(struct queue_delay_heap *heap, size_t max,
+                                    queue_delay_visit *visit, void *context)
+{
+    size_t kept = 0;
+    size_t taken = 0;
+
+    for (size_t i = 0; i < heap->count; i++) {
+        if (taken < max && visit(context, &heap->entries[i])) {
+            taken++;
+        } else {
+            heap->entries[kept++] = heap->entries[i];
+        }
+    }
+    heap->count = kept;
+    heap->out_count += taken;
+    if (taken > 0) {
+        queue__delay_heap_order(heap);
+    }
+    return taken;
+}
+
 enum base_err queue__delay_heap_append(struct queue_delay_heap *heap,
                                        struct queue_delay_entry entry)
 {

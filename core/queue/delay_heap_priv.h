@@ -49,6 +49,11 @@ typedef bool queue_delay_visit(void *context, const struct queue_delay_entry *en
 size_t queue__delay_heap_filter(struct queue_delay_heap *heap, queue_delay_visit *visit,
                                 void *context);
 
+/* Takes out entries that the visitor says true of, `max` at most; it has noted them then. They
+ * are given back, or settled. Returns how many. */
+size_t queue__delay_heap_take_where(struct queue_delay_heap *heap, size_t max,
+                                    queue_delay_visit *visit, void *context);
+
 /* For recovery: adds at the end, which leaves no heap until order() made one. NOMEM. */
 BASE_MUST_USE enum base_err queue__delay_heap_append(struct queue_delay_heap *heap,
                                                      struct queue_delay_entry entry);

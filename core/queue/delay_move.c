@@ -78,15 +78,29 @@ static void settle(struct queue_delay_move *move, uint32_t done_count)
     }
 }
 
-/* Ends the move. OK: what was read is in the queue, or gone with it. */
-static void end(struct queue_delay_move *move, enum base_err err)
+static void failed(struct queue_delay_move *move, enum base_err err)
+{
+    struct queue_delay_queue *queue = move->queue;
+
+    if (move->is_rewrite) {
+        base_log(BASE_LOG_WARN, "DELAYED_NOT_REWRITTEN", "queue=%s cause=\"%s\"", queue->id_text,
+                 base_err_text(err));
+        queue__delay_rewrite_pause(move->log);
+        queue__delay_place(queue);
+        return;
+    }
+    /* A log that stopped may have the batch, or not: the next move looks. */
+    queue->is_suspect = queue->is_suspect || move->stage == QUEUE_DELAY_APPENDING;
+    queue__delay_retry(queue, move->entries_count, err);
+}
+
+void queue__delay_move_end(struct queue_delay_move *move, uint32_t done_count, enum base_err err)
 {
     struct queue_delay_log *log = move->log;
     struct queue_delay_queue *queue = move->queue;
 
     base_mutex_lock(&log->lock);
     BASE_ASSERT(queue->state == QUEUE_DELAY_MOVING);
-    uint32_t done_count = err == BASE_ERR_OK ? move->read_count : 0;
     settle(move, queue->is_forgotten ? move->entries_count : done_count);
     queue->move = NULL;
     if (queue->is_forgotten) {
@@ -94,19 +108,24 @@ static void end(struct queue_delay_move *move, enum base_err err)
     } else if (log->is_closing) {
         queue->state = QUEUE_DELAY_IDLE;
     } else if (err != BASE_ERR_OK) {
-        /* A log that stopped may have the batch, or not: the next move looks. */
-        queue->is_suspect = queue->is_suspect || move->stage == QUEUE_DELAY_APPENDING;
-        queue__delay_retry(queue, move->entries_count, err);
+        failed(move, err);
     } else {
         queue->backoff_ms = 0;
         queue__delay_place(queue);
     }
     log->moves_count--;
+    log->is_rewriting = log->is_rewriting && !move->is_rewrite;
     base_mutex_unlock(&log->lock);
     free_move(move);
     queue__delay_run(log);
     base_mutex_lock(&log->lock);
     queue__delay_unuse(log);
+}
+
+/* OK: what was read is in the queue. */
+static void end(struct queue_delay_move *move, enum base_err err)
+{
+    queue__delay_move_end(move, err == BASE_ERR_OK ? move->read_count : 0, err);
 }
 
 static void on_durable(struct base_task *task)
@@ -143,6 +162,16 @@ static void log_damage(const struct queue_delay_move *move, int64_t offset)
              move->queue->id_text, (long long)offset);
 }
 
+static enum base_err put_record(struct queue_delay_move *move, const struct logstore_record *record)
+{
+    int32_t log_index = move->log->index;
+
+    return move->is_rewrite ? queue__delay_put_again(&move->writer, record, move->queue->id,
+                                                     log_index, move->now_ms)
+                            : queue__delay_put_moved(&move->writer, record, move->queue->id,
+                                                     log_index, move->now_ms);
+}
+
 /* Reads entries into the writer until that is full enough. False: a read is under way. */
 static bool read_entries(struct queue_delay_move *move, enum base_err *err)
 {
@@ -162,14 +191,13 @@ static bool read_entries(struct queue_delay_move *move, enum base_err *err)
                     QUEUE_DELAY_MOVE_BYTES_MAX) {
                 return true;
             }
-            *err = queue__delay_put_moved(&move->writer, &record, move->queue->id, log->index,
-                                          move->now_ms);
+            *err = put_record(move, &record);
             move->read_count += *err == BASE_ERR_OK;
             break;
         case QUEUE_READER_GAP:
         case QUEUE_READER_DAMAGED:
             log_damage(move, offset);
-            move->read_count++;
+            move->entries[move->read_count++].due_ms = QUEUE_DELAY_UNREADABLE;
             break;
         case QUEUE_READER_FAILED:
             *err = reader->err;
@@ -228,7 +256,11 @@ void queue__delay_move_run(struct queue_delay_move *move)
     }
     if (move->entries_count == 0) {
         move->stage = QUEUE_DELAY_READING;
-        take_entries(move);
+        if (move->is_rewrite) {
+            queue__delay_rewrite_take(move);
+        } else {
+            take_entries(move);
+        }
     }
     if (move->entries_count == 0) {
         end(move, BASE_ERR_OK);
@@ -239,7 +271,9 @@ void queue__delay_move_run(struct queue_delay_move *move)
     }
     if (err != BASE_ERR_OK) {
         end(move, err);
-        return;
+    } else if (move->is_rewrite) {
+        queue__delay_rewrite_append(move);
+    } else {
+        append(move);
     }
-    append(move);
 }

@@ -99,6 +99,7 @@ static bool settle(void *context, struct base_slice key, void *value)
     for (size_t i = 0; i < queue->heap.count; i++) {
         queue__delay_span_add(&log->span, queue->heap.entries[i].offset);
     }
+    log->pending_count += (int64_t)queue->heap.count;
     atomic_fetch_add(&log->manager->delayed_count, (int64_t)queue->heap.count);
     queue__delay_heap_order(&queue->heap);
     queue->is_suspect = true;

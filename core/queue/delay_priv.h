@@ -14,6 +14,7 @@
  *     delay_run.c     what is due; the alarm; trimming
  *     delay_move.c    one move of messages that are due, from one queue
  *     delay_check.c   what a crash left unmarked
+ *     delay_rewrite.c far messages that keep a long log from being trimmed
  *
  * Threads: a delay log is a monitor with the place of a group in the lock order. Moves run on
  * its home executor. */
@@ -39,10 +40,11 @@
 enum {
     QUEUE_DELAY_PARTITIONS = 8,
     QUEUE_DELAY_BATCH_BYTES_MAX = 64 << 20,
-    QUEUE_DELAY_MOVES_MAX = 16,           /* at once, of one delay log */
-    QUEUE_DELAY_MOVE_MESSAGES_MAX = 1000, /* of one move */
-    QUEUE_DELAY_MOVE_BYTES_MAX = 1 << 20, /* the same; one message may exceed it alone */
-    QUEUE_DELAY_READ_BYTES = 32 << 10,    /* of the delay log at once */
+    QUEUE_DELAY_MOVES_MAX = 16,            /* at once, of one delay log */
+    QUEUE_DELAY_MOVE_MESSAGES_MAX = 1000,  /* of one move */
+    QUEUE_DELAY_MOVE_BYTES_MAX = 1 << 20,  /* the same; one message may exceed it alone */
+    QUEUE_DELAY_READ_BYTES = 32 << 10,     /* of the delay log at once */
+    QUEUE_DELAY_REWRITE_BYTES = 128 << 20, /* two segments: below, there is nothing to win */
     QUEUE_DELAY_QUEUE_ID_SIZE = BASE_UUID_TEXT_SIZE,
 };
 
@@ -99,6 +101,10 @@ struct queue_delay_log {
     uint32_t users; /* the alarm, moves, a watch: the last one frees the log once it closes */
     bool is_watching;
     bool is_closing;
+    bool is_rewriting;
+    int64_t rewrite_us;    /* not before, monotonic */
+    int64_t rewritten_end; /* copies below it must be durable before their originals go */
+    int64_t pending_count; /* messages that wait */
     int64_t trimmed_to;
     int64_t trim_us; /* not before, monotonic */
 };
@@ -128,8 +134,9 @@ int64_t queue__delay_count(struct queue_manager *manager, struct base_uuid queue
 /* The queue of that id, made if it is not there; NULL when memory is out. */
 struct queue_delay_queue *queue__delay_queue(struct queue_delay_log *log, struct base_uuid id);
 
-/* Puts a queue that is in no list or heap where it belongs. */
+/* Puts a queue that is in no list or heap where it belongs; takes it out of it. */
 void queue__delay_place(struct queue_delay_queue *queue);
+void queue__delay_unplace(struct queue_delay_queue *queue);
 
 /* The next try after a failure. */
 void queue__delay_retry(struct queue_delay_queue *queue, uint32_t messages_count,
@@ -163,6 +170,8 @@ void queue__delay_on_news(struct base_task *task);
 
 /* delay_move.c */
 
+#define QUEUE_DELAY_UNREADABLE INT64_MIN /* due time of an entry whose message was not there */
+
 enum queue_delay_stage {
     QUEUE_DELAY_CHECKING,  /* looking for copies of what is due, in the queue's partitions */
     QUEUE_DELAY_READING,   /* the messages, out of the delay log */
@@ -185,6 +194,7 @@ struct queue_delay_move {
     struct queue_delay_log *log;     /* borrowed; the move is one of its users */
     struct queue_delay_queue *queue; /* borrowed; MOVING */
     struct base_list link;           /* of a list of moves to be started */
+    bool is_rewrite;                 /* to the end of the delay log, not to the queue */
     enum queue_delay_stage stage;
     struct catalog_topic *topic; /* counted */
     int64_t now_ms;              /* when the entries were taken: they were due */
@@ -205,6 +215,25 @@ BASE_MUST_USE enum base_err queue__delay_move_begin(struct queue_delay_queue *qu
 
 /* Goes on with it as far as it goes now. Home executor, not locked. */
 void queue__delay_move_run(struct queue_delay_move *move);
+
+/* Ends the move: entries [0, done_count) are done, the others go back. An error is tried again,
+ * later. */
+void queue__delay_move_end(struct queue_delay_move *move, uint32_t done_count, enum base_err err);
+
+/* delay_rewrite.c */
+
+/* Begins to write far messages again, further on, when most of the log in front of them is done:
+ * a move into the list. Locked. */
+void queue__delay_rewrite_maybe(struct queue_delay_log *log,
+                                const struct partition_offsets *offsets,
+                                const struct catalog_view *view, struct base_list *moves);
+
+/* After nothing was found, or a failure: not for a while. Locked. */
+void queue__delay_rewrite_pause(struct queue_delay_log *log);
+
+/* The two ends of such a move. Home executor, not locked. */
+void queue__delay_rewrite_take(struct queue_delay_move *move);
+void queue__delay_rewrite_append(struct queue_delay_move *move);
 
 /* delay_check.c */
 

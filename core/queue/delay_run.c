@@ -106,17 +106,16 @@ static void trim_maybe(struct queue_delay_log *log, const struct partition_offse
                        int64_t now_us)
 {
     int64_t first = queue__delay_span_first(&log->span);
-    if (offsets->err != BASE_ERR_OK || now_us < log->trim_us) {
-        return;
-    }
-    first = first < offsets->high_watermark ? first : offsets->high_watermark;
-    if (first <= log->trimmed_to) {
+    if (now_us < log->trim_us) {
         return;
     }
     log->trim_us = now_us + TRIM_INTERVAL_US;
+    first = first < offsets->high_watermark ? first : offsets->high_watermark;
+    if (first <= log->trimmed_to || offsets->high_watermark < log->rewritten_end) {
+        return;
+    }
     /* Nobody waits for it: what comes back after a crash is marked as done. */
-    enum base_err err = partition_trim(log->partition, first, NULL);
-    if (err == BASE_ERR_OK) {
+    if (partition_trim(log->partition, first, NULL) == BASE_ERR_OK) {
         log->trimmed_to = first;
     }
 }
@@ -151,15 +150,11 @@ static void begin(struct queue_delay_queue *queue, const struct catalog_view *vi
 
 /* Begins moves of what is due, in order, into the list. */
 static void begin_due(struct queue_delay_log *log, const struct partition_offsets *offsets,
-                      struct base_list *moves)
+                      const struct catalog_view *view, struct base_list *moves)
 {
     struct base_clock *clock = log->manager->options.clock;
     int64_t wall_us = clock->wall_us(clock);
 
-    if (log->due.count == 0 || base_timer_heap_next_us(&log->due) > wall_us) {
-        return;
-    }
-    struct catalog_view *view = catalog_view(log->manager->options.catalog);
     while (log->moves_count < QUEUE_DELAY_MOVES_MAX && log->due.count > 0 &&
            base_timer_heap_next_us(&log->due) <= wall_us) {
         struct queue_delay_queue *queue =
@@ -173,7 +168,6 @@ static void begin_due(struct queue_delay_log *log, const struct partition_offset
         }
         begin(queue, view, moves);
     }
-    catalog_view_release(&view);
 }
 
 void queue__delay_run(struct queue_delay_log *log)
@@ -190,8 +184,11 @@ void queue__delay_run(struct queue_delay_log *log)
         return;
     }
     partition_offsets(log->partition, &offsets);
+    struct catalog_view *view = catalog_view(log->manager->options.catalog);
     retry_due(log, now_us);
-    begin_due(log, &offsets, &moves);
+    begin_due(log, &offsets, view, &moves);
+    queue__delay_rewrite_maybe(log, &offsets, view, &moves);
+    catalog_view_release(&view);
     watch_maybe(log, &offsets);
     trim_maybe(log, &offsets, now_us);
     queue__delay_set_alarm(log);

@@ -74,10 +74,11 @@ struct queue_manager_options {
     struct base_executor *worker;     /* borrowed; replays the journal at open */
     struct base_executor **executors; /* borrowed array of loops: homes of the groups' alarms */
     uint32_t executors_count;
-    int32_t journal_partitions; /* of a journal topic that has to be made; 0 = 8 */
-    uint32_t snapshot_updates;  /* journal records between two snapshots of it; 0 = 20000 */
-    int32_t delay_partitions;   /* of the topic of delayed messages, when made; 0 = 8 */
-    int64_t delayed_max;        /* delayed messages at once; 0 = QUEUE_DELAYED_MAX */
+    int32_t journal_partitions;   /* of a journal topic that has to be made; 0 = 8 */
+    uint32_t snapshot_updates;    /* journal records between two snapshots of it; 0 = 20000 */
+    int32_t delay_partitions;     /* of the topic of delayed messages, when made; 0 = 8 */
+    int64_t delayed_max;          /* delayed messages at once; 0 = QUEUE_DELAYED_MAX */
+    uint64_t delay_rewrite_bytes; /* a shorter delay log is left as it is; 0 = 128 MiB */
 
     /* Of the Kafka group coordinator, for Kafka queues; may be NULL: no group is ever
      * active and nothing is committed. Called without locks held, from any thread. */

@@ -26,9 +26,10 @@ struct queue_harness {
     struct base_executor *pool;
     struct base_clock *clock;
     struct io_sim *sim;
-    size_t tail_bytes_max;     /* set before start */
-    uint32_t snapshot_updates; /* the same */
-    int64_t delayed_max;       /* the same; 0 = the default */
+    size_t tail_bytes_max;        /* set before start */
+    uint32_t snapshot_updates;    /* the same */
+    int64_t delayed_max;          /* the same; 0 = the default */
+    uint64_t delay_rewrite_bytes; /* the same */
 
     /* NULL while stopped. */
     struct logstore_store *store;

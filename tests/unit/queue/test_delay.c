@@ -290,6 +290,103 @@ static void log_start_follows_what_waits(void **state)
     assert_true(log_start(fixture) > 200);
 }
 
+static void put_ten(struct fixture *fixture, int64_t delay_ms)
+{
+    struct queue_harness_produce own = {.is_over = false};
+    struct queue_produce_message messages[10];
+
+    for (unsigned i = 0; i < 10; i++) {
+        messages[i] = (struct queue_produce_message){.value = base_slice_text("x"),
+                                                     .delay_ms = delay_ms};
+    }
+    own.produce.topic = fixture->topic;
+    own.produce.messages = messages;
+    own.produce.messages_count = 10;
+    queue_harness_start_produce(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.produce.verdict, QUEUE_OK);
+}
+
+/* Fills a long log: far ones first, then many that are soon moved. */
+static struct delayed fill_long_log(struct fixture *fixture)
+{
+    struct delayed far = put_delayed(fixture, "far1", 3600 * 1000);
+
+    assert_int_equal(far.err, BASE_ERR_OK);
+    must_delay(fixture, "far2", 3700 * 1000);
+    must_delay(fixture, "near", 30 * 1000);
+    for (unsigned i = 0; i < 30; i++) {
+        put_ten(fixture, 1000 + i);
+    }
+    return far;
+}
+
+static void far_message_does_not_keep_the_log(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+    struct base_slice id;
+
+    fixture->harness.delay_rewrite_bytes = 1;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    struct delayed far = fill_long_log(fixture);
+    advance_ms(fixture, 60 * 1000);
+    assert_true(log_start(fixture) >= 256);
+    assert_int_equal(count(fixture, fixture->group).delayed, 2);
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 2);
+    restart(fixture, true);
+    assert_int_equal(count(fixture, fixture->group).delayed, 2);
+    for (unsigned i = 0; i < 301;) {
+        struct messages messages = get(fixture, fixture->group, 10);
+        assert_true(messages.count > 0);
+        i += messages.count;
+        ack_all(fixture, fixture->group, &messages);
+    }
+    advance_ms(fixture, 3600 * 1000);
+    begin_consume(fixture, &own, fixture->group, 1, 1000, 30000);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.consume.messages_count, 1);
+    assert_true(logstore_record_header(&own.consume.messages[0].record, "dms.id", &id));
+    assert_true(base_slice_is(id, far.id));
+    struct messages messages = end_consume(&own);
+    assert_string_equal(messages.values[0], "far1");
+    ack_all(fixture, fixture->group, &messages);
+    advance_ms(fixture, 100 * 1000);
+    assert_drained(fixture, "far2");
+}
+
+/* The disk dies at the n-th call while far messages are written again. */
+static void crash_while_rewriting_loses_and_repeats_nothing(void **state)
+{
+    (void)state;
+    for (uint64_t calls = 0;; calls += 7) {
+        struct fixture fixture = {.topic = NULL};
+        queue_harness_init(&fixture.harness, 7 + calls,
+                           &(struct io_sim_options){.latency_us_max = 2000});
+        fixture.harness.delay_rewrite_bytes = 1;
+        assert_int_equal(queue_harness_start(&fixture.harness), BASE_ERR_OK);
+        make_queue(&fixture, CATALOG_FIFO, 1, 0);
+        (void)fill_long_log(&fixture);
+        io_sim_crash_at(fixture.harness.sim, calls);
+        advance_ms(&fixture, 20000);
+        bool has_crashed = io_sim_has_crashed(fixture.harness.sim);
+        restart(&fixture, calls % 2 == 0);
+        advance_ms(&fixture, 20000);
+        assert_int_equal(count(&fixture, fixture.group).delayed, 2);
+        assert_int_equal(count(&fixture, fixture.group).produced, 301);
+        advance_ms(&fixture, 3700 * 1000);
+        assert_int_equal(count(&fixture, fixture.group).delayed, 0);
+        assert_int_equal(count(&fixture, fixture.group).produced, 303);
+        catalog_topic_release(&fixture.topic);
+        queue_harness_fini(&fixture.harness);
+        if (!has_crashed) {
+            assert_true(calls > 30);
+            return;
+        }
+    }
+}
+
 /* Three are produced, then the disk dies at the n-th call from there on. Whatever was
  * promised comes once: neither lost nor, since the mover compares, twice. */
 static void crash_at_any_call_loses_and_repeats_nothing(void **state)
@@ -378,6 +475,8 @@ int main(void)
         DELAY_TEST(clock_set_forward_is_noticed),
         DELAY_TEST(clock_set_back_makes_them_wait),
         DELAY_TEST(log_start_follows_what_waits),
+        DELAY_TEST(far_message_does_not_keep_the_log),
+        cmocka_unit_test(crash_while_rewriting_loses_and_repeats_nothing),
         cmocka_unit_test(crash_at_any_call_loses_and_repeats_nothing),
         DELAY_TEST(many_at_once_come_once_each),
     };
