@@ -296,8 +296,8 @@ static void put_ten(struct fixture *fixture, int64_t delay_ms)
     struct queue_produce_message messages[10];
 
     for (unsigned i = 0; i < 10; i++) {
-        messages[i] = (struct queue_produce_message){.value = base_slice_text("x"),
-                                                     .delay_ms = delay_ms};
+        messages[i] =
+            (struct queue_produce_message){.value = base_slice_text("x"), .delay_ms = delay_ms};
     }
     own.produce.topic = fixture->topic;
     own.produce.messages = messages;
