@@ -112,11 +112,12 @@ static enum base_err replay_sealed(struct logstore__recovery *recovery)
         };
         err = logstore__scan_run(&scan);
         log->io->ops->close(log->io, &object);
-        bool overlaps = err == BASE_ERR_OK && scan.next_offset > log->segments[i + 1]->base_offset;
-        if (err == BASE_ERR_CORRUPT || overlaps) {
+        /* It ends where the next one begins: nothing overlaps, and none between is lost. */
+        int64_t next_base = log->segments[i + 1]->base_offset;
+        if (err == BASE_ERR_CORRUPT || (err == BASE_ERR_OK && scan.next_offset != next_base)) {
             logstore__recovery_damage(recovery, segment, scan.position,
                                       "sealed segment is damaged");
-            log->written_offset = overlaps ? log->segments[i + 1]->base_offset : scan.next_offset;
+            log->written_offset = scan.next_offset < next_base ? scan.next_offset : next_base;
             err = BASE_ERR_CORRUPT;
         }
     }

@@ -82,6 +82,16 @@ void logstore__segment_release(struct logstore_log *log, struct logstore_segment
     segment->index_loaded = false;
 }
 
+/* Whether the batch can stand here: its offset lies outside the CRC. */
+static bool is_in_place(const struct logstore__scan *scan, const struct logstore_batch *batch)
+{
+    if (!scan->gaps_allowed) {
+        return batch->base_offset == scan->next_offset;
+    }
+    int64_t origin = scan->segment == NULL ? scan->next_offset : scan->segment->base_offset;
+    return batch->base_offset >= scan->next_offset && batch->base_offset - origin <= UINT32_MAX;
+}
+
 enum base_err logstore__scan_run(struct logstore__scan *scan)
 {
     struct logstore_scan walk;
@@ -92,11 +102,9 @@ enum base_err logstore__scan_run(struct logstore__scan *scan)
     logstore_scan_init(&walk, scan->object, scan->position, scan->end, true);
     enum base_err err = logstore_scan_next(&walk, &batch, &data);
     while (err == BASE_ERR_OK) {
-        /* Offset and epoch lie outside the CRC. */
         bool is_good = logstore_batch_verify_crc(data, batch.size_bytes) == BASE_ERR_OK &&
                        batch.leader_epoch >= last_epoch && batch.leader_epoch <= scan->epoch_max &&
-                       (scan->gaps_allowed ? batch.base_offset >= scan->next_offset
-                                           : batch.base_offset == scan->next_offset);
+                       is_in_place(scan, &batch);
         if (!is_good) {
             err = BASE_ERR_CORRUPT;
             break;
@@ -157,7 +165,8 @@ bool logstore__footer_load(struct logstore_log *log, int64_t base_offset,
 }
 
 /* Loads or rebuilds the index of a sealed segment into `loaded`, a stand-in for it.
- * Worker, not locked. *rebuilt: the footer was missing or wrong. */
+ * Worker, not locked. *rebuilt: the footer was missing or wrong. CORRUPT, too, when the
+ * segment does not end at next_offset, where the next one begins: one between is lost. */
 static enum base_err load_index(struct logstore_log *log, struct logstore_object *object,
                                 uint64_t size_bytes, int64_t next_offset,
                                 struct logstore_segment *loaded, bool *rebuilt)
@@ -177,7 +186,7 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
             loaded->max_timestamp_offset = footer.max_timestamp_offset;
             loaded->touched_at_ms = footer.written_at_ms;
             if (footer.covered_bytes == size_bytes) {
-                return BASE_ERR_OK;
+                return footer.next_offset == next_offset ? BASE_ERR_OK : BASE_ERR_CORRUPT;
             }
             base_offset = footer.next_offset;
         } else {
@@ -196,7 +205,7 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
         .segment = loaded,
     };
     enum base_err err = logstore__scan_run(&scan);
-    return err == BASE_ERR_OK && scan.next_offset > next_offset ? BASE_ERR_CORRUPT : err;
+    return err == BASE_ERR_OK && scan.next_offset != next_offset ? BASE_ERR_CORRUPT : err;
 }
 
 static enum base_err load_unlocked(struct logstore_log *log, bool wants_object, bool is_sealed,
