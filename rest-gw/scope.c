@@ -238,6 +238,8 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
         return RESTGW_ERROR_HANDLER_UNKNOWN;
     case QUEUE_HANDLER_MISMATCH:
         return RESTGW_ERROR_HANDLER_MISMATCH;
+    case QUEUE_REDRIVE_UNDER_WAY:
+        return RESTGW_ERROR_REQUEST_FORMAT;
     case QUEUE_HANDLER_OF_OTHER:
         return RESTGW_ERROR_HANDLER_NOT_HERE;
 

@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/redrive_priv.h"
 
 enum {
     DELIVER_STEPS_MAX = 10000,      /* records looked at before others get the thread */
@@ -200,7 +201,8 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
             err = queue_cursor_drop(&place->cursor, candidate, candidate + 1);
             break;
         }
-        if (!queue_tag_rule_matches(&delivery->group->rule, &record)) {
+        if (!queue_tag_rule_matches(&delivery->group->rule, &record) ||
+            queue__redrive_is_for_other(delivery->group, &record)) {
             err = queue_cursor_filter(&place->cursor, candidate);
             break;
         }

@@ -102,6 +102,7 @@ void queue__group_release(struct queue_group **group)
         base_free(place);
     }
     queue__move_free(&dropped->move);
+    base_free(dropped->redrive);
     base_free(dropped->places);
     base_timer_heap_fini(&dropped->leases);
     base_timer_heap_fini(&dropped->waits);

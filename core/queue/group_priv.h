@@ -20,6 +20,7 @@
 #include "core/queue/reader_priv.h"
 
 struct queue_move;
+struct queue_redrive_task;
 
 /* A reader of a place and what its completion needs. */
 struct queue_window {
@@ -87,6 +88,7 @@ struct queue_group {
     struct partition_waiter rule_waiter; /* while WRITING; holds a reference */
     int64_t filtered_us;                 /* when to tell the journal what was filtered; 0 never */
     struct queue_move *move;             /* owned; NULL while nothing is to be moved */
+    struct queue_redrive_task *redrive;  /* owned; of dead letters; NULL before the first */
     struct partition_watcher watcher;
     bool is_watching; /* the watcher is armed or fired; holds a reference */
     bool has_windows;

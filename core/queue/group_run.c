@@ -3,7 +3,7 @@
 
 #include "core/base/assert.h"
 #include "core/queue/manager_priv.h"
-#include "core/queue/move_priv.h"
+#include "core/queue/redrive_priv.h"
 
 enum {
     GROUP_WINDOW_IDLE_US = 10 * 1000 * 1000, /* windows of a group nobody consumes from go */
@@ -221,6 +221,9 @@ static void set_alarm(struct queue_group *group, bool has_more)
     if (queue__move_alarm_us(group) < deadline_us) {
         deadline_us = queue__move_alarm_us(group);
     }
+    if (queue__redrive_alarm_us(group) < deadline_us) {
+        deadline_us = queue__redrive_alarm_us(group);
+    }
     if (has_more) {
         deadline_us = now_us;
     }
@@ -238,6 +241,7 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
         return;
     }
     queue__group_expire(group, current);
+    queue__redrive_run(group, current);
     queue__move_run(group, current);
     mark_due(group);
     queue__group_advance_resets(group, current);

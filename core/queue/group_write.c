@@ -3,12 +3,14 @@
 
 #include "core/base/assert.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/redrive_priv.h"
 
 void queue__group_write_tombstones(struct queue_group *group)
 {
     struct queue_journal_batch batch;
 
-    if (group->places_count == 0 && group->rule_state == QUEUE_RULE_NONE) {
+    if (group->places_count == 0 && group->rule_state == QUEUE_RULE_NONE &&
+        group->redrive == NULL) {
         return;
     }
     queue__journal_begin(&batch, group->journal, base_clock_wall_ms(group->manager->options.clock));
@@ -16,6 +18,9 @@ void queue__group_write_tombstones(struct queue_group *group)
         queue__journal_add(&batch, group->id, i, NULL);
     }
     queue__journal_add_rule(&batch, group->id, NULL);
+    if (group->redrive != NULL) {
+        queue__journal_add_redrive(&batch, group->id, NULL);
+    }
     queue__journal_send(&batch, group->home);
 }
 
@@ -53,6 +58,11 @@ static enum base_err write_places(struct queue_group *group, bool all,
     }
     if (all && group->rule_state != QUEUE_RULE_NONE) {
         queue__journal_add_rule(&writing.batch, group->id, &group->rule);
+        has_records = true;
+    }
+    if (all && group->redrive != NULL) {
+        const struct queue_redrive_record redrive = queue__redrive_record(group);
+        queue__journal_add_redrive(&writing.batch, group->id, &redrive);
         has_records = true;
     }
     enum base_err err = BASE_ERR_OK;

@@ -8,10 +8,12 @@
 #include "core/base/chunk.h"
 #include "core/base/log.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/redrive_priv.h"
 
 enum { KEY_SIZE_MAX = 300 };
 
 static const char rule_suffix[] = "tags";
+static const char redrive_suffix[] = "redrive";
 
 void queue__journal_begin(struct queue_journal_batch *batch, struct queue_journal *journal,
                           int64_t timestamp_ms)
@@ -31,9 +33,9 @@ void queue__journal_drop(struct queue_journal_batch *batch)
 
 static size_t format_key(char key[KEY_SIZE_MAX], const char *group_id, int32_t partition)
 {
-    int length = partition == QUEUE_JOURNAL_RULE
-                     ? snprintf(key, KEY_SIZE_MAX, "%s/%s", group_id, rule_suffix)
-                     : snprintf(key, KEY_SIZE_MAX, "%s/%" PRId32, group_id, partition);
+    const char *suffix = partition == QUEUE_JOURNAL_RULE ? rule_suffix : redrive_suffix;
+    int length = partition < 0 ? snprintf(key, KEY_SIZE_MAX, "%s/%s", group_id, suffix)
+                               : snprintf(key, KEY_SIZE_MAX, "%s/%" PRId32, group_id, partition);
     BASE_ASSERT(length > 0);
     BASE_ASSERT(length < KEY_SIZE_MAX);
     return (size_t)length;
@@ -52,8 +54,10 @@ bool queue__journal_parse_key(struct base_slice key, struct base_slice *group_id
         return false;
     }
     *group_id = base_slice_of(key.data, at - 1);
-    if (base_slice_is(base_slice_of(key.data + at, key.length - at), rule_suffix)) {
-        *partition = QUEUE_JOURNAL_RULE;
+    struct base_slice suffix = base_slice_of(key.data + at, key.length - at);
+    if (base_slice_is(suffix, rule_suffix) || base_slice_is(suffix, redrive_suffix)) {
+        *partition =
+            base_slice_is(suffix, rule_suffix) ? QUEUE_JOURNAL_RULE : QUEUE_JOURNAL_REDRIVE;
         return true;
     }
     for (size_t i = at; i < key.length; i++) {
@@ -66,42 +70,54 @@ bool queue__journal_parse_key(struct base_slice key, struct base_slice *group_id
     return true;
 }
 
-void queue__journal_add(struct queue_journal_batch *batch, const char *group_id, int32_t partition,
-                        const struct queue_record *record)
+/* Adds the record of that key with batch->text as its value, or null. */
+static void add(struct queue_journal_batch *batch, const char *group_id, int32_t partition,
+                bool has_text)
 {
     char key[KEY_SIZE_MAX];
     struct logstore_record_input input = {.timestamp_ms = batch->timestamp_ms};
 
     input.key = base_slice_of(key, format_key(key, group_id, partition));
-    if (record != NULL) {
-        base_writer_reset(&batch->text);
-        queue__record_encode(record, &batch->text);
-        if (batch->text.err != BASE_ERR_OK) {
-            base_writer_fail(&batch->writer, batch->text.err);
-            return;
-        }
+    if (has_text && batch->text.err != BASE_ERR_OK) {
+        base_writer_fail(&batch->writer, batch->text.err);
+        return;
+    }
+    if (has_text) {
         input.value = base_slice_of(batch->text.buffer->data, batch->text.length);
     }
     logstore_records_builder_add(&batch->builder, &input);
 }
 
+void queue__journal_add(struct queue_journal_batch *batch, const char *group_id, int32_t partition,
+                        const struct queue_record *record)
+{
+    BASE_ASSERT(partition >= 0);
+
+    base_writer_reset(&batch->text);
+    if (record != NULL) {
+        queue__record_encode(record, &batch->text);
+    }
+    add(batch, group_id, partition, record != NULL);
+}
+
 void queue__journal_add_rule(struct queue_journal_batch *batch, const char *group_id,
                              const struct queue_tag_rule *rule)
 {
-    char key[KEY_SIZE_MAX];
-    struct logstore_record_input input = {.timestamp_ms = batch->timestamp_ms};
-
-    input.key = base_slice_of(key, format_key(key, group_id, QUEUE_JOURNAL_RULE));
+    base_writer_reset(&batch->text);
     if (rule != NULL) {
-        base_writer_reset(&batch->text);
         queue__record_encode_rule(rule, &batch->text);
-        if (batch->text.err != BASE_ERR_OK) {
-            base_writer_fail(&batch->writer, batch->text.err);
-            return;
-        }
-        input.value = base_slice_of(batch->text.buffer->data, batch->text.length);
     }
-    logstore_records_builder_add(&batch->builder, &input);
+    add(batch, group_id, QUEUE_JOURNAL_RULE, rule != NULL);
+}
+
+void queue__journal_add_redrive(struct queue_journal_batch *batch, const char *group_id,
+                                const struct queue_redrive_record *redrive)
+{
+    base_writer_reset(&batch->text);
+    if (redrive != NULL) {
+        queue__record_encode_redrive(redrive, &batch->text);
+    }
+    add(batch, group_id, QUEUE_JOURNAL_REDRIVE, redrive != NULL);
 }
 
 enum base_err queue__journal_append(struct queue_journal_batch *batch,

@@ -26,6 +26,7 @@ enum {
 };
 
 struct queue_manager;
+struct queue_redrive_record;
 
 /* One partition of the journal. */
 struct queue_journal {
@@ -68,6 +69,10 @@ void queue__journal_add(struct queue_journal_batch *batch, const char *group_id,
 void queue__journal_add_rule(struct queue_journal_batch *batch, const char *group_id,
                              const struct queue_tag_rule *rule);
 
+/* The redrive of a group of dead letters; NULL: forget it. */
+void queue__journal_add_redrive(struct queue_journal_batch *batch, const char *group_id,
+                                const struct queue_redrive_record *redrive);
+
 /* Appends the batch, which holds a record at least, and frees it. waiter's task comes if
  * *pending. From a thread of executor, with the lock of the group whose records these are. On
  * an error nothing was written. */
@@ -81,9 +86,9 @@ void queue__journal_send(struct queue_journal_batch *batch, struct base_executor
 /* Frees a batch that is not to be appended. */
 void queue__journal_drop(struct queue_journal_batch *batch);
 
-/* Takes the key of a record apart; *partition is QUEUE_JOURNAL_RULE for that of a tag rule.
- * False when it is none of ours. */
-enum { QUEUE_JOURNAL_RULE = -1 };
+/* Takes the key of a record apart; *partition is one of these for what is no cursor. False when
+ * it is none of ours. */
+enum { QUEUE_JOURNAL_RULE = -1, QUEUE_JOURNAL_REDRIVE = -2 };
 bool queue__journal_parse_key(struct base_slice key, struct base_slice *group_id,
                               int32_t *partition);
 

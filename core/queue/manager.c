@@ -19,6 +19,7 @@ static const char *const verdict_texts[] = {
     [QUEUE_HANDLER_MISMATCH] = "handler of another queue or group",
     [QUEUE_TAG_RULE_DIFFERS] =
         "the group consumes by another tag rule; reset the group to change it",
+    [QUEUE_REDRIVE_UNDER_WAY] = "a redrive of these dead letters is under way",
     [QUEUE_HANDLER_OF_OTHER] = "handler of a dead letter, or of none",
 
     [QUEUE_GROUP_LEASED] = "messages are being consumed; wait for their acks, or use force",

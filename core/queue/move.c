@@ -4,6 +4,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/queue/manager_priv.h"
+#include "core/queue/redrive_priv.h"
 
 enum { MOVE_STEPS_MAX = 10000 }; /* offsets looked at before others get the thread */
 
@@ -378,6 +379,9 @@ static void append(struct queue_move *move, struct base_executor *current)
 /* NULL: nothing is ever moved out of this group. */
 static const struct queue_move_ops *ops_of(const struct queue_group *group)
 {
+    if (queue__redrive_is_running(group)) {
+        return &queue__redrive_ops;
+    }
     return group->topic->redrive ? &queue__dead_letter_ops : NULL;
 }
 

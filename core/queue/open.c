@@ -7,7 +7,7 @@
 #include "core/queue/delay_priv.h"
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
-#include "core/queue/move_priv.h"
+#include "core/queue/redrive_priv.h"
 
 static struct queue_open *open_of_work(struct base_task *task)
 {
@@ -130,6 +130,9 @@ static enum base_err on_record(void *context, const struct logstore_record *reco
         queue__manager_recover_group(recovery->manager, topic, group_id, recovery->journal);
     if (group == NULL) {
         return BASE_ERR_NOMEM;
+    }
+    if (partition == QUEUE_JOURNAL_REDRIVE) {
+        return queue__redrive_recover(group, record->value);
     }
     return is_rule ? apply_rule(group, record->value)
                    : apply(group, topic, partition, record->value);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/assert.h"
+#include "core/queue/redrive_priv.h"
 
 enum {
     RECORD_VERSION = 1,
@@ -261,6 +262,70 @@ enum base_err queue__record_read_rule(struct base_slice text, struct queue_tag_r
     }
     queue_tag_rule_init(rule, tags, count, all);
     return BASE_ERR_OK;
+}
+
+void queue__record_encode_redrive(const struct queue_redrive_record *redrive,
+                                  struct base_writer *writer)
+{
+    put_text(writer, "{\"v\":1,\"state\":\"");
+    put_text(writer, queue_redrive_state_text(redrive->state));
+    put_text(writer, "\",\"rate\":");
+    put_number(writer, redrive->rate);
+    put_text(writer, ",\"limit\":");
+    put_number(writer, redrive->limit);
+    put_text(writer, ",\"moved\":");
+    put_number(writer, redrive->moved);
+    put_text(writer, ",\"started\":");
+    put_number(writer, redrive->started_ms);
+    put_text(writer, ",\"ended\":");
+    put_number(writer, redrive->ended_ms);
+    put_text(writer, ",\"offsets\":[");
+    for (uint32_t i = 0; i < redrive->offsets_count; i++) {
+        put_text(writer, i == 0 ? "" : ",");
+        put_number(writer, redrive->offsets[i]);
+    }
+    put_text(writer, "]}");
+}
+
+static int64_t named_number(struct parser *parser, const char *name)
+{
+    expect(parser, name);
+    return number(parser);
+}
+
+enum base_err queue__record_read_redrive(struct base_slice text,
+                                         struct queue_redrive_record *redrive)
+{
+    struct parser parser = {.cursor = text.data, .remaining = text.length};
+    bool has_state = false;
+
+    *redrive = (struct queue_redrive_record){.state = QUEUE_REDRIVE_NONE};
+    int64_t version = named_number(&parser, "{\"v\":");
+    if (!parser.failed && version > RECORD_VERSION) {
+        return BASE_ERR_UNSUPPORTED;
+    }
+    expect(&parser, ",\"state\":\"");
+    for (unsigned i = 0; i < QUEUE_REDRIVE_STATE_COUNT && !has_state; i++) {
+        redrive->state = (enum queue_redrive_state)i;
+        has_state = accept(&parser, queue_redrive_state_text(redrive->state));
+    }
+    redrive->rate = named_number(&parser, "\",\"rate\":");
+    redrive->limit = named_number(&parser, ",\"limit\":");
+    redrive->moved = named_number(&parser, ",\"moved\":");
+    redrive->started_ms = named_number(&parser, ",\"started\":");
+    redrive->ended_ms = named_number(&parser, ",\"ended\":");
+    expect(&parser, ",\"offsets\":[");
+    while (!parser.failed && redrive->offsets_count < QUEUE_REDRIVE_OFFSETS_MAX &&
+           parser.remaining > 0 && parser.cursor[0] != ']') {
+        if (redrive->offsets_count > 0) {
+            expect(&parser, ",");
+        }
+        redrive->offsets[redrive->offsets_count++] = number(&parser);
+    }
+    expect(&parser, "]}");
+    bool is_sound = has_state && !parser.failed && parser.remaining == 0 && redrive->rate >= 1 &&
+                    redrive->rate <= QUEUE_REDRIVE_RATE_MAX;
+    return is_sound ? BASE_ERR_OK : BASE_ERR_CORRUPT;
 }
 
 struct collector {

@@ -10,6 +10,10 @@
  *             tag or none
  *     or null: not fixed (any more)
  *
+ *     key    <group id>/redrive, of a group of dead letters
+ *     value  {"v":1,"state":"running","rate":100,"limit":7,"moved":2,"started":1763800000000,
+ *             "ended":0,"offsets":[]}: times in ms; "limit" counts when no offsets are named
+ *
  * floor, consumed and skipped are what they are after this record; what was skipped or
  * filtered above the floor is not in them as long as it is not in "done": it is found to be so
  * again; done (ranges, both ends

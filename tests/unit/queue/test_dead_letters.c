@@ -4,6 +4,7 @@
 
 #include "core/catalog/dead_letters.h"
 #include "core/queue/dead_letter.h"
+#include "core/queue/redrive.h"
 #include "tests/unit/queue/queue_fixture.h"
 
 enum { HOURS_72_MS = 72 * 60 * 60 * 1000 };
@@ -396,6 +397,212 @@ static void expired_message_is_skipped_and_no_dead_letter(void **state)
     assert_int_equal(count(fixture, fixture->group).skipped, 1);
 }
 
+/* A redrive and whether it is over. */
+struct redriving {
+    struct queue_redrive redrive;
+    struct fixture *fixture;
+    bool is_cancel;
+    bool is_over;
+};
+
+static void redrive_over(struct base_task *task)
+{
+    struct queue_redrive *redrive = BASE_CONTAINER_OF(task, struct queue_redrive, task);
+    BASE_CONTAINER_OF(redrive, struct redriving, redrive)->is_over = true;
+}
+
+static void redrive_start(void *context)
+{
+    struct redriving *own = context;
+    struct queue_manager *manager = own->fixture->harness.manager;
+    own->is_over = (own->is_cancel ? queue_redrive_cancel(manager, &own->redrive)
+                                   : queue_redrive_start(manager, &own->redrive)) == QUEUE_DONE;
+}
+
+static enum queue_verdict run_redrive(struct fixture *fixture, const char *group,
+                                      struct redriving *own)
+{
+    struct swap swap = swap_to_letters(fixture, group);
+
+    own->fixture = fixture;
+    own->redrive.executor = fixture->harness.loops[0];
+    own->redrive.task.run = redrive_over;
+    own->redrive.topic = fixture->topic;
+    own->redrive.group_id = base_slice_text(swap.group);
+    queue_harness_run_on(&fixture->harness, 0, redrive_start, own);
+    queue_harness_wait(&fixture->harness, &own->is_over);
+    swap_back(fixture, &swap);
+    return own->redrive.verdict;
+}
+
+static void redrive_all(struct fixture *fixture, const char *group, int64_t rate)
+{
+    struct redriving own = {.redrive.rate = rate};
+    assert_int_equal(run_redrive(fixture, group, &own), QUEUE_OK);
+}
+
+static struct queue_redrive_status redrive_status(struct fixture *fixture, const char *group)
+{
+    struct swap swap = swap_to_letters(fixture, group);
+    struct queue_redrive_status status;
+
+    assert_int_equal(queue_redrive_status(fixture->harness.manager, fixture->topic,
+                                          base_slice_text(swap.group), &status),
+                     QUEUE_OK);
+    swap_back(fixture, &swap);
+    return status;
+}
+
+/* count messages die. */
+static void make_letters(struct fixture *fixture, unsigned count)
+{
+    for (unsigned i = 0; i < count; i += 10) {
+        put(fixture, "m", i, count - i < 10 ? count - i : 10);
+    }
+    for (unsigned i = 0; i < count; i += 10) {
+        assert_true(get(fixture, fixture->group, 10).count > 0);
+        if (fixture->topic->kind == CATALOG_FIFO) {
+            advance_ms(fixture, 31000);
+        }
+    }
+    advance_ms(fixture, 31000);
+    assert_letters(fixture, fixture->group, count, count);
+}
+
+static void redriven_letters_are_new_messages_of_their_group_only(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_redrive(fixture, CATALOG_FIFO, 1, 1);
+    make_letters(fixture, 3);
+    assert_int_equal(redrive_status(fixture, fixture->group).state, QUEUE_REDRIVE_NONE);
+    redrive_all(fixture, fixture->group, 100);
+    advance_ms(fixture, 1000);
+    struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_COMPLETED);
+    assert_int_equal(status.moved, 3);
+    assert_int_equal(status.remaining, 0);
+    assert_true(status.ended_ms >= status.started_ms);
+    assert_letters(fixture, fixture->group, 3, 0);
+    assert_counters(fixture, fixture->group, 6, 3, 3);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 3);
+    assert_string_equal(messages.values[0], "m0");
+    assert_string_equal(messages.values[2], "m2");
+    assert_int_equal(messages.failures[0], 0);
+    /* The other group gets each message once. */
+    struct messages other = get(fixture, fixture->group2, 10);
+    assert_int_equal(other.count, 3);
+    ack_all(fixture, fixture->group2, &other);
+    assert_int_equal(get(fixture, fixture->group2, 10).count, 0);
+    assert_counters(fixture, fixture->group2, 6, 6, 0);
+    /* What fails again dies again. */
+    advance_ms(fixture, 31000);
+    assert_letters(fixture, fixture->group, 6, 3);
+    restart(fixture, true);
+    assert_letters(fixture, fixture->group, 6, 3);
+    assert_int_equal(redrive_status(fixture, fixture->group).moved, 3);
+}
+
+static void redrive_keeps_its_rate_and_can_be_cancelled(void **state)
+{
+    struct fixture *fixture = *state;
+    struct redriving own = {.redrive.rate = 10};
+    struct redriving again = {.redrive.rate = 1};
+    struct redriving cancel = {.is_cancel = true};
+
+    make_redrive(fixture, CATALOG_NORMAL, 3, 1);
+    make_letters(fixture, 100);
+    assert_int_equal(run_redrive(fixture, fixture->group, &own), QUEUE_OK);
+    advance_ms(fixture, 3050);
+    int64_t moved = redrive_status(fixture, fixture->group).moved;
+    assert_true(moved >= 28);
+    assert_true(moved <= 31);
+    assert_int_equal(redrive_status(fixture, fixture->group).remaining, 100 - moved);
+    assert_int_equal(run_redrive(fixture, fixture->group, &again), QUEUE_REDRIVE_UNDER_WAY);
+    assert_int_equal(run_redrive(fixture, fixture->group, &cancel), QUEUE_OK);
+    advance_ms(fixture, 3000);
+    struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_CANCELLED);
+    assert_true(status.moved <= moved + 1);
+    assert_letters(fixture, fixture->group, 100, 100 - status.moved);
+}
+
+static void redrive_goes_on_after_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    make_letters(fixture, 40);
+    redrive_all(fixture, fixture->group, 10);
+    advance_ms(fixture, 2000);
+    restart(fixture, true);
+    assert_int_equal(redrive_status(fixture, fixture->group).state, QUEUE_REDRIVE_RUNNING);
+    advance_ms(fixture, 10000); /* nobody has to ask for anything */
+    struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_COMPLETED);
+    assert_int_equal(status.moved, 40);
+    assert_letters(fixture, fixture->group, 40, 0);
+    assert_int_equal(count(fixture, fixture->group).available, 40);
+}
+
+static void letters_are_redriven_one_by_one_when_nobody_has_them(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t offsets[] = {3, 1, 99};
+    struct redriving own = {.redrive = {.rate = 100, .offsets = offsets, .offsets_count = 3}};
+
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    make_letters(fixture, 5);
+    struct swap swap = swap_to_letters(fixture, fixture->group);
+    struct messages held = get(fixture, swap.group, 2);
+    swap_back(fixture, &swap);
+    assert_int_equal(run_redrive(fixture, fixture->group, &own), QUEUE_OK);
+    advance_ms(fixture, 1000);
+    struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_RUNNING); /* 1 is leased, 99 does not exist */
+    assert_int_equal(status.moved, 1);
+    assert_int_equal(status.remaining, 1);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 1);
+    assert_string_equal(messages.values[0], "m3");
+    swap = swap_to_letters(fixture, fixture->group);
+    assert_int_equal(ack(fixture, swap.group, &held, 0, 2, "sf").success_count, 1);
+    swap_back(fixture, &swap);
+    advance_ms(fixture, 2000);
+    status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_COMPLETED);
+    assert_int_equal(status.moved, 2);
+    assert_letters(fixture, fixture->group, 5, 2);
+}
+
+/* A crash may bring a message twice, and never loses one. */
+static void crash_anywhere_in_a_redrive_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    bool was_over = false;
+
+    for (uint64_t calls = 0; !was_over; calls++) {
+        make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+        make_letters(fixture, 2);
+        redrive_all(fixture, fixture->group, 100);
+        io_sim_crash_at(fixture->harness.sim, calls);
+        advance_ms(fixture, 3000);
+        was_over = !io_sim_has_crashed(fixture->harness.sim);
+        restart(fixture, calls % 2 == 0);
+        advance_ms(fixture, 3000);
+        struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+        assert_int_equal(status.state, QUEUE_REDRIVE_COMPLETED);
+        assert_int_equal(status.moved, 2);
+        assert_letters(fixture, fixture->group, 2, 0);
+        int64_t available = count(fixture, fixture->group).available;
+        assert_true(available == 2 || available == 4);
+        assert_true(!was_over || available == 2);
+        assert_true(queue_harness_delete_queue(&fixture->harness, fixture->topic));
+        catalog_topic_release(&fixture->topic);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +620,11 @@ int main(void)
         TEST(thousands_of_leases_that_end_at_once_are_moved_in_steps),
         TEST(deleted_group_takes_its_letters_and_nothing_else),
         TEST(expired_message_is_skipped_and_no_dead_letter),
+        TEST(redriven_letters_are_new_messages_of_their_group_only),
+        TEST(redrive_keeps_its_rate_and_can_be_cancelled),
+        TEST(redrive_goes_on_after_a_restart),
+        TEST(letters_are_redriven_one_by_one_when_nobody_has_them),
+        TEST(crash_anywhere_in_a_redrive_loses_nothing),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
