@@ -244,10 +244,5 @@ void queue__place_look(struct queue_group *group, struct queue_place *place, boo
 
 int64_t queue__group_oldest_ms(const struct queue_group *group)
 {
-    /* Kafka queues lose whole segments instead, and their producers' clocks vary. */
-    int64_t retention_ms = group->topic->config.values[CATALOG_CONFIG_RETENTION_MS];
-    if (catalog_kind_is_kafka(group->topic->kind) || retention_ms < 0) {
-        return -1;
-    }
-    return base_clock_wall_ms(group->manager->options.clock) - retention_ms;
+    return queue__oldest_ms(group->manager, group->topic);
 }

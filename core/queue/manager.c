@@ -43,6 +43,16 @@ uint64_t queue__manager_snapshot_records(const struct queue_manager *manager)
     return manager->options.snapshot_updates;
 }
 
+int64_t queue__oldest_ms(const struct queue_manager *manager, const struct catalog_topic *topic)
+{
+    /* Kafka queues lose whole segments instead, and their producers' clocks vary. */
+    int64_t retention_ms = topic->config.values[CATALOG_CONFIG_RETENTION_MS];
+    if (catalog_kind_is_kafka(topic->kind) || retention_ms < 0) {
+        return -1;
+    }
+    return base_clock_wall_ms(manager->options.clock) - retention_ms;
+}
+
 void queue__manager_hold(struct queue_manager *manager)
 {
     atomic_fetch_add(&manager->alive_count, 1);

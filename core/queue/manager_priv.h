@@ -41,6 +41,9 @@ struct queue_manager {
 void queue__manager_hold(struct queue_manager *manager);
 void queue__manager_release(struct queue_manager *manager);
 
+/* Messages of the queue with an older time have expired; -1: none has. */
+int64_t queue__oldest_ms(const struct queue_manager *manager, const struct catalog_topic *topic);
+
 uint64_t queue__manager_snapshot_records(const struct queue_manager *manager);
 
 /* Appends a batch to the partition of the queue whose turn it is, of those online (FIFO: the

@@ -7,7 +7,8 @@
  *
  *     produce.h   messages into a queue          consume.h   messages out, leased
  *     ack.h       the end of leases              reset.h       a group's position, set anew
- *     tags.h      what a group wants             message_id.h  opaque names of messages
+ *     tags.h      what a group wants             browse.h      messages, without consuming them
+ *     message_id.h  opaque names of messages
  *
  * Threads: every function from any thread unless it says otherwise. A request (produce,
  * consume, ack) is started on a loop that it names as its executor; its answer comes
