@@ -2,14 +2,13 @@
 #include "core/queue/consume.h"
 
 #include "core/base/assert.h"
-#include "core/queue/tags.h"
 #include "core/telemetry/counters.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/base64.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/json_write.h"
-#include "rest-gw/produce_body.h"
+#include "rest-gw/message_priv.h"
 #include "rest-gw/scope_priv.h"
 
 enum {
@@ -18,7 +17,6 @@ enum {
     ACK_WAIT_MIN = 15, /* seconds */
     ACK_WAIT_MAX = 300,
     ACK_WAIT_DEFAULT = 30,
-    PREFIX_SIZE = sizeof RESTGW_ATTRIBUTE_PREFIX - 1,
     ANSWER_ROOM = 64 * 1024, /* bytes of an answer that are not bodies */
 };
 
@@ -30,75 +28,16 @@ struct consume {
     struct queue_consume consume;
 };
 
-/* Only over REST comes anything into these queues, so what the header holds is JSON. */
-static void put_attributes(struct base_writer *body, const struct logstore_record *record)
-{
-    struct logstore_headers headers;
-    struct logstore_header header;
-    bool is_first = true;
-
-    logstore_headers_init(&headers, record);
-    while (logstore_headers_next(&headers, &header)) {
-        if (header.key.length <= PREFIX_SIZE || header.value.data == NULL ||
-            memcmp(header.key.data, RESTGW_ATTRIBUTE_PREFIX, PREFIX_SIZE) != 0) {
-            continue;
-        }
-        if (!is_first) {
-            RESTGW_JSON_PUT(body, ",");
-        }
-        is_first = false;
-        restgw_json_put_string(
-            body, base_slice_of(header.key.data + PREFIX_SIZE, header.key.length - PREFIX_SIZE));
-        RESTGW_JSON_PUT(body, ":");
-        base_writer_slice(body, header.value);
-    }
-}
-
-static void put_tags(struct base_writer *body, const struct logstore_record *record)
-{
-    struct logstore_headers headers;
-    struct logstore_header header;
-    bool is_first = true;
-
-    logstore_headers_init(&headers, record);
-    while (logstore_headers_next(&headers, &header)) {
-        if (!base_slice_is(header.key, QUEUE_TAG_HEADER)) {
-            continue;
-        }
-        if (!is_first) {
-            RESTGW_JSON_PUT(body, ",");
-        }
-        is_first = false;
-        restgw_json_put_string(body, header.value);
-    }
-}
-
 static void put_message(struct base_writer *body, const struct queue_message *message,
                         bool is_kafka, bool has_tags)
 {
-    struct base_slice value = message->record.value;
-
     RESTGW_JSON_PUT(body, "{\"message\":{\"body\":");
-    if (value.data == NULL) {
-        RESTGW_JSON_PUT(body, "null");
-    } else if (is_kafka) {
-        RESTGW_JSON_PUT(body, "\"");
-        restgw_base64_put(body, value);
-        RESTGW_JSON_PUT(body, "\"");
-    } else {
-        base_writer_slice(body, value);
-    }
-    RESTGW_JSON_PUT(body, ",\"attributes\":{");
-    if (!is_kafka && message->record.headers_count > 0) {
-        put_attributes(body, &message->record);
-    }
-    RESTGW_JSON_PUT(body, "}");
+    restgw__message_put_body(body, &message->record, is_kafka);
+    RESTGW_JSON_PUT(body, ",\"attributes\":");
+    restgw__message_put_attributes(body, &message->record, is_kafka);
     if (has_tags) {
-        RESTGW_JSON_PUT(body, ",\"tags\":[");
-        if (!is_kafka && message->record.headers_count > 0) {
-            put_tags(body, &message->record);
-        }
-        RESTGW_JSON_PUT(body, "]");
+        RESTGW_JSON_PUT(body, ",\"tags\":");
+        restgw__message_put_tags(body, &message->record, is_kafka);
     }
     RESTGW_JSON_PUT(body, "},\"handler\":\"");
     base_writer_slice(body, base_slice_text(message->handler));
@@ -173,37 +112,6 @@ static void client_left(struct restgw_request *request, void *context)
     }
 }
 
-/* tag, up to three times, and tag_type. False, with the request answered, when one is wrong. */
-static bool read_rule(struct restgw_request *request, const struct restgw_query *query,
-                      bool is_kafka, struct queue_tag_rule *rule)
-{
-    struct base_slice tags[QUEUE_TAGS_MAX] = {{NULL, 0}};
-    size_t count = restgw_query_texts(query, "tag", tags, QUEUE_TAGS_MAX);
-    struct base_slice type = restgw_query_text(query, "tag_type");
-
-    if (is_kafka && count > 0) {
-        restgw_answer_errorf(request, RESTGW_ERROR_REQUEST_FORMAT,
-                             "messages of a kafka queue have no tags.");
-        return false;
-    }
-    if (count > QUEUE_TAGS_MAX) {
-        restgw_answer_errorf(request, RESTGW_ERROR_URL_PARAMETERS, "at most 3 times tag");
-        return false;
-    }
-    if (type.data != NULL && !base_slice_is(type, "and") && !base_slice_is(type, "or")) {
-        restgw_answer_errorf(request, RESTGW_ERROR_URL_PARAMETERS, "tag_type is and or or");
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!queue_tag_is_valid(tags[i])) {
-            restgw_answer_errorf(request, RESTGW_ERROR_MESSAGE_TAG, "%s", RESTGW_TAG_GRAMMAR);
-            return false;
-        }
-    }
-    queue_tag_rule_init(rule, tags, (uint32_t)count, base_slice_is(type, "and"));
-    return true;
-}
-
 /* False, with the request answered, when a parameter is wrong. */
 static bool read_parameters(struct restgw_request *request, struct restgw_query *query,
                             struct queue_consume *out)
@@ -268,7 +176,7 @@ void restgw__messages_consume(struct restgw_request *request)
     bool is_kafka = catalog_kind_is_kafka(topic->kind);
     struct consume *consume = make_consume(request, is_kafka);
     if (consume != NULL && read_parameters(request, &query, &consume->consume) &&
-        read_rule(request, &query, is_kafka, &consume->consume.rule)) {
+        restgw__tag_rule_read(request, &query, is_kafka, &consume->consume.rule)) {
         begin(consume, topic, group_id);
     }
 }

@@ -50,6 +50,7 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_DELETE, POLICY, restgw__policy_delete, RESTGW_ROUTE_TRACED(QUEUE),
      "delete resource access policy"},
 
+    {RESTGW_HTTP_GET, QUEUE "/messages", restgw__messages_browse, NO_FLAGS, "browseMessages"},
     {RESTGW_HTTP_POST, GROUP "/reset", restgw__group_reset, RESTGW_ROUTE_TRACED(GROUP),
      "resetGroup"},
     {RESTGW_HTTP_GET, TAGS, restgw__tags_get, NO_FLAGS, "getQueueTags"},

@@ -36,7 +36,8 @@ restgw_handler restgw__tags_remove;
 restgw_handler restgw__tags_of_project;
 restgw_handler restgw__tags_search;
 
-/* reset.c */
+/* browse.c, reset.c */
+restgw_handler restgw__messages_browse;
 restgw_handler restgw__group_reset;
 
 /* messages.c, consume.c, ack.c */
