@@ -136,6 +136,8 @@ class OpenApi(harness.BrokerTest):
                                       f"&include_deadletter={value}")
             rest.must(200, "POST", f"/queues/{queue}/groups/{group}/reset",
                       {"position": "earliest", "force": True})
+            rest.produce(queue, "browsed")
+            rest.must(200, "GET", f"/queues/{queue}/messages?partition=0&text=browsed")
             rest.must(204, "DELETE", f"/queues/{queue}/groups/{group}")
             rest.must(204, "DELETE", f"/queues/{queue}")
         for value in ({}, {"name": "bad name"}, {"name": "x" * 65}, {"name": "x", "queue_mode": 1},
@@ -152,6 +154,7 @@ class OpenApi(harness.BrokerTest):
         rest.must(201, "POST", f"/queues/{queue}/messages", {
             "messages": [{"body": {"any": ["json", 1, None]}, "tags": ["a", "b"],
                           "attributes": {"by": "me", "count": 1}}], "returnId": True})
+        rest.must(200, "GET", f"/queues/{queue}/messages?order=desc&limit=2")
         leased = rest.consume(queue, group)
         rest.ack(queue, group, leased, "fail")
         dead = rest.must(200, "GET", f"/queues/{queue}/groups/{group}/deadletters")
