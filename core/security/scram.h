@@ -14,6 +14,7 @@
 enum {
     SECURITY_SCRAM_MESSAGE_SIZE_MAX = 1024, /* bytes of a client's message */
     SECURITY_SCRAM_NONCE_LENGTH = 32,       /* characters of the server's part */
+    SECURITY_SCRAM_FINAL_SIZE_MAX = 3 * SECURITY_SCRAM_MESSAGE_SIZE_MAX, /* it repeats nonces */
     SECURITY_SCRAM_ANSWER_SIZE = 512 + SECURITY_SCRAM_MESSAGE_SIZE_MAX,
 };
 
@@ -27,7 +28,9 @@ struct security_scram {
     size_t gs2_length;
     char nonce[SECURITY_SCRAM_MESSAGE_SIZE_MAX + SECURITY_SCRAM_NONCE_LENGTH]; /* of both */
     size_t nonce_length;
-    char transcript[3 * SECURITY_SCRAM_ANSWER_SIZE]; /* AuthMessage, as far as it is known */
+    size_t client_nonce_length; /* the first part of it */
+    char transcript[2 * SECURITY_SCRAM_ANSWER_SIZE +
+                    SECURITY_SCRAM_FINAL_SIZE_MAX]; /* AuthMessage, as far as it is known */
     size_t transcript_length;
 };
 
