@@ -469,6 +469,7 @@ static enum base_err open_kafka_door(struct main_broker *broker)
         .request_bytes_max = (int32_t)main_config_int(config, MAIN_REQUEST_MAX_BYTES),
         .fetch_bytes_max = (int32_t)main_config_int(config, MAIN_FETCH_MAX_BYTES),
         .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
+        .session_lifetime_ms = main_config_int(config, MAIN_REAUTH_MS),
         .fetch_sessions_max = (uint32_t)main_config_int(config, MAIN_FETCH_SESSIONS),
         .broker_config = broker->broker_config};
     enum base_err err = khandler_server_create(&options, &broker->kafka);

@@ -49,6 +49,8 @@
     X(FETCH_MAX_BYTES, "fetch.max.bytes", INT, "57671680", 1024, INT32_MAX,                        \
       "most bytes in the answer to a fetch")                                                       \
     X(MAX_CONNECTIONS, "max.connections", INT, "100000", 1, 10000000, "connections of each door")  \
+    X(REAUTH_MS, "connections.max.reauth.ms", INT, "0", 0, INT32_MAX,                              \
+      "a Kafka client proves itself again after this; 0: as long as what it showed lasts")         \
     X(IDLE_MS, "connections.max.idle.ms", INT, "600000", 1000, INT64_MAX,                          \
       "an idle Kafka connection is closed after this")                                             \
     X(FETCH_SESSIONS, "max.incremental.fetch.session.cache.slots", INT, "1000", 0, 10000000,       \

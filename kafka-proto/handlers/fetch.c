@@ -42,8 +42,10 @@ struct fetch {
     struct fetch_item *items;
     uint32_t items_count;
 
-    uint32_t reading; /* index of the item being read */
-    size_t length;    /* bytes of all items */
+    uint32_t reading;         /* index of the item being read */
+    uint64_t catalog_version; /* in which the principal might read the items */
+    size_t length;            /* bytes of all items */
+    bool catalog_changed;     /* since the last try */
     bool any_error;
     bool last_try; /* max_wait is over, or the client does not wait */
     bool parked;
@@ -237,14 +239,19 @@ static void set_error(struct fetch *fetch, struct fetch_item *item, enum kproto_
     fetch->any_error = true;
 }
 
+static const struct catalog_topic *find_topic(const struct fetch *fetch,
+                                              const struct fetch_item *item)
+{
+    struct catalog_view *view = khandler_view(fetch->request);
+    return by_topic_id(fetch) ? catalog_view_topic_by_id(view, item->topic_id)
+                              : catalog_view_topic(view, item->topic);
+}
+
 /* Finds the partition, also when the topic was not there at the last try. */
 static enum kproto_error find_partition(struct fetch *fetch, struct fetch_item *item)
 {
     struct khandler_request *request = fetch->request;
-    struct catalog_view *view = khandler_view(request);
-    const struct catalog_topic *topic = by_topic_id(fetch)
-                                            ? catalog_view_topic_by_id(view, item->topic_id)
-                                            : catalog_view_topic(view, item->topic);
+    const struct catalog_topic *topic = find_topic(fetch, item);
     if (topic == NULL) {
         return by_topic_id(fetch) ? KPROTO_ERROR_UNKNOWN_TOPIC_ID
                                   : KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -259,6 +266,18 @@ static enum kproto_error find_partition(struct fetch *fetch, struct fetch_item *
     return item->partition == NULL ? KPROTO_ERROR_NOT_LEADER_OR_FOLLOWER : KPROTO_ERROR_NONE;
 }
 
+/* What was allowed when the wait began may be forbidden when it ends. */
+static enum kproto_error judge_again(const struct fetch *fetch, const struct fetch_item *item)
+{
+    const struct catalog_topic *topic = find_topic(fetch, item);
+    if (topic == NULL) {
+        return KPROTO_ERROR_NONE; /* its partition knows */
+    }
+    return security_authorize(fetch->request->principal, SECURITY_READ, security_topic(topic))
+               ? KPROTO_ERROR_NONE
+               : KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
+}
+
 /* What can be said before reading. True: there is something to read. */
 static bool judge_item(struct fetch *fetch, struct fetch_item *item)
 {
@@ -268,6 +287,8 @@ static bool judge_item(struct fetch *fetch, struct fetch_item *item)
     item->error = KPROTO_ERROR_NONE;
     if (item->partition == NULL) {
         error = find_partition(fetch, item);
+    } else if (fetch->catalog_changed) {
+        error = judge_again(fetch, item);
     }
     if (error != KPROTO_ERROR_NONE) {
         set_error(fetch, item, error);
@@ -397,6 +418,10 @@ static void read_done(struct base_task *task)
 
 static void try_all(struct fetch *fetch)
 {
+    uint64_t version = catalog_version(fetch->request->broker->catalog);
+
+    fetch->catalog_changed = version != fetch->catalog_version;
+    fetch->catalog_version = version;
     release_chunks(fetch);
     fetch->reading = 0;
     read_items(fetch);

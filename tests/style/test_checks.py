@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import unittest
 
+import check_authorizers
 import check_banned
 import check_format
 import check_headers
@@ -94,6 +95,30 @@ class Layers(Tree):
             rows = list(check_layers.MAY_USE)
             for one in used:
                 self.assertLessEqual(rows.index(one), rows.index(library), f"{library} -> {one}")
+
+
+class Authorizers(Tree):
+    def setUp(self):
+        super().setUp()
+        self.put("kafka-proto/handlers/table.c", "{KPROTO_KEY_fetch, 4, 4, 18, khandler_fetch},\n")
+        self.put("kafka-proto/handlers/topic.c",
+                 "bool khandler_may(void)\n{\n    return security_authorize(1);\n}\n")
+        self.put("rest-gw/gateway.c", "restgw_route routes[] = {\n"
+                 '    {RESTGW_HTTP_GET, "/a", restgw__a_get, NO_FLAGS, "a"},\n'
+                 '    {RESTGW_HTTP_GET, "/b", restgw__b_get, RESTGW_ROUTE_PUBLIC, "b"},\n};\n')
+        self.put("rest-gw/a.c", "static void ask(void)\n{\n    security_judge();\n}\n\n"
+                 "void restgw__a_get(void)\n{\n    ask();\n}\n")
+
+    def test_asking_through_others_is_fine(self):
+        self.put("kafka-proto/handlers/fetch.c",
+                 "void khandler_fetch(void)\n{\n    khandler_may();\n}\n")
+        self.clean(check_authorizers)
+
+    def test_handler_that_does_not_ask_is_refused(self):
+        self.put("kafka-proto/handlers/fetch.c",
+                 "static void ask(void)\n{\n    security_judge();\n}\n\n"
+                 "void khandler_fetch(void)\n{\n    answer();\n}\n")
+        self.finds(check_authorizers, "khandler_fetch")
 
 
 class Banned(Tree):
