@@ -205,9 +205,16 @@ static void finish(struct restgw_request *request, int status, const char *conte
     restgw__http_conn_flush(request);
 }
 
-/* finish(), but with an error when the body could not be written. */
+/* finish(), but with an error when who asked may not be answered, or the body could not be
+ * written. */
 static void finish_or_fail(struct restgw_request *request, int status, const char *content_type)
 {
+    if (request->revoked != RESTGW_ERROR_NONE) {
+        request->error = request->revoked;
+        status = restgw_error_status(request->revoked);
+        content_type = type_json;
+        restgw_error_write(restgw_answer_begin(request), request->revoked, base_slice_of(NULL, 0));
+    }
     if (request->writer.err != BASE_ERR_OK) {
         restgw_error_write(restgw_answer_begin(request), RESTGW_ERROR_INTERNAL_MEMORY,
                            base_slice_of(NULL, 0));

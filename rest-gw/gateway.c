@@ -6,6 +6,7 @@
 #include "core/net/loop.h"
 #include "core/telemetry/counters.h"
 #include "rest-gw/audit_priv.h"
+#include "rest-gw/gate_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 
@@ -19,7 +20,47 @@
 #define GROUP GROUPS "/{group_id}"
 #define LETTERS GROUP "/deadletters"
 
-enum { NO_FLAGS = 0 };
+#define TOKENS "/v3/auth/tokens"
+#define CREDENTIALS "/v3.0/OS-CREDENTIAL"
+#define KEYS CREDENTIALS "/credentials"
+
+enum {
+    NO_FLAGS = 0,
+    IAM_PUBLIC = RESTGW_ROUTE_IAM | RESTGW_ROUTE_PUBLIC,
+    IAM_ADMIN = RESTGW_ROUTE_IAM | RESTGW_ROUTE_ADMIN,
+};
+
+/* clang-format off: rows of a table */
+
+/* The five routes of users, projects and domains. */
+#define IAM_OBJECT(path, singular, resource, title)                                             \
+    {RESTGW_HTTP_GET, path, restgw__iam_##singular##_list, IAM_ADMIN, "list" title "s"},        \
+        {RESTGW_HTTP_POST, path, restgw__iam_##singular##_create,                               \
+         (IAM_ADMIN | (unsigned)TELEMETRY_RESOURCE_##resource << RESTGW_ROUTE_TRACED_SHIFT),    \
+         "create" title},                                                                       \
+        {RESTGW_HTTP_GET, path "/{id}", restgw__iam_##singular##_get, IAM_ADMIN, "get" title},  \
+        {RESTGW_HTTP_PATCH, path "/{id}", restgw__iam_##singular##_update,                      \
+         (IAM_ADMIN | (unsigned)TELEMETRY_RESOURCE_##resource << RESTGW_ROUTE_TRACED_SHIFT),    \
+         "update" title},                                                                       \
+    {                                                                                           \
+        RESTGW_HTTP_DELETE, path "/{id}", restgw__iam_##singular##_delete,                      \
+            (IAM_ADMIN | (unsigned)TELEMETRY_RESOURCE_##resource << RESTGW_ROUTE_TRACED_SHIFT), \
+            "delete" title                                                                      \
+    }
+
+/* The four of roles that a user has in a project or domain. */
+#define IAM_ASSIGNMENT(path)                                                           \
+    {RESTGW_HTTP_GET, path, restgw__iam_assignment_list, IAM_ADMIN, "listUserRoles"},  \
+        {RESTGW_HTTP_HEAD, path "/{role_id}", restgw__iam_assignment_check, IAM_ADMIN, \
+         "checkUserRole"},                                                             \
+        {RESTGW_HTTP_PUT, path "/{role_id}", restgw__iam_assignment_add,               \
+         IAM_ADMIN | RESTGW_ROUTE_TRACED(ROLE), "addUserRole"},                        \
+    {                                                                                  \
+        RESTGW_HTTP_DELETE, path "/{role_id}", restgw__iam_assignment_remove,          \
+            IAM_ADMIN | RESTGW_ROUTE_TRACED(ROLE), "removeUserRole"                    \
+    }
+
+/* clang-format on */
 
 /* Looked through from the top: what is called most stands first. */
 static const struct restgw_route routes[] = {
@@ -75,9 +116,37 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, "/v3/{project_id}/traces", restgw__traces_list, NO_FLAGS, "listTraces"},
     {RESTGW_HTTP_GET, PROJECT "/system/trace", restgw__traces_list, RESTGW_ROUTE_ONE_VERSION,
      "listTraces"},
+    {RESTGW_HTTP_GET, "/v3", restgw__iam_version_get, IAM_PUBLIC, NULL},
+    {RESTGW_HTTP_GET, "/v3/", restgw__iam_version_get, IAM_PUBLIC, NULL},
+    {RESTGW_HTTP_POST, TOKENS, restgw__iam_token_create, IAM_PUBLIC | RESTGW_ROUTE_TRACED(TOKEN),
+     "createToken"},
+    {RESTGW_HTTP_GET, TOKENS, restgw__iam_token_get, RESTGW_ROUTE_IAM, "getToken"},
+    {RESTGW_HTTP_HEAD, TOKENS, restgw__iam_token_get, RESTGW_ROUTE_IAM, "getToken"},
+    {RESTGW_HTTP_DELETE, TOKENS, restgw__iam_token_delete,
+     RESTGW_ROUTE_IAM | RESTGW_ROUTE_TRACED(TOKEN), "deleteToken"},
+    {RESTGW_HTTP_POST, CREDENTIALS "/securitytokens", restgw__iam_temporary_key_create,
+     IAM_PUBLIC | RESTGW_ROUTE_TRACED(CREDENTIAL), "createTemporaryAccessKey"},
+    {RESTGW_HTTP_POST, KEYS, restgw__iam_key_create,
+     RESTGW_ROUTE_IAM | RESTGW_ROUTE_TRACED(CREDENTIAL), "createAccessKey"},
+    {RESTGW_HTTP_GET, KEYS, restgw__iam_key_list, RESTGW_ROUTE_IAM, "listAccessKeys"},
+    {RESTGW_HTTP_GET, KEYS "/{access_key}", restgw__iam_key_get, RESTGW_ROUTE_IAM, "getAccessKey"},
+    {RESTGW_HTTP_PUT, KEYS "/{access_key}", restgw__iam_key_update,
+     RESTGW_ROUTE_IAM | RESTGW_ROUTE_TRACED(CREDENTIAL), "updateAccessKey"},
+    {RESTGW_HTTP_DELETE, KEYS "/{access_key}", restgw__iam_key_delete,
+     RESTGW_ROUTE_IAM | RESTGW_ROUTE_TRACED(CREDENTIAL), "deleteAccessKey"},
+    IAM_OBJECT("/v3/users", user, USER, "User"),
+    {RESTGW_HTTP_POST, "/v3/users/{id}/password", restgw__iam_password_set,
+     RESTGW_ROUTE_IAM | RESTGW_ROUTE_TRACED(USER), "changePassword"},
+    IAM_OBJECT("/v3/projects", project, PROJECT, "Project"),
+    IAM_OBJECT("/v3/domains", domain, DOMAIN, "Domain"),
+    {RESTGW_HTTP_GET, "/v3/roles", restgw__iam_role_list, IAM_ADMIN, "listRoles"},
+    {RESTGW_HTTP_GET, "/v3/roles/{role_id}", restgw__iam_role_get, IAM_ADMIN, "getRole"},
+    IAM_ASSIGNMENT("/v3/projects/{id}/users/{user_id}/roles"),
+    IAM_ASSIGNMENT("/v3/domains/{id}/users/{user_id}/roles"),
     {RESTGW_HTTP_GET, "/livez", restgw__health_live, RESTGW_ROUTE_PUBLIC, NULL},
     {RESTGW_HTTP_GET, "/readyz", restgw__health_ready, RESTGW_ROUTE_PUBLIC, NULL},
-    {RESTGW_HTTP_GET, "/metrics", restgw__metrics_get, RESTGW_ROUTE_PUBLIC, NULL},
+    {RESTGW_HTTP_GET, "/metrics", restgw__metrics_get, RESTGW_ROUTE_METRICS | RESTGW_ROUTE_ADMIN,
+     NULL},
     {RESTGW_HTTP_GET, "/openapi.json", restgw__openapi_get, RESTGW_ROUTE_PUBLIC, NULL},
 };
 
@@ -143,6 +212,11 @@ static enum base_err prepare(struct restgw_gateway *gateway)
     }
     struct restgw_http_options http = {
         .router = gateway->router, .context = gateway, .on_answered = count_answer};
+    if (options->identity != NULL) {
+        http.gate = restgw__gate;
+        http.admit = restgw__gate_admit;
+        http.is_current = restgw__gate_is_current;
+    }
     return restgw_http_server_create(&http, &gateway->server);
 }
 

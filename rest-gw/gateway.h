@@ -8,6 +8,7 @@
 #include "core/net/listener.h"
 #include "core/partition/table.h"
 #include "core/queue/queue.h"
+#include "core/security/identity.h"
 #include "core/telemetry/audit.h"
 #include "core/telemetry/series.h"
 #include "rest-gw/router.h"
@@ -29,7 +30,11 @@ struct restgw_options {
         telemetry_series_sample *sample; /* as for series; may be NULL */
         void *context;
     } sampler;
-    size_t sampled_topics_max;                         /* in /metrics */
+    size_t sampled_topics_max;          /* in /metrics */
+    struct security_identity *identity; /* NULL: no authentication */
+    bool metrics_public;                /* /metrics without credentials */
+    const char *public_url;             /* of this door, in catalogs of tokens; "": the Host */
+    const char *region;                 /* likewise */
     const struct catalog_topic_config *topic_defaults; /* of new queues */
     int32_t normal_partitions;                         /* of NORMAL queues and Kafka ones */
     int64_t idle_timeout_ms;

@@ -54,6 +54,46 @@ restgw_handler restgw__metric_data_get;
 /* traces.c */
 restgw_handler restgw__traces_list;
 
+/* iam_tokens.c */
+restgw_handler restgw__iam_version_get;
+restgw_handler restgw__iam_token_create;
+restgw_handler restgw__iam_token_get;
+restgw_handler restgw__iam_token_delete;
+restgw_handler restgw__iam_temporary_key_create;
+
+/* iam_objects.c */
+restgw_handler restgw__iam_user_create;
+restgw_handler restgw__iam_user_list;
+restgw_handler restgw__iam_user_get;
+restgw_handler restgw__iam_user_update;
+restgw_handler restgw__iam_user_delete;
+restgw_handler restgw__iam_password_set;
+restgw_handler restgw__iam_project_create;
+restgw_handler restgw__iam_project_list;
+restgw_handler restgw__iam_project_get;
+restgw_handler restgw__iam_project_update;
+restgw_handler restgw__iam_project_delete;
+restgw_handler restgw__iam_domain_create;
+restgw_handler restgw__iam_domain_list;
+restgw_handler restgw__iam_domain_get;
+restgw_handler restgw__iam_domain_update;
+restgw_handler restgw__iam_domain_delete;
+
+/* iam_roles.c */
+restgw_handler restgw__iam_role_list;
+restgw_handler restgw__iam_role_get;
+restgw_handler restgw__iam_assignment_list;
+restgw_handler restgw__iam_assignment_check;
+restgw_handler restgw__iam_assignment_add;
+restgw_handler restgw__iam_assignment_remove;
+
+/* iam_keys.c */
+restgw_handler restgw__iam_key_create;
+restgw_handler restgw__iam_key_list;
+restgw_handler restgw__iam_key_get;
+restgw_handler restgw__iam_key_update;
+restgw_handler restgw__iam_key_delete;
+
 /* health.c, metrics.c */
 restgw_handler restgw__health_live;
 restgw_handler restgw__health_ready;

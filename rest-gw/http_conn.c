@@ -50,6 +50,8 @@ struct restgw_http_conn {
     bool is_paused;               /* reading stopped: too many requests, or answers nobody reads */
     bool is_reading;              /* on_input is on the stack */
     bool wants_continue;          /* "100 Continue" is owed once it is this request's turn */
+    bool is_admitted;             /* the unfinished message may be longer than that of anybody */
+    size_t unverified_size;       /* bytes of it counted in server->unverified_bytes */
     size_t charged_size;          /* bytes of the unfinished message counted in server->bytes */
     struct restgw_request *spare; /* owned; for the next request; may be NULL */
     struct restgw_http_parser parser;
@@ -153,6 +155,15 @@ static void refund(struct restgw_http_server *server, size_t size)
 {
     size_t before = atomic_fetch_sub(&server->bytes, size);
     BASE_ASSERT(before >= size);
+}
+
+/* The message that is being read is over, one way or the other. */
+static void forget_admission(struct restgw_http_conn *conn)
+{
+    size_t before = atomic_fetch_sub(&conn->server->unverified_bytes, conn->unverified_size);
+    BASE_ASSERT(before >= conn->unverified_size);
+    conn->unverified_size = 0;
+    conn->is_admitted = false;
 }
 
 /* Closes now, or as soon as what is queued has been sent. */
@@ -376,6 +387,7 @@ static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
 
     refund(conn->server, conn->charged_size);
     conn->charged_size = 0;
+    forget_admission(conn);
     conn->wants_continue = false;
     struct restgw_request *request = request_take(conn);
     if (request == NULL) {
@@ -399,6 +411,59 @@ static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
     restgw__request_move(request, REQUEST_RUNNING);
     restgw_answer_error(request,
                         is_charged ? RESTGW_ERROR_INTERNAL_MEMORY : RESTGW_ERROR_FLOW_CONTROL);
+}
+
+/* Room for a message whose sender nobody can be sure of yet. */
+static bool take_unverified(struct restgw_http_conn *conn)
+{
+    const struct restgw_http_head *head = &conn->parser.head;
+    size_t size =
+        head->is_chunked ? conn->server->options.body_size_max : (size_t)head->content_length;
+
+    if (atomic_fetch_add(&conn->server->unverified_bytes, size) + size >
+        RESTGW_HTTP_UNVERIFIED_SIZE_MAX) {
+        (void)atomic_fetch_sub(&conn->server->unverified_bytes, size);
+        return false;
+    }
+    conn->unverified_size = size;
+    return true;
+}
+
+/* Asks whether a message may be long, as soon as its head is there: before its body is kept, and
+ * before a client that waits for "100 Continue" is told so. What is short is let in, to be answered
+ * as any other. NONE, or why not. */
+static enum restgw_error conn_admit(struct restgw_http_conn *conn, const uint8_t *message,
+                                    size_t input_size)
+{
+    const struct restgw_http_head *head = &conn->parser.head;
+    enum restgw_error error = RESTGW_ERROR_NONE;
+    bool is_long = input_size > RESTGW_HTTP_UNADMITTED_SIZE_MAX ||
+                   head->content_length > RESTGW_HTTP_UNADMITTED_SIZE_MAX;
+
+    if (conn->server->options.admit == NULL || conn->is_admitted ||
+        !restgw_http_has_head(&conn->parser) || !is_long) {
+        return RESTGW_ERROR_NONE;
+    }
+    struct restgw_request *request = request_take(conn);
+    if (request == NULL) {
+        return RESTGW_ERROR_INTERNAL_MEMORY;
+    }
+    request->message = message;
+    request->path = head->path;
+    request->query = head->query;
+    request->fields = head->fields;
+    request->fields_count = head->fields_count;
+    enum restgw_admission admission = conn->server->options.admit(request, &error);
+    restgw__request_reset(request);
+    conn->spare = request;
+    if (admission == RESTGW_NOT_ADMITTED) {
+        return error;
+    }
+    if (admission == RESTGW_UNVERIFIED && !take_unverified(conn)) {
+        return RESTGW_ERROR_FLOW_CONTROL;
+    }
+    conn->is_admitted = true;
+    return RESTGW_ERROR_NONE;
 }
 
 /* Sets the deadline for what the connection waits for now, if that is something else. */
@@ -469,6 +534,11 @@ static void conn_read(struct restgw_http_conn *conn)
         } else if (state == RESTGW_HTTP_DONE) {
             conn_dispatch(conn, message);
         } else {
+            enum restgw_error refused = conn_admit(conn, message, input.length);
+            if (refused != RESTGW_ERROR_NONE) {
+                conn_refuse(conn, refused, "");
+                return;
+            }
             conn->wants_continue =
                 restgw_http_has_head(&conn->parser) && conn->parser.head.expect_continue;
             conn->parser.head.expect_continue = false; /* said once */
@@ -568,6 +638,7 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
         node = base_list_pop_front(&conn->requests);
     }
     refund(server, conn->charged_size);
+    forget_admission(conn);
     if (conn->spare != NULL) {
         restgw__request_destroy(conn->spare);
     }

@@ -22,6 +22,9 @@ enum {
     RESTGW_HTTP_IDLE_TIMEOUT_MS = 75000,
     RESTGW_HTTP_OUTPUT_SIZE_MAX = 32 * 1024 * 1024,     /* unsent answers of one connection */
     RESTGW_HTTP_IN_FLIGHT_SIZE_MAX = 256 * 1024 * 1024, /* of all requests; default */
+    RESTGW_HTTP_UNADMITTED_SIZE_MAX = 64 * 1024,        /* message of a client nobody knows yet */
+    RESTGW_HTTP_UNVERIFIED_SIZE_MAX = 32 * 1024 * 1024, /* of all who are plausible only */
+    RESTGW_HTTP_POLL_CHECK_MS = 1000,
 };
 
 /* One answered request, for metrics and audit. On its loop. */
@@ -35,12 +38,27 @@ struct restgw_http_report {
 };
 typedef void restgw_http_on_answered(void *context, const struct restgw_http_report *report);
 
+/* Whether the body of a request may come, by its head. */
+enum restgw_admission {
+    RESTGW_ADMITTED,
+    RESTGW_UNVERIFIED,   /* who asks can be told only with the body, or later: it may come as long
+                            as there is room for such */
+    RESTGW_NOT_ADMITTED, /* refused with *error */
+};
+
 struct restgw_http_options {
     const struct restgw_router *router; /* borrowed */
     void *context;                      /* borrowed; restgw_request_context() */
     /* Gets every routed request first: authentication. It answers it or calls
      * restgw_request_run(), at once or later. NULL: handlers get them directly. */
     restgw_handler *gate;
+    /* Asked before more than RESTGW_HTTP_UNADMITTED_SIZE_MAX bytes of a message are kept. Of head
+     * nothing but header, path and query may be read, and only during the call. NULL: everything is
+     * admitted. */
+    enum restgw_admission (*admit)(struct restgw_request *head, enum restgw_error *error);
+    /* Asked about requests that wait (restgw_request_on_cancel) every
+     * RESTGW_HTTP_POLL_CHECK_MS: false ends the request with *error. May be NULL. */
+    bool (*is_current)(struct restgw_request *request, enum restgw_error *error);
     restgw_http_on_answered *on_answered; /* may be NULL; context as above */
     size_t body_size_max;                 /* bytes; 0 = RESTGW_HTTP_BODY_SIZE_MAX */
     size_t in_flight_size_max;            /* bytes; 0 = RESTGW_HTTP_IN_FLIGHT_SIZE_MAX */

@@ -47,6 +47,9 @@ struct restgw_request *restgw__request_create(void)
 void restgw__request_reset(struct restgw_request *request)
 {
     BASE_ASSERT(!base_list_is_linked(&request->siblings));
+    if (base_timer_is_armed(&request->poll_timer)) {
+        base_timer_stop(request->executor, &request->poll_timer);
+    }
     json_decref(request->json);
     base_buffer_release(&request->input);
     base_writer_fini(&request->writer);
@@ -299,12 +302,43 @@ int64_t restgw_request_received_us(const struct restgw_request *request)
     return request->received_us;
 }
 
+static void arm_poll_timer(struct restgw_request *request)
+{
+    base_timer_arm(request->executor, &request->poll_timer,
+                   base_clock_monotonic_us(request->executor->clock) +
+                       (int64_t)RESTGW_HTTP_POLL_CHECK_MS * 1000);
+}
+
+/* Whoever waits must still be somebody: revoking ends what waits, too. */
+static void poll_is_due(struct base_timer *timer)
+{
+    struct restgw_request *request = BASE_CONTAINER_OF(timer, struct restgw_request, poll_timer);
+    restgw_request_cancel *cancel = request->cancel;
+    enum restgw_error error = RESTGW_ERROR_NONE;
+
+    if (request->state != REQUEST_RUNNING || cancel == NULL) {
+        return;
+    }
+    if (request->server->options.is_current(request, &error)) {
+        arm_poll_timer(request);
+        return;
+    }
+    request->revoked = error;
+    request->cancel = NULL;
+    request->is_cancelled = true;
+    cancel(request, request->cancel_context);
+}
+
 void restgw_request_on_cancel(struct restgw_request *request, restgw_request_cancel *cancel,
                               void *context)
 {
     BASE_ASSERT(request->state == REQUEST_RUNNING);
     request->cancel = cancel;
     request->cancel_context = context;
+    if (request->server->options.is_current != NULL && !base_timer_is_armed(&request->poll_timer)) {
+        request->poll_timer.fire = poll_is_due;
+        arm_poll_timer(request);
+    }
 }
 
 bool restgw_request_is_cancelled(const struct restgw_request *request)

@@ -55,6 +55,8 @@ struct restgw_request {
     json_t *json;                         /* owned; NULL until asked for */
     restgw_request_cancel *cancel;
     void *cancel_context;
+    struct base_timer poll_timer; /* armed while it waits for long */
+    enum restgw_error revoked;    /* what it is answered, whatever its handler says */
     int64_t received_us;
     char peer[NET_ADDRESS_SIZE];
 

@@ -20,6 +20,9 @@ enum {
     RESTGW_ROUTE_PUBLIC = 1 << 0,      /* needs no credentials; for the gate to look at */
     RESTGW_ROUTE_MESSAGES = 1 << 1,    /* bad JSON is 10540012, not 10240009 */
     RESTGW_ROUTE_ONE_VERSION = 1 << 2, /* a pattern under /v1.0 is not offered under /v2 too */
+    RESTGW_ROUTE_IAM = 1 << 3,         /* of the identity service: refusals in its form */
+    RESTGW_ROUTE_ADMIN = 1 << 4,       /* for administrators only */
+    RESTGW_ROUTE_METRICS = 1 << 5,     /* may be made public by the configuration */
 };
 
 /* Also a flag: every request to the route leaves a trace in the audit trail, named after the

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/catalog/catalog.h"
 #include "core/group/coordinator.h"
+#include "core/main/identity.h"
 #include "core/main/latch.h"
 #include "core/main/telemetry.h"
 #include "core/net/listener.h"
@@ -38,6 +39,8 @@ struct main_broker {
     struct logstore_store *store;
     int32_t generation;
     struct catalog *catalog;
+    struct net_pool *identity_pool; /* hashes passwords: a flood of logins costs no disk thread */
+    struct security_identity *identity; /* NULL: no authentication */
     struct partition_table *partitions;
     struct group_coordinator *groups;
     struct queue_manager *queues;
@@ -72,9 +75,13 @@ static enum base_err refuse_exposed(const struct main_config *config, enum main_
         return BASE_ERR_OK;
     }
     (void)snprintf(error, MAIN_CONFIG_ERROR_SIZE,
-                   "%s: '%.128s' is not loopback and there is no authentication; "
+                   "%s: '%.128s' is not loopback and nothing would be encrypted%s; "
                    "set %s=true to listen there all the same",
-                   main_config_name(key), address->host, main_config_name(MAIN_INSECURE_LISTENERS));
+                   main_config_name(key), address->host,
+                   strcmp(main_config_text(config, MAIN_AUTHENTICATION), "none") == 0
+                       ? " or authenticated"
+                       : "",
+                   main_config_name(MAIN_INSECURE_LISTENERS));
     return BASE_ERR_INVALID;
 }
 
@@ -113,6 +120,14 @@ enum base_err main_broker_check(const struct main_config *config,
     struct main_address kafka;
     struct main_address advertised;
     struct main_address http;
+    enum main_authentication authentication;
+
+    if (!main_authentication_parse(config, &authentication)) {
+        (void)snprintf(error, MAIN_CONFIG_ERROR_SIZE, "%s=%.64s: must be none, builtin or keystone",
+                       main_config_name(MAIN_AUTHENTICATION),
+                       main_config_text(config, MAIN_AUTHENTICATION));
+        return BASE_ERR_INVALID;
+    }
     return parse_addresses(config, &kafka, &advertised, &http, error);
 }
 
@@ -404,6 +419,27 @@ static enum base_err open_core(struct main_broker *broker)
     return err;
 }
 
+static enum base_err open_identity(struct main_broker *broker)
+{
+    struct main_identity_options options = {.config = broker->config,
+                                            .catalog = broker->catalog,
+                                            .clock = broker->clock,
+                                            .home = broker->executors[0],
+                                            .latch = &broker->latch,
+                                            .http_address = &broker->http_address};
+    if (strcmp(main_config_text(broker->config, MAIN_AUTHENTICATION), "none") == 0) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err =
+        net_pool_create((unsigned)main_config_int(broker->config, MAIN_AUTHENTICATION_THREADS),
+                        broker->clock, &broker->identity_pool);
+    if (err != BASE_ERR_OK) {
+        return err;
+    }
+    options.worker = net_pool_executor(broker->identity_pool);
+    return main_identity_open(&options, &broker->identity);
+}
+
 /* Doors. */
 
 static bool is_ready(void *context)
@@ -497,6 +533,10 @@ static enum base_err open_rest_door(struct main_broker *broker)
         .series = broker->telemetry.series,
         .sampler = {main_telemetry_sample, &broker->telemetry},
         .sampled_topics_max = (size_t)main_config_int(config, MAIN_METRICS_TOPICS),
+        .identity = broker->identity,
+        .metrics_public = main_config_bool(config, MAIN_METRICS_PUBLIC),
+        .public_url = main_config_text(config, MAIN_PUBLIC_URL),
+        .region = main_config_text(config, MAIN_REGION),
         .topic_defaults = &broker->topic_defaults,
         .normal_partitions = (int32_t)main_config_int(config, MAIN_QUEUE_PARTITIONS),
         .idle_timeout_ms = main_config_int(config, MAIN_IDLE_MS),
@@ -521,6 +561,9 @@ static enum base_err start_all(struct main_broker *broker)
     }
     if (err == BASE_ERR_OK) {
         err = open_core(broker);
+    }
+    if (err == BASE_ERR_OK) {
+        err = open_identity(broker);
     }
     if (err == BASE_ERR_OK) {
         err = open_kafka_door(broker);
@@ -631,6 +674,11 @@ static void close_partitions(struct main_broker *broker)
     partition_table_close(broker->partitions, broker->executors[0], &broker->latch.task);
 }
 
+static void close_identity(struct main_broker *broker)
+{
+    security_identity_close(broker->identity, &broker->latch.task);
+}
+
 static void close_catalog(struct main_broker *broker)
 {
     catalog_close(broker->catalog, broker->executors[0], &broker->latch.task);
@@ -643,6 +691,10 @@ static void close_telemetry(struct main_broker *broker)
 
 static void close_core(struct main_broker *broker)
 {
+    net_pool_close(&broker->identity_pool); /* runs what is in line */
+    if (broker->identity != NULL) {
+        close_and_wait(broker, close_identity);
+    }
     txn_producer_ids_close(&broker->producer_ids);
     if (broker->telemetry.loop != NULL) {
         close_and_wait(broker, close_telemetry);

@@ -18,7 +18,31 @@
     X(HTTP_LISTENERS, "http.listeners", TEXT, "http://127.0.0.1:8080", 0, 0,                       \
       "REST door: host:port")                                                                      \
     X(INSECURE_LISTENERS, "dms.allow.insecure.listeners", BOOL, "false", 0, 1,                     \
-      "listen beyond loopback although there is no authentication")                                \
+      "listen beyond loopback although nothing is encrypted (there is no TLS yet)")                \
+    X(AUTHENTICATION, "dms.authentication", TEXT, "none", 0, 0,                                    \
+      "none; builtin: users, tokens and access keys of this broker; keystone: tokens of another")  \
+    X(AUTHENTICATION_THREADS, "dms.authentication.threads", INT, "2", 1, 64,                       \
+      "threads that hash passwords or ask the other Keystone")                                     \
+    X(TOKEN_LIFETIME_MS, "dms.token.lifetime.ms", INT, "86400000", 1000, 31536000000,              \
+      "how long a token is good")                                                                  \
+    X(SIGNATURES_MAX, "dms.signatures.max", INT, "262144", 16, 16777216,                           \
+      "signatures remembered so that none is used twice; when full, the oldest seconds are over")  \
+    X(SIGNATURE_REPEAT_MS, "dms.signature.repeat.ms", INT, "1000", 0, 60000,                       \
+      "how long a signed GET may come again: dates of signatures are whole seconds")               \
+    X(METRICS_PUBLIC, "dms.metrics.public", BOOL, "false", 0, 1,                                   \
+      "GET /metrics needs no credentials although there is authentication")                        \
+    X(PUBLIC_URL, "dms.public.url", TEXT, "", 0, 0,                                                \
+      "URL of the REST door in catalogs of tokens; empty: http and the Host of the request")       \
+    X(REGION, "dms.region", TEXT, "local", 0, 0, "region in catalogs of tokens")                   \
+    X(KEYSTONE_URL, "dms.keystone.url", TEXT, "", 0, 0, "the other Keystone: http://host:port/v3") \
+    X(KEYSTONE_USER, "dms.keystone.user", TEXT, "dms", 0, 0,                                       \
+      "user that may validate tokens there")                                                       \
+    X(KEYSTONE_USER_DOMAIN, "dms.keystone.user.domain", TEXT, "Default", 0, 0, "its domain")       \
+    X(KEYSTONE_PASSWORD_FILE, "dms.keystone.password.file", TEXT, "", 0, 0,                        \
+      "file of mode 0600 with its password")                                                       \
+    X(KEYSTONE_PROJECT, "dms.keystone.project", TEXT, "service", 0, 0, "project it works in")      \
+    X(KEYSTONE_PROJECT_DOMAIN, "dms.keystone.project.domain", TEXT, "Default", 0, 0,               \
+      "domain of that project")                                                                    \
     X(LOG_DIRS, "log.dirs", TEXT, "./dms-data", 0, 0, "directory of all data (one)")               \
     X(NETWORK_THREADS, "num.network.threads", INT, "0", 0, 64,                                     \
       "event loops; 0: one per core, at most 16")                                                  \

@@ -133,6 +133,11 @@ void security_identity_close(struct security_identity *identity, struct base_tas
     }
 }
 
+bool security_identity_is_builtin(const struct security_identity *identity)
+{
+    return identity->options.keystone == NULL;
+}
+
 struct catalog *security_identity_catalog(struct security_identity *identity)
 {
     return identity->options.catalog;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/base/executor.h"
+#include "core/base/list.h"
 #include "core/catalog/catalog.h"
 #include "core/security/password.h"
 #include "core/security/principal.h"
@@ -66,6 +67,9 @@ security_identity_create(const struct security_identity_options *options,
 /* Posts `closed` to home when nothing of it runs any more. No login, token or key may be under
  * way. */
 void security_identity_close(struct security_identity *identity, struct base_task *closed);
+
+/* Whether tokens are made here, rather than by another Keystone. */
+bool security_identity_is_builtin(const struct security_identity *identity);
 
 struct catalog *security_identity_catalog(struct security_identity *identity);
 
@@ -142,7 +146,7 @@ struct security_token_check {
     enum security_verdict verdict;
     struct security_principal principal; /* when OK */
 
-    struct security_identity *identity; /* its own */
+    struct base_list link; /* its own */
 };
 
 /* True: decided. False: task will run when it is, which takes as long as the other Keystone. */

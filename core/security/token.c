@@ -53,7 +53,7 @@ static enum security_verdict verify(const struct security_identity *identity,
 bool security_token_check(struct security_identity *identity, struct catalog_view *view,
                           struct security_token_check *check)
 {
-    check->identity = identity;
+    check->link = (struct base_list){0};
     if (identity->options.keystone != NULL) {
         return security_keystone_check(identity->options.keystone, check);
     }
