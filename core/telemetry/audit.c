@@ -116,12 +116,16 @@ static json_t *string_of(struct base_slice text)
     if (length == 0) {
         return json_string("");
     }
-    json_t *string = json_stringn((const char *)text.data, length);
+    /* A NUL could be written, but not be read back. */
+    json_t *string = memchr(text.data, '\0', length) != NULL
+                         ? NULL
+                         : json_stringn((const char *)text.data, length);
     if (string != NULL) {
         return string;
     }
     for (size_t i = 0; i < length; i++) { /* not UTF-8, or cut within a character */
-        bytes[i] = (char)(text.data[i] < 0x80 ? text.data[i] : '?');
+        bool is_plain = text.data[i] != '\0' && text.data[i] < 0x80;
+        bytes[i] = (char)(is_plain ? text.data[i] : '?');
     }
     return json_stringn(bytes, length);
 }

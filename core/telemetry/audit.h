@@ -57,7 +57,7 @@ const char *telemetry_rating_text(enum telemetry_rating rating);
 bool telemetry_rating_parse(struct base_slice text, enum telemetry_rating *out);
 
 /* One operation. Everything is borrowed for the call; the null slice means not known. Texts
- * may hold anything: what is not UTF-8 is written with '?', and longer than 1 KiB is cut. */
+ * may hold anything: what is not UTF-8 is written with '?', so is NUL; longer than 1 KiB is cut. */
 struct telemetry_trace {
     struct base_slice name; /* "createQueue" */
     enum telemetry_resource resource;

@@ -1,0 +1,284 @@
+/* The audit trail over a simulated disk: what is written is found, in order, for seven days. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/alloc.h"
+#include "core/base/list.h"
+#include "core/telemetry/audit.h"
+#include "logstore/store.h"
+#include "tests/sim/executor_sim.h"
+#include "tests/sim/io_sim.h"
+
+enum { WAIT_US_MAX = 60 * 1000 * 1000, MS_PER_HOUR = 60 * 60 * 1000, US_PER_MS = 1000 };
+
+static const char project[] = "0123456789abcdef0123456789abcdef";
+
+struct fixture {
+    struct sim_scheduler *scheduler;
+    struct base_executor *loop;
+    struct base_executor *worker;
+    struct io_sim *sim;
+    struct logstore_store *store;
+    struct telemetry_audit *audit;
+    int32_t epoch;
+};
+
+static void open_audit(struct fixture *fixture)
+{
+    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
+                                                   .worker = fixture->worker,
+                                                   .housekeeper = fixture->loop,
+                                                   .clock = sim_scheduler_clock(fixture->scheduler),
+                                                   .tail_bytes_max = 1 << 20,
+                                                   .open_segments_max = 10,
+                                                   .retention_check_ms = MS_PER_HOUR};
+    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
+    struct telemetry_audit_options options = {.store = fixture->store,
+                                              .leader_epoch = fixture->epoch++};
+    assert_int_equal(telemetry_audit_open(&options, &fixture->audit), BASE_ERR_OK);
+}
+
+struct flag {
+    struct base_task task;
+    bool done;
+};
+
+static void set_flag(struct base_task *task)
+{
+    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
+}
+
+static void close_audit(struct fixture *fixture)
+{
+    struct flag closed = {.task = {.run = set_flag}};
+    sim_scheduler_run(fixture->scheduler);
+    telemetry_audit_close(fixture->audit, fixture->loop, &closed.task);
+    assert_true(sim_scheduler_run_until(fixture->scheduler, &closed.done, WAIT_US_MAX));
+    logstore_store_close(&fixture->store);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = base_alloc_object(struct fixture);
+    fixture->scheduler = sim_scheduler_create(11);
+    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
+    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
+    struct io_sim_options options = {
+        .scheduler = fixture->scheduler, .pending_one_in = 3, .latency_us_max = 500};
+    fixture->sim = io_sim_create(&options);
+    open_audit(fixture);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    close_audit(fixture);
+    io_sim_close(&fixture->sim);
+    sim_scheduler_close(&fixture->scheduler);
+    base_free(fixture);
+    return 0;
+}
+
+static void write_trace(struct fixture *fixture, struct base_slice resource_name,
+                        enum telemetry_rating rating)
+{
+    struct telemetry_trace trace = {.name = base_slice_text("createQueue"),
+                                    .resource = TELEMETRY_RESOURCE_QUEUE,
+                                    .rating = rating,
+                                    .resource_name = resource_name,
+                                    .project_id = base_slice_text(project),
+                                    .user_name = base_slice_text("somebody"),
+                                    .code = base_slice_text("201")};
+    telemetry_audit_write(fixture->audit, &trace, fixture->loop);
+    sim_scheduler_advance(fixture->scheduler, US_PER_MS); /* the disk takes its time */
+}
+
+static void write_number(struct fixture *fixture, unsigned number)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "%u", number);
+    write_trace(fixture, base_slice_text(name), TELEMETRY_RATING_NORMAL);
+}
+
+static struct telemetry_audit_search everything(void)
+{
+    return (struct telemetry_audit_search){.project_id = base_slice_text(project),
+                                           .to_ms = INT64_MAX,
+                                           .before = INT64_MAX,
+                                           .limit = TELEMETRY_AUDIT_LIMIT_MAX};
+}
+
+struct search {
+    struct telemetry_audit_search search;
+    bool done;
+};
+
+static void found(struct base_task *task)
+{
+    BASE_CONTAINER_OF(task, struct search, search.task)->done = true;
+}
+
+/* search.traces is the caller's. */
+static struct telemetry_audit_search find(struct fixture *fixture,
+                                          struct telemetry_audit_search wanted)
+{
+    struct search search = {.search = wanted};
+    search.search.executor = fixture->loop;
+    search.search.task.run = found;
+    telemetry_audit_find(fixture->audit, &search.search);
+    assert_true(sim_scheduler_run_until(fixture->scheduler, &search.done, WAIT_US_MAX));
+    return search.search;
+}
+
+static const char *name_at(const struct telemetry_audit_search *search, size_t index)
+{
+    return json_string_value(
+        json_object_get(json_array_get(search->traces, index), "resource_name"));
+}
+
+static void pages_go_backwards_through_everything(void **state)
+{
+    enum { TRACES = 600, PAGE = 70 }; /* more than two blocks of a search */
+    struct fixture *fixture = *state;
+    struct telemetry_audit_search wanted = everything();
+    unsigned expected = TRACES;
+    char name[16];
+
+    for (unsigned i = 1; i <= TRACES; i++) {
+        write_number(fixture, i);
+    }
+    wanted.limit = PAGE;
+    for (;;) {
+        struct telemetry_audit_search page = find(fixture, wanted);
+        assert_int_equal(page.err, BASE_ERR_OK);
+        size_t count = json_array_size(page.traces);
+        assert_true(count <= PAGE);
+        for (size_t i = 0; i < count; i++) {
+            (void)snprintf(name, sizeof name, "%u", expected--);
+            assert_string_equal(name_at(&page, i), name);
+        }
+        json_decref(page.traces);
+        if (count == 0) {
+            assert_int_equal(page.marker, -1);
+            break;
+        }
+        wanted.before = page.marker;
+    }
+    assert_int_equal(expected, 0);
+}
+
+static void a_restart_keeps_them(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_number(fixture, 1);
+    close_audit(fixture);
+    open_audit(fixture);
+    write_number(fixture, 2);
+    struct telemetry_audit_search all = find(fixture, everything());
+    assert_int_equal(json_array_size(all.traces), 2);
+    assert_string_equal(name_at(&all, 0), "2");
+    assert_string_equal(name_at(&all, 1), "1");
+    json_decref(all.traces);
+}
+
+static void filters_are_all_kept_to(void **state)
+{
+    struct fixture *fixture = *state;
+    struct telemetry_audit_search wanted = everything();
+
+    write_trace(fixture, base_slice_text("good"), TELEMETRY_RATING_NORMAL);
+    write_trace(fixture, base_slice_text("bad"), TELEMETRY_RATING_WARNING);
+    wanted.rating = base_slice_text("warning");
+    wanted.user = base_slice_text("somebody");
+    wanted.resource_type = base_slice_text("queue");
+    struct telemetry_audit_search some = find(fixture, wanted);
+    assert_int_equal(json_array_size(some.traces), 1);
+    assert_string_equal(name_at(&some, 0), "bad");
+    json_decref(some.traces);
+    wanted.user = base_slice_text("somebody else");
+    some = find(fixture, wanted);
+    assert_int_equal(json_array_size(some.traces), 0);
+    json_decref(some.traces);
+    wanted = everything();
+    wanted.project_id = base_slice_text("fedcba9876543210fedcba9876543210");
+    some = find(fixture, wanted);
+    assert_int_equal(json_array_size(some.traces), 0);
+    json_decref(some.traces);
+}
+
+static void texts_of_peers_do_not_break_the_record(void **state)
+{
+    struct fixture *fixture = *state;
+    char long_name[5000];
+
+    memset(long_name, 'x', sizeof long_name);
+    write_trace(fixture, base_slice_of("a\xff\"\n\x00z", 6), TELEMETRY_RATING_NORMAL);
+    write_trace(fixture, base_slice_of(long_name, sizeof long_name), TELEMETRY_RATING_NORMAL);
+    struct telemetry_audit_search all = find(fixture, everything());
+    assert_int_equal(all.err, BASE_ERR_OK);
+    assert_int_equal(json_array_size(all.traces), 2);
+    assert_int_equal(strlen(name_at(&all, 0)), 1024);
+    assert_int_equal(memcmp(name_at(&all, 1), "a?\"\n?z", 6), 0);
+    json_decref(all.traces);
+}
+
+static void after_seven_days_they_go(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_number(fixture, 1);
+    sim_scheduler_advance(fixture->scheduler, (int64_t)167 * MS_PER_HOUR * US_PER_MS);
+    write_number(fixture, 2);
+    struct telemetry_audit_search all = find(fixture, everything());
+    assert_int_equal(json_array_size(all.traces), 2);
+    json_decref(all.traces);
+    sim_scheduler_advance(fixture->scheduler, (int64_t)3 * MS_PER_HOUR * US_PER_MS);
+    all = find(fixture, everything());
+    assert_int_equal(json_array_size(all.traces), 1);
+    assert_string_equal(name_at(&all, 0), "2");
+    json_decref(all.traces);
+}
+
+static void too_many_searches_at_once_are_refused(void **state)
+{
+    enum { SEARCHES = 20 };
+    struct fixture *fixture = *state;
+    struct search searches[SEARCHES];
+    unsigned busy_count = 0;
+
+    write_number(fixture, 1);
+    for (unsigned i = 0; i < SEARCHES; i++) {
+        searches[i] = (struct search){.search = everything()};
+        searches[i].search.executor = fixture->loop;
+        searches[i].search.task.run = found;
+        telemetry_audit_find(fixture->audit, &searches[i].search);
+    }
+    for (unsigned i = 0; i < SEARCHES; i++) {
+        assert_true(sim_scheduler_run_until(fixture->scheduler, &searches[i].done, WAIT_US_MAX));
+        busy_count += searches[i].search.err == BASE_ERR_BUSY;
+        json_decref(searches[i].search.traces);
+    }
+    assert_int_equal(busy_count, SEARCHES - 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pages_go_backwards_through_everything, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_restart_keeps_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(filters_are_all_kept_to, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(texts_of_peers_do_not_break_the_record, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(after_seven_days_they_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(too_many_searches_at_once_are_refused, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
