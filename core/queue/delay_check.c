@@ -68,7 +68,8 @@ static void on_lookup(struct base_task *task)
     queue__delay_move_run(move);
 }
 
-/* Walks through the partition. False: a read is under way. *is_over: its end was reached. */
+/* Walks through the partition. False: a read is under way, or the turn
+ * over. *is_over: its end was reached. */
 static bool walk(struct queue_delay_move *move, bool *is_over, enum base_err *err)
 {
     struct queue_delay_check *check = &move->check;
@@ -93,8 +94,9 @@ static bool walk(struct queue_delay_move *move, bool *is_over, enum base_err *er
             *err = move->reader.err;
             break;
         case QUEUE_READER_ELSEWHERE:
-            if (queue__reader_fetch(&move->reader, check->partition, check->position) ==
-                LOGSTORE_IO_PENDING) {
+            if (queue__delay_move_yields(move) ||
+                queue__reader_fetch(&move->reader, check->partition, check->position) ==
+                    LOGSTORE_IO_PENDING) {
                 return false;
             }
             *err = move->reader.err;

@@ -9,6 +9,13 @@
 #include "core/queue/delay_priv.h"
 #include "core/queue/manager_priv.h"
 
+enum {
+    READ_BYTES_MIN = 4 << 10, /* of the delay log at once, when messages are far apart */
+    READ_BYTES_MAX = 64 << 10,
+    READ_NEAR_OFFSETS = 64, /* from the end of what was read: they are not far apart */
+    READS_MAX = 50,         /* before others get the thread */
+};
+
 static void on_read(struct base_task *task)
 {
     struct logstore_read *read = BASE_CONTAINER_OF(task, struct logstore_read, task);
@@ -37,7 +44,6 @@ enum base_err queue__delay_move_begin(struct queue_delay_queue *queue,
     move->check.due_ms = queue__delay_heap_first(&queue->heap).due_ms;
     move->check.position = -1;
     queue__reader_init(&move->reader);
-    move->reader.bytes_max = QUEUE_DELAY_READ_BYTES;
     move->reader.read.executor = log->home;
     move->reader.read.task.run = on_read;
     queue__delay_writer_init(&move->writer, QUEUE_DELAY_BATCH_BYTES_MAX);
@@ -172,10 +178,38 @@ static enum base_err put_record(struct queue_delay_move *move, const struct logs
                                                      log_index, move->now_ms);
 }
 
-/* Reads entries into the writer until that is full enough. False: a read is under way. */
+/* Messages with one delay come in the order of the log, those with many from all over it. */
+static enum logstore_io_state fetch(struct queue_delay_move *move, int64_t offset)
+{
+    struct queue_reader *reader = &move->reader;
+    int64_t ahead = offset - reader->read.next_offset;
+    bool is_near = reader->has_window && ahead >= 0 && ahead < READ_NEAR_OFFSETS;
+    size_t bytes = is_near ? reader->bytes_max * 2 : READ_BYTES_MIN;
+
+    reader->bytes_max = bytes > READ_BYTES_MAX ? READ_BYTES_MAX : bytes;
+    return queue__reader_fetch(reader, move->log->partition, offset);
+}
+
+static void on_turn(struct base_task *task)
+{
+    queue__delay_move_run(BASE_CONTAINER_OF(task, struct queue_delay_move, turn));
+}
+
+bool queue__delay_move_yields(struct queue_delay_move *move)
+{
+    if (move->turn_count++ < READS_MAX) {
+        return false;
+    }
+    move->turn_count = 0;
+    move->turn.run = on_turn;
+    base_executor_post(move->log->home, &move->turn);
+    return true;
+}
+
+/* Reads entries into the writer until that is full enough. False: a read is under way, or
+ * the turn over. */
 static bool read_entries(struct queue_delay_move *move, enum base_err *err)
 {
-    const struct queue_delay_log *log = move->log;
     struct queue_reader *reader = &move->reader;
     struct logstore_record record;
     struct base_buffer *buffer;
@@ -203,7 +237,7 @@ static bool read_entries(struct queue_delay_move *move, enum base_err *err)
             *err = reader->err;
             break;
         case QUEUE_READER_ELSEWHERE:
-            if (queue__reader_fetch(reader, log->partition, offset) == LOGSTORE_IO_PENDING) {
+            if (queue__delay_move_yields(move) || fetch(move, offset) == LOGSTORE_IO_PENDING) {
                 return false;
             }
             if (!reader->has_window) {

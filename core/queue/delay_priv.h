@@ -43,7 +43,6 @@ enum {
     QUEUE_DELAY_MOVES_MAX = 16,            /* at once, of one delay log */
     QUEUE_DELAY_MOVE_MESSAGES_MAX = 1000,  /* of one move */
     QUEUE_DELAY_MOVE_BYTES_MAX = 1 << 20,  /* the same; one message may exceed it alone */
-    QUEUE_DELAY_READ_BYTES = 32 << 10,     /* of the delay log at once */
     QUEUE_DELAY_REWRITE_BYTES = 128 << 20, /* two segments: below, there is nothing to win */
     QUEUE_DELAY_QUEUE_ID_SIZE = BASE_UUID_TEXT_SIZE,
 };
@@ -201,6 +200,8 @@ struct queue_delay_move {
     struct queue_delay_entry entries[QUEUE_DELAY_MOVE_MESSAGES_MAX];
     uint32_t entries_count;
     uint32_t read_count; /* of the entries: read, and in the writer */
+    uint32_t turn_count; /* reads since others had the thread */
+    struct base_task turn;
     struct queue_reader reader;
     struct queue_delay_writer writer;
     struct partition *partition; /* counted; of the queue, while appending */
@@ -215,6 +216,10 @@ BASE_MUST_USE enum base_err queue__delay_move_begin(struct queue_delay_queue *qu
 
 /* Goes on with it as far as it goes now. Home executor, not locked. */
 void queue__delay_move_run(struct queue_delay_move *move);
+
+/* To be asked before each read: true, with the rest posted, when the thread was held long enough.
+ */
+bool queue__delay_move_yields(struct queue_delay_move *move);
 
 /* Ends the move: entries [0, done_count) are done, the others go back. An error is tried again,
  * later. */
