@@ -419,6 +419,31 @@ static void crash_at_any_call_loses_and_repeats_nothing(void **state)
     }
 }
 
+/* A sync fails while they are moved: that log stops, and what it had is settled by the next
+ * start. A queue with one partition can wait for that, so nothing comes twice. */
+static void failed_sync_loses_and_repeats_nothing(void **state)
+{
+    (void)state;
+    for (uint64_t syncs = 0; syncs < 8; syncs++) {
+        struct fixture fixture = {.topic = NULL};
+        queue_harness_init(&fixture.harness, 7 + syncs,
+                           &(struct io_sim_options){.latency_us_max = 2000});
+        assert_int_equal(queue_harness_start(&fixture.harness), BASE_ERR_OK);
+        make_queue(&fixture, CATALOG_FIFO, 1, 0);
+        must_delay(&fixture, "b", 200);
+        must_delay(&fixture, "a", 100);
+        must_delay(&fixture, "c", 300);
+        io_sim_fail_sync_at(fixture.harness.sim, syncs);
+        advance_ms(&fixture, 3000);
+        restart(&fixture, syncs % 2 == 0);
+        advance_ms(&fixture, 3000);
+        assert_drained(&fixture, "a b c");
+        assert_int_equal(queue_delayed_count(fixture.harness.manager), 0);
+        catalog_topic_release(&fixture.topic);
+        queue_harness_fini(&fixture.harness);
+    }
+}
+
 /* As many as a move takes, and more, with one due time and several partitions. */
 static void many_at_once_come_once_each(void **state)
 {
@@ -478,6 +503,7 @@ int main(void)
         DELAY_TEST(far_message_does_not_keep_the_log),
         cmocka_unit_test(crash_while_rewriting_loses_and_repeats_nothing),
         cmocka_unit_test(crash_at_any_call_loses_and_repeats_nothing),
+        cmocka_unit_test(failed_sync_loses_and_repeats_nothing),
         DELAY_TEST(many_at_once_come_once_each),
     };
 #undef DELAY_TEST
