@@ -32,7 +32,8 @@ class User:
     @property
     def login(self):
         """What a Kafka client says its name is."""
-        return self.name if self.domain["name"] == "Default" else f"{self.domain['name']}/{self.name}"
+        domain = self.domain["name"]
+        return self.name if domain == "Default" else f"{domain}/{self.name}"
 
     def rest(self):
         rest = Rest(self.accounts.port, self.project)

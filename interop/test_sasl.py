@@ -83,7 +83,8 @@ class Clients(SaslTest):
                 options = {"bootstrap_servers": self.broker.bootstrap,
                            "security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": mechanism,
                            "sasl_plain_username": self.user.login,
-                           "sasl_plain_password": self.user.password}
+                           "sasl_plain_password": self.user.password,
+                           "api_version_auto_timeout_ms": 20000}
                 producer = kafka.KafkaProducer(acks="all", **options)
                 producer.send(topic, b"x").get(timeout=20)
                 producer.close()
@@ -99,7 +100,8 @@ class Clients(SaslTest):
                 producer = confluent_kafka.Producer({
                     "bootstrap.servers": self.broker.bootstrap, "enable.idempotence": True,
                     **self.user.kafka(mechanism)})
-                producer.produce(self.topic(), b"x", on_delivery=lambda error, _: errors.append(error))
+                producer.produce(self.topic(), b"x",
+                                 on_delivery=lambda error, _: errors.append(error))
                 self.assertEqual(producer.flush(20), 0)
                 self.assertEqual(errors, [None])
 
@@ -111,7 +113,8 @@ class Clients(SaslTest):
                                     self.user.project)
                 topic = self.topic()
                 key.kcat("-P", "-t", topic, stdin=b"x\n", mechanism=mechanism)
-                names = [row["name"] for row in self.user.rest().must(200, "GET", "/queues")["queues"]]
+                queues = self.user.rest().must(200, "GET", "/queues")["queues"]
+                names = [row["name"] for row in queues]
                 self.assertIn(topic, names)  # made in the user's project
 
     def test_wrong_passwords_and_unknown_users_are_refused_with_one_text(self):
@@ -122,7 +125,7 @@ class Clients(SaslTest):
                     with self.assertRaisesRegex(AssertionError, "invalid credentials with SASL "
                                                 f"mechanism {mechanism}"):
                         accounts.User(self.accounts, None, login, self.user.domain, password,
-                                      None).kcat("-L", "-m", "2", mechanism=mechanism)
+                                      None).kcat("-P", "-t", "x", stdin=b"x", mechanism=mechanism)
 
     def test_user_of_another_domain_is_named_with_it(self):
         domain = self.accounts.make_domain("Tenant " + self.topic("x"))
@@ -299,7 +302,7 @@ class Revoked(SaslTest):
         self.accounts.change_user(self.user, enabled=False)
         self.assert_ended(connection)
         with self.assertRaises(AssertionError):
-            self.user.kcat("-L", "-m", "2")
+            self.user.kcat("-P", "-t", "x", stdin=b"x")
 
     def test_new_password_ends_sessions_of_the_old_one(self):
         connection = self.open()
@@ -364,4 +367,4 @@ class Renewed(SaslTest):
 
 
 if __name__ == "__main__":
-    harness.main(threads=4)
+    harness.main(threads=8)

@@ -83,6 +83,13 @@ static void finish(struct consume *consume)
         restgw__answer_verdict(request, verdict, done->err);
         return;
     }
+    /* What was allowed when the wait began may be forbidden now. Without messages nothing is
+     * told, and an answer is what the client waits for. */
+    if (done->messages_count > 0 && restgw__scope_queue(request, SECURITY_READ) == NULL) {
+        (void)queue_consume_cancel(done);
+        queue_consume_release(done);
+        return;
+    }
     if (!fits_answer(consume)) {
         (void)queue_consume_cancel(done);
         queue_consume_release(done);

@@ -64,6 +64,13 @@ static bool has_parameter(const struct restgw_request *request, const char *name
     return restgw_router_has_parameter(restgw_request_route(request), name);
 }
 
+/* What administrators do, they do to any project. */
+static bool is_for_administrator(const struct session *session)
+{
+    return (restgw_request_route(session->request)->flags & RESTGW_ROUTE_ADMIN) != 0 &&
+           (session->principal.roles & SECURITY_ROLE_ADMIN) != 0;
+}
+
 /* The credentials are good: now the place and the role. */
 static void admit(struct session *session)
 {
@@ -77,7 +84,7 @@ static void admit(struct session *session)
         if (!restgw__scope_project(request, &project_id)) {
             return;
         }
-        if (!base_slice_is(project_id, principal->project_id)) {
+        if (!base_slice_is(project_id, principal->project_id) && !is_for_administrator(session)) {
             refuse(request, RESTGW_ERROR_PROJECT_MISMATCH);
             return;
         }

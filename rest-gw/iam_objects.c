@@ -180,6 +180,7 @@ static const char *take_fields(struct op *op, const json_t *body)
     const json_t *description = json_object_get(body, "description");
     const json_t *enabled = json_object_get(body, "enabled");
     const json_t *project_id = json_object_get(body, "default_project_id");
+    const json_t *service = json_object_get(body, "service"); /* a user for one: see policies */
 
     if (name != NULL) {
         if (!restgw__iam_name_is_valid(json_string_value(name))) {
@@ -199,6 +200,15 @@ static const char *take_fields(struct op *op, const json_t *body)
             return "enabled must be true or false.";
         }
         (void)json_object_set(op->fields, "enabled", (json_t *)(uintptr_t)enabled);
+    }
+    if (service != NULL && op->kind == &users) {
+        enum catalog_policy_service known;
+        if (!json_is_null(service) &&
+            !catalog_policy_service_parse(
+                base_slice_of(json_string_value(service), json_string_length(service)), &known)) {
+            return "service is FunctionStage, SMN or null.";
+        }
+        (void)json_object_set(op->fields, "service", (json_t *)(uintptr_t)service);
     }
     if (project_id != NULL && op->kind == &users) {
         if (!json_is_string(project_id) ||

@@ -495,6 +495,7 @@ static enum base_err open_kafka_door(struct main_broker *broker)
         .partitions = broker->partitions,
         .groups = broker->groups,
         .producer_ids = broker->producer_ids,
+        .identity = broker->identity,
         .audit = broker->telemetry.audit,
         .node_id = (int32_t)main_config_int(config, MAIN_NODE_ID),
         .advertised_host = broker->advertised_address.host,

@@ -57,17 +57,21 @@ static void key_is_stored(struct base_task *task)
     issue->task.run(&issue->task);
 }
 
-/* Makes id and secret and stores them with fields (moved; may be NULL). */
+static void make_secret(struct security_issue *issue)
+{
+    random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", SECURITY_ACCESS_KEY_SIZE - 1,
+                issue->access_key);
+    random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+                SECURITY_SECRET_KEY_SIZE - 1, issue->secret_key);
+}
+
+/* Stores id and secret with fields (moved; may be NULL). */
 static void store(struct security_identity *identity, json_t *fields, struct security_issue *issue)
 {
     uint8_t sealed[SEALED_SIZE];
     char sealed_text[2 * SEALED_SIZE + 1];
     struct catalog_object_edit edit = {0};
 
-    random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", SECURITY_ACCESS_KEY_SIZE - 1,
-                issue->access_key);
-    random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
-                SECURITY_SECRET_KEY_SIZE - 1, issue->secret_key);
     enum base_err err = security__seal(identity->options.key, base_slice_text(issue->access_key),
                                        base_slice_text(issue->secret_key), sealed);
     security__hex(sealed, sizeof sealed, sealed_text);
@@ -92,16 +96,29 @@ static void store(struct security_identity *identity, json_t *fields, struct sec
     catalog_change_objects(identity->options.catalog, &edit, 1, &issue->change);
 }
 
+/* On the worker: what SCRAM needs of the secret key takes some milliseconds. */
+static void make_scram(struct base_task *task)
+{
+    struct security_issue *issue = BASE_CONTAINER_OF(task, struct security_issue, work);
+    json_t *scram = security_scram_make(base_slice_text(issue->secret_key));
+
+    (void)json_object_set_new(issue->fields, "scram", scram); /* NULL: it works without SCRAM */
+    store(issue->identity, issue->fields, issue);
+}
+
 void security_access_key_issue(struct security_identity *identity,
                                const struct catalog_object *user, const char *description,
                                struct security_issue *issue)
 {
     issue->issued_ms = security__now_ms(identity);
     issue->expires_ms = INT64_MAX;
-    store(identity,
-          json_pack("{s:s, s:s, s:b, s:I}", "user_id", user->id, "description", description,
-                    "enabled", 1, "created_ms", (json_int_t)issue->issued_ms),
-          issue);
+    issue->identity = identity;
+    issue->fields =
+        json_pack("{s:s, s:s, s:b, s:I}", "user_id", user->id, "description", description,
+                  "enabled", 1, "created_ms", (json_int_t)issue->issued_ms);
+    issue->work.run = make_scram;
+    make_secret(issue);
+    base_executor_post(identity->options.worker, &issue->work);
 }
 
 void security_temporary_key_issue(struct security_identity *identity,
@@ -117,6 +134,7 @@ void security_temporary_key_issue(struct security_identity *identity,
     security__token_id(base_slice_text(issue->token), id);
     issue->issued_ms = security__now_ms(identity);
     issue->expires_ms = issue->issued_ms + lifetime_ms;
+    make_secret(issue);
     store(identity,
           json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "user_id", principal->user_id,
                     "project_id", principal->project_id, "description", "temporary", "enabled", 1,

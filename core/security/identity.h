@@ -170,7 +170,11 @@ struct security_issue {
     int64_t issued_ms;
     int64_t expires_ms; /* wall clock; INT64_MAX: never */
 
-    struct catalog_change change; /* its own */
+    /* its own */
+    struct catalog_change change;
+    struct security_identity *identity;
+    json_t *fields;
+    struct base_task work;
 };
 
 /* methods: how principal was proven, a JSON array; borrowed. A token that was got with another
