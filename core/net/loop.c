@@ -21,6 +21,7 @@
 enum {
     TIMERS_PER_TURN_MAX = 1024,
     ROUNDS_PER_TURN_MAX = 16, /* of deferred tasks that defer more */
+    MAILBOX_ROUNDS_PER_TURN_MAX = 4,
 };
 
 struct net_loop {
@@ -193,8 +194,13 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents
     BASE_ASSERT(current_loop == loop);
 
     (void)base_timer_heap_run(&loop->timers, loop->now_us, TIMERS_PER_TURN_MAX);
-    run_mailbox(loop);
-    run_deferred(loop);
+    /* What a task posts here, an answer for example, need not wait for a look at the sockets. */
+    unsigned rounds = 0;
+    do {
+        run_mailbox(loop);
+        run_deferred(loop);
+        rounds++;
+    } while (rounds < MAILBOX_ROUNDS_PER_TURN_MAX && has_work(loop));
 
     if (has_work(loop)) {
         ev_idle_start(ev, &loop->idle_watcher);
