@@ -2,6 +2,7 @@
 """Dead letters over REST. Section numbers are those of the DMS user guide; API those of the API
 reference. The tests run side by side, each in a project of its own."""
 
+import json
 import time
 
 import harness
@@ -56,13 +57,17 @@ class LettersTest(harness.BrokerTest):
         harness.wait_for(f"{wanted} of {group}",
                          lambda: self.counters(queue, group, rest) == wanted)
 
+    @staticmethod
+    def path(queue, group, end="redrive"):
+        return f"/queues/{queue}/groups/{group}/deadletters/{end}"
+
     def check_error(self, answer, status, code, *words):
         self.assertEqual((answer.status, answer.body["code"]), (status, code), answer.raw)
         for word in words:
             self.assertIn(word, answer.body["message"])
 
 
-class Policy(LettersTest):
+class Policy:
     def test_max_consume_count_is_3_unless_said_otherwise(self):
         """2.1, table 2-1: 最大消费次数 取值范围：1~100 默认值：3; API 1.2, 1.4."""
         for fields, wanted in (({}, 3), ({"max_consume_count": 1}, 1),
@@ -133,7 +138,7 @@ class Policy(LettersTest):
         self.check_error(self.rest.call("DELETE", f"/queues/{letters}"), 404, 10240401)
 
 
-class Dying(LettersTest):
+class Dying:
     def test_message_that_fails_too_often_counts_as_consumed(self):
         """2.1: 当达到最大消费次数仍然消费失败后，DMS 会将该条消息转存到死信队列中; table 1-2:
         已消费消息数包含死信消息数, 消息堆积数不包含死信消息数, 队列消息数 is not changed."""
@@ -242,7 +247,7 @@ class Dying(LettersTest):
         self.check_error(answer, 400, 10240016)
 
 
-class Deleting(LettersTest):
+class Deleting:
     def test_group_takes_its_letters_and_nothing_else(self):
         """3.3: 该消费组产生的死信消息也将被删除; 对队列中的正常消息没有任何影响."""
         queue, group, other = self.queue(groups=2)
@@ -263,7 +268,159 @@ class Deleting(LettersTest):
         self.check_error(answer, 404, 10240401)
 
 
-class Restart(LettersTest):
+class Listing:
+    """Beyond the guide: what is there, why, and after how many attempts."""
+
+    def test_letters_are_listed_without_being_consumed(self):
+        queue, group = self.queue("FIFO", count=2)
+        before = int(time.time() * 1000)
+        messages = [{"body": {"n": index}, "tags": ["t"], "attributes": {"a": index}}
+                    for index in range(5)]
+        ids = self.rest.must(201, "POST", f"/queues/{queue}/messages",
+                             {"messages": messages, "returnId": True})["messages"]
+        self.kill(queue, group, 10)
+        self.wait_counters(queue, group, (5, 0, 5, 5))
+        listed = self.rest.must(200, "GET", self.path(queue, group, "list"))
+        self.assertEqual((listed["start_offset"], listed["end_offset"], listed["next_offset"],
+                          listed["has_more"]), (0, 5, 5, False))
+        rows = listed["deadletters"]
+        self.assertEqual([one["offset"] for one in rows], list(range(5)))
+        for index, one in enumerate(rows):
+            self.assertEqual((one["reason"], one["attempts"], one["state"]),
+                             ("ack_fail", 2, "available"))
+            self.assertEqual(one["origin"], {"partition": 0, "offset": index})
+            self.assertEqual(one["id"], ids[index]["id"])
+            self.assertEqual(one["message"], {"body": {"n": index}, "attributes": {"a": index},
+                                              "tags": ["t"]})
+            self.assertTrue(before <= one["produced"] <= one["time"] <= time.time() * 1000)
+        self.assertEqual(self.counters(queue, group), (5, 0, 5, 5))
+        # Pages; what is leased says so, what was acknowledged is gone.
+        got = self.letters(queue, group, "&max_msgs=2")
+        self.ack_letters(queue, group, got[:1])
+        page = self.rest.must(200, "GET", self.path(queue, group, "list?limit=2"))
+        self.assertEqual([(one["offset"], one["state"]) for one in page["deadletters"]],
+                         [(1, "leased")])
+        self.assertTrue(page["has_more"])
+        page = self.rest.must(200, "GET", self.path(
+            queue, group, f"list?limit=2&offset={page['next_offset']}"))
+        self.assertEqual([(one["offset"], one["state"]) for one in page["deadletters"]],
+                         [(2, "available"), (3, "available")])
+
+    def test_all_letters_are_exported_as_json_lines(self):
+        """An answer holds some megabytes, so that memory is bounded: the header says where to go
+        on."""
+        queue, group = self.queue()
+        body = "x" * 100000
+        for _ in range(24):
+            self.rest.produce(queue, *[body] * 5)
+        for _ in range(120):
+            got = self.rest.consume(queue, group, max_msgs=1)
+            self.rest.ack(queue, group, got, "fail")
+        self.wait_counters(queue, group, (120, 0, 120, 120))
+        lines, answers, offset = [], 0, 0
+        while offset is not None:
+            answer = self.rest.call("GET", self.path(queue, group, f"export?offset={offset}"))
+            self.assertEqual((answer.status, answer.headers["Content-Type"]),
+                             (200, "application/x-ndjson"))
+            lines += [json.loads(line) for line in answer.raw.splitlines()]
+            offset = answer.headers.get("X-Next-Offset")
+            answers += 1
+        self.assertEqual([one["offset"] for one in lines], list(range(120)))
+        self.assertEqual({one["message"]["body"] for one in lines}, {body})
+        self.assertGreater(answers, 1)
+        self.assertEqual(self.counters(queue, group), (120, 0, 120, 120))
+
+    def test_parameters_are_checked(self):
+        queue, group = self.queue()
+        for end in ("list?limit=0", "list?limit=101", "list?offset=-1", "list?offset=x",
+                    "export?offset=-1"):
+            answer = self.rest.call("GET", self.path(queue, group, end))
+            self.check_error(answer, 400, 10540014)
+        plain = self.rest.create_queue("plain")["id"]
+        other = self.rest.create_group(plain)
+        for end in ("list", "export", "redrive"):
+            self.check_error(self.rest.call("GET", self.path(plain, other, end)), 400, 10540010)
+        self.assertEqual(self.rest.must(200, "GET", self.path(queue, group, "list")),
+                         {"deadletters": [], "start_offset": 0, "end_offset": 0,
+                          "next_offset": 0, "has_more": False})
+
+
+class Redriving:
+    """Beyond the guide: 用户可以根据需要对死信消息进行重新消费 (2.1), without a program of one's own."""
+
+    def wait_state(self, queue, group, state, rest=None):
+        rest = rest or self.rest
+        return harness.wait_for(state, lambda: (
+            lambda one: one if one["state"] == state else None)(
+                rest.must(200, "GET", self.path(queue, group))))
+
+    def test_letters_come_back_to_their_group_and_to_no_other(self):
+        queue, group, other = self.queue("FIFO", groups=2)
+        self.rest.produce(queue, 0, 1, 2, tags=["t"], attributes={"a": 1})
+        self.assertEqual(self.rest.must(200, "GET", self.path(queue, group)), {"state": "none"})
+        self.kill(queue, group, 3)
+        self.wait_counters(queue, group, (3, 0, 3, 3))
+        begun = self.rest.must(202, "POST", self.path(queue, group), {})
+        self.assertEqual(begun["messages_per_second"], 100)
+        done = self.wait_state(queue, group, "completed")
+        self.assertEqual((done["moved"], done["remaining"]), (3, 0))
+        self.assertEqual(self.counters(queue, group), (3, 3, 3, 0))
+        got = self.rest.consume(queue, group)
+        self.assertEqual([one["message"] for one in got],
+                         [{"body": n, "attributes": {"a": 1}, "tags": ["t"]} for n in range(3)])
+        self.rest.ack(queue, group, got)
+        self.assertEqual(self.rest.drain(queue, other, 3), [0, 1, 2])
+        self.assertEqual(self.rest.consume(queue, other, time_wait=1), [])
+        self.wait_counters(queue, other, (6, 0, 0, 0))
+        self.assertEqual(self.counters(queue, group), (6, 0, 3, 0))
+
+    def test_one_letter_and_what_is_wrong_with_a_request(self):
+        queue, group = self.queue()
+        self.rest.produce(queue, "a", "b")
+        self.kill(queue, group, 2)
+        self.wait_counters(queue, group, (2, 0, 2, 2))
+        for value in ({"offsets": []}, {"offsets": [-1]}, {"offsets": ["1"]},
+                      {"offsets": [1] * 101}, {"offsets": 1}, {"messages_per_second": 0},
+                      {"messages_per_second": 10001}, {"messages_per_second": "fast"}):
+            answer = self.rest.call("POST", self.path(queue, group), value)
+            self.check_error(answer, 400, 10540010)
+        answer = self.rest.raw("POST", self.rest.prefix + self.path(queue, group), b"{")
+        self.check_error(answer, 400, 10240009)
+        self.rest.must(202, "POST", self.path(queue, group), {"offsets": [1]})
+        self.assertEqual(self.wait_state(queue, group, "completed")["moved"], 1)
+        self.assertEqual(self.rest.drain(queue, group, 1), ["b"])
+        self.assertEqual(self.counters(queue, group), (3, 0, 2, 1))
+
+    def test_rate_cancel_and_restart(self):
+        broker = self.own_broker()
+        rest = broker.rest()
+        queue, group = self.queue(rest=rest)
+        for _ in range(2):
+            rest.produce(queue, *range(10))
+        self.kill(queue, group, 20, rest)
+        self.wait_counters(queue, group, (20, 0, 20, 20), rest)
+        rest.must(202, "POST", self.path(queue, group), {"messages_per_second": 2})
+        answer = rest.call("POST", self.path(queue, group), {})
+        self.check_error(answer, 400, 10540010, "under way")
+        harness.wait_for("the first", lambda: rest.must(
+            200, "GET", self.path(queue, group))["moved"] >= 1)
+        broker.kill()
+        broker.start()
+        status = rest.must(200, "GET", self.path(queue, group))
+        self.assertEqual(status["state"], "running")
+        self.assertLess(status["moved"], 20)
+        harness.wait_for("it goes on", lambda: rest.must(
+            200, "GET", self.path(queue, group))["moved"] > status["moved"])
+        ended = rest.must(200, "DELETE", self.path(queue, group))
+        self.assertEqual(ended["state"], "cancelled")
+        rest.must(202, "POST", self.path(queue, group), {"messages_per_second": 10000})
+        self.wait_state(queue, group, "completed", rest)
+        row = self.row(queue, group, rest)
+        self.assertEqual((row["produced_deadletters"], row["available_deadletters"]), (20, 0))
+        self.assertGreaterEqual(row["available_messages"], 20)  # a crash may bring one twice
+
+
+class Restart:
     def test_kill_in_the_middle_loses_and_doubles_nothing(self):
         """Each message is in the queue or among the dead letters, in one of them only."""
         broker = self.own_broker()
@@ -294,5 +451,9 @@ class Restart(LettersTest):
         self.assertEqual(self.counters(queue, group, rest), (60, 0, 30, 30))
 
 
+class DeadLetters(Policy, Dying, Deleting, Listing, Redriving, Restart, LettersTest):
+    """All of them at once: most wait most of the time."""
+
+
 if __name__ == "__main__":
-    harness.main(threads=8)
+    harness.main(threads=10)

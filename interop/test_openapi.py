@@ -157,8 +157,17 @@ class OpenApi(harness.BrokerTest):
         rest.must(200, "GET", f"/queues/{queue}/messages?order=desc&limit=2")
         leased = rest.consume(queue, group)
         rest.ack(queue, group, leased, "fail")
-        dead = rest.must(200, "GET", f"/queues/{queue}/groups/{group}/deadletters")
+        letters = f"/queues/{queue}/groups/{group}/deadletters"
+        dead = rest.must(200, "GET", letters)
         self.assertEqual(len(dead), 1)
+        self.assertEqual(len(rest.must(200, "GET", letters + "/list")["deadletters"]), 1)
+        line = rest.call("GET", letters + "/export").raw
+        rest.validate(json.loads(line), {"$ref": "#/components/schemas/DeadLetter"}, "a line")
+        rest.must(202, "POST", letters + "/redrive", {"offsets": [5], "messages_per_second": 1})
+        rest.must(200, "GET", letters + "/redrive")
+        rest.must(200, "DELETE", letters + "/redrive")
+        self.assertEqual(rest.call("POST", letters + "/redrive", {"offsets": []}).status, 400)
+        self.assertEqual(rest.call("GET", letters + "/list?limit=101").status, 400)
         rest.must(200, "POST", f"/queues/{queue}/groups/{group}/deadletters/ack",
                   {"message": [{"handler": dead[0]["handler"], "status": "success"}]})
         self.assertEqual(rest.call("POST", f"/queues/{queue}/groups/{group}/ack",

@@ -47,6 +47,13 @@ restgw_handler restgw__messages_ack;
 restgw_handler restgw__letters_consume;
 restgw_handler restgw__letters_ack;
 
+/* letters.c, redrive.c */
+restgw_handler restgw__letters_list;
+restgw_handler restgw__letters_export;
+restgw_handler restgw__redrive_start;
+restgw_handler restgw__redrive_get;
+restgw_handler restgw__redrive_cancel;
+
 /* metric_data.c */
 restgw_handler restgw__metric_list;
 restgw_handler restgw__metric_data_get;

@@ -201,3 +201,41 @@ enum base_err queue__dead_letters_recover(struct queue_group *group)
     partition_release(&partition);
     return err;
 }
+
+static enum queue_letter_state state_of(const struct queue_cursor *cursor, int64_t offset)
+{
+    const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
+
+    if (offset < cursor->floor) {
+        return QUEUE_LETTER_GONE;
+    }
+    if (slot == NULL || slot->state == QUEUE_SLOT_READY) {
+        return QUEUE_LETTER_AVAILABLE;
+    }
+    bool is_gone = slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_SKIPPED ||
+                   slot->state == QUEUE_SLOT_FILTERED;
+    return is_gone ? QUEUE_LETTER_GONE : QUEUE_LETTER_LEASED;
+}
+
+enum queue_verdict queue_dead_letter_states(struct queue_manager *manager,
+                                            const struct catalog_topic *topic,
+                                            struct base_slice group_id, const int64_t *offsets,
+                                            uint32_t count, enum queue_letter_state *out)
+{
+    enum queue_verdict verdict;
+    enum base_err err;
+
+    struct queue_group *group = queue__manager_group(manager, topic, group_id, &verdict, &err);
+    if (group == NULL) {
+        return verdict;
+    }
+    base_mutex_lock(&group->lock);
+    const struct queue_place *place = queue__group_place(group, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_known = place != NULL && place->is_known; /* not yet: nobody ever consumed any */
+        out[i] = is_known ? state_of(&place->cursor, offsets[i]) : QUEUE_LETTER_AVAILABLE;
+    }
+    base_mutex_unlock(&group->lock);
+    queue__group_release(&group);
+    return QUEUE_OK;
+}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/base/slice.h"
+#include "core/queue/queue.h"
 #include "logstore/records.h"
 
 #define QUEUE_DEAD_LETTER_PARTITION "dms.dead.partition" /* of the queue it comes from */
@@ -27,6 +28,20 @@ struct queue_dead_letter {
 };
 
 void queue_dead_letter_read(const struct logstore_record *record, struct queue_dead_letter *out);
+
+/* What has become of a letter. */
+enum queue_letter_state {
+    QUEUE_LETTER_AVAILABLE,
+    QUEUE_LETTER_LEASED, /* or on its way back to its queue */
+    QUEUE_LETTER_GONE,   /* consumed or redriven */
+};
+
+/* Of the letters at these offsets of their log. topic and group_id are theirs. Any thread. */
+BASE_MUST_USE enum queue_verdict queue_dead_letter_states(struct queue_manager *manager,
+                                                          const struct catalog_topic *topic,
+                                                          struct base_slice group_id,
+                                                          const int64_t *offsets, uint32_t count,
+                                                          enum queue_letter_state *out);
 
 /* Whether the key is one of those above. */
 bool queue_dead_letter_is_header(struct base_slice key);
