@@ -18,8 +18,10 @@
 #include "core/net/loop.h"
 #include "core/net/pool.h"
 #include "core/queue/ack.h"
+#include "core/queue/browse.h"
 #include "core/queue/consume.h"
 #include "core/queue/produce.h"
+#include "core/queue/reset.h"
 #include "logstore/io_file.h"
 
 enum {
@@ -29,6 +31,8 @@ enum {
     ROUNDS_COUNT = 60, /* of each producer */
     MESSAGES_COUNT = PRODUCERS_COUNT * ROUNDS_COUNT * QUEUE_MESSAGES_MAX,
     GROUPS_COUNT = 2,
+    RACERS_COUNT = 6,
+    RACER_ROUNDS_COUNT = 60,
 };
 
 /* The test's own thread waits for a number of events. */
@@ -403,10 +407,121 @@ static void every_message_is_acked_once_on_real_threads(void **state)
     }
 }
 
+/* Resets, browses or consumes again and again, all at one group. */
+struct racer {
+    struct base_task round;
+    struct queue_reset reset;
+    struct queue_browse browse;
+    struct queue_consume consume;
+    int index;
+    int rounds;
+};
+
+static void race(struct base_task *task)
+{
+    struct racer *racer = BASE_CONTAINER_OF(task, struct racer, round);
+    enum queue_progress progress;
+
+    if (racer->rounds++ == RACER_ROUNDS_COUNT) {
+        event();
+        return;
+    }
+    if (racer->index % 3 == 0) {
+        racer->reset.position = racer->rounds % 2 == 0 ? QUEUE_RESET_EARLIEST : QUEUE_RESET_LATEST;
+        progress = queue_reset(broker.manager, &racer->reset);
+    } else if (racer->index % 3 == 1) {
+        racer->browse.newest_first = racer->rounds % 2 == 0;
+        progress = queue_browse(broker.manager, &racer->browse);
+    } else {
+        progress = queue_consume(broker.manager, &racer->consume);
+    }
+    if (progress == QUEUE_DONE) {
+        struct base_task *tasks[] = {&racer->reset.task, &racer->browse.task, &racer->consume.task};
+        tasks[racer->index % 3]->run(tasks[racer->index % 3]);
+    }
+}
+
+static void reset_over(struct base_task *task)
+{
+    struct racer *racer = BASE_CONTAINER_OF(task, struct racer, reset.task);
+    BASE_ASSERT(racer->reset.verdict == QUEUE_OK);
+    queue_reset_release(&racer->reset);
+    base_executor_post(racer->reset.executor, &racer->round);
+}
+
+static void browse_over(struct base_task *task)
+{
+    struct racer *racer = BASE_CONTAINER_OF(task, struct racer, browse.task);
+    BASE_ASSERT(racer->browse.verdict == QUEUE_OK);
+    BASE_ASSERT(racer->browse.messages_count == QUEUE_BROWSE_MESSAGES_MAX);
+    queue_browse_release(&racer->browse);
+    base_executor_post(racer->browse.executor, &racer->round);
+}
+
+static void consume_over(struct base_task *task)
+{
+    struct racer *racer = BASE_CONTAINER_OF(task, struct racer, consume.task);
+    BASE_ASSERT(racer->consume.verdict == QUEUE_OK);
+    queue_consume_release(&racer->consume);
+    base_executor_post(racer->consume.executor, &racer->round);
+}
+
+static void start_racers(struct racer racers[RACERS_COUNT])
+{
+    for (int i = 0; i < RACERS_COUNT; i++) {
+        struct racer *racer = &racers[i];
+        struct base_executor *executor = broker.executors[(i + i / 3) % LOOPS_COUNT];
+        struct base_slice group_id = base_slice_text(broker.topic->groups[0].id);
+        *racer = (struct racer){.round = {.run = race}, .index = i};
+        racer->reset.executor = executor;
+        racer->reset.task.run = reset_over;
+        racer->reset.topic = broker.topic;
+        racer->reset.group_id = group_id;
+        racer->reset.force = true;
+        racer->browse.executor = executor;
+        racer->browse.task.run = browse_over;
+        racer->browse.topic = broker.topic;
+        racer->browse.partition = i % 3;
+        racer->browse.offset = -1;
+        racer->browse.timestamp_ms = -1;
+        racer->browse.messages_max = QUEUE_BROWSE_MESSAGES_MAX;
+        racer->consume.executor = executor;
+        racer->consume.task.run = consume_over;
+        racer->consume.topic = broker.topic;
+        racer->consume.group_id = group_id;
+        racer->consume.messages_max = QUEUE_MESSAGES_MAX;
+        racer->consume.size_bytes_max = QUEUE_CONSUME_BYTES_MAX;
+        racer->consume.time_wait_ms = 5;
+        racer->consume.ack_wait_ms = 20;
+        base_executor_post(executor, &racer->round);
+    }
+}
+
+static void resets_browses_and_consumes_race(void **state)
+{
+    static struct producer producers[PRODUCERS_COUNT];
+    static struct racer racers[RACERS_COUNT];
+    struct queue_counters counters;
+
+    (void)state;
+    memset(producers, 0, sizeof producers);
+    start_producers(producers);
+    wait_for_events(PRODUCERS_COUNT);
+    start_racers(racers);
+    wait_for_events(RACERS_COUNT);
+    assert_int_equal(queue_count(broker.manager, broker.topic,
+                                 base_slice_text(broker.topic->groups[0].id), &counters),
+                     QUEUE_OK);
+    assert_int_equal(counters.consumed + counters.available, MESSAGES_COUNT);
+    assert_int_equal(counters.skipped, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_message_is_acked_once_on_real_threads, start_broker,
+                                        stop_broker),
+        cmocka_unit_test_setup_teardown(resets_browses_and_consumes_race, start_broker,
                                         stop_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
