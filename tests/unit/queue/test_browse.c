@@ -195,9 +195,11 @@ static void large_messages_are_scanned_within_the_limit(void **state)
 static void expired_messages_and_groups_are_left_alone(void **state)
 {
     struct fixture *fixture = *state;
+    int64_t times[4];
 
     make_queue(fixture, CATALOG_NORMAL, 1, 10000);
     for (unsigned i = 0; i < 4; i++) {
+        times[i] = base_clock_wall_ms(fixture->harness.clock);
         put(fixture, "m", i, 1);
         advance_ms(fixture, 3000);
     }
@@ -206,6 +208,10 @@ static void expired_messages_and_groups_are_left_alone(void **state)
     struct queue_counters before = count(fixture, fixture->group);
     (void)expect(fixture, browsing_of(fixture, -1, false, 100), 1, 1, 3, false);
     (void)expect(fixture, browsing_of(fixture, -1, true, 100), 3, -1, 3, false);
+    advance_ms(fixture, times[1] + 10005 - base_clock_wall_ms(fixture->harness.clock));
+    /* Expired, and not trimmed yet. */
+    (void)expect(fixture, browsing_of(fixture, -1, false, 100), 2, 1, 2, false);
+    (void)expect(fixture, browsing_of(fixture, -1, true, 100), 3, -1, 2, false);
     struct queue_counters after = count(fixture, fixture->group);
     assert_memory_equal(&before, &after, sizeof before);
     ack_all(fixture, fixture->group, &messages);
