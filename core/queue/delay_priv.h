@@ -10,6 +10,7 @@
  * looked for in the queue's partitions, from its due time on, before it is moved again.
  *
  *     delay.c         the logs: opening, closing, adding, forgetting, counting
+ *     delay_mark.c    what is done
  *     delay_open.c    recovery
  *     delay_run.c     what is due; the alarm; trimming
  *     delay_move.c    one move of messages that are due, from one queue
