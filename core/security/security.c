@@ -78,7 +78,11 @@ static enum security_judgement judge_by_topic(const struct security_principal *p
     if (strcmp(topic->project_id, principal->project_id) == 0) {
         return judge_by_role(principal, action, resource.type);
     }
-    return (wanted & effect.allowed & ~effect.denied) != 0 ? SECURITY_ALLOWED : SECURITY_STRANGER;
+    unsigned given = effect.allowed & ~effect.denied;
+    if ((wanted & given) != 0) {
+        return SECURITY_ALLOWED;
+    }
+    return given != 0 ? SECURITY_DENIED : SECURITY_STRANGER; /* a guest knows that it exists */
 }
 
 enum security_judgement security_judge(const struct security_principal *principal,

@@ -45,7 +45,7 @@ struct security_resource {
 
 enum security_judgement {
     SECURITY_ALLOWED,
-    SECURITY_DENIED,     /* by a policy */
+    SECURITY_DENIED,     /* by a policy, or no policy allows a guest this too */
     SECURITY_STRANGER,   /* another project's, and nothing allows it */
     SECURITY_ONLY_LOOKS, /* the role may only look */
     SECURITY_LACKS_ROLE, /* no role of the principal covers it */
