@@ -85,6 +85,30 @@ class Operations(AuditTest):
                          ["deleteQueueTag", "deleteQueueTag", "createQueueTag", "createQueueTag"])
         self.assertEqual({one["resource_name"] for one in traces}, {"tagged"})
 
+    def test_reset_policies_and_quota(self):
+        """Beyond the guide's four; the policies as API §1.14 names them."""
+        queue = self.rest.create_queue("watched")["id"]
+        group = self.rest.create_group(queue)
+        self.rest.must(200, "POST", f"/queues/{queue}/groups/{group}/reset",
+                       {"position": "latest"})
+        policies = f"/queues/{queue}/policies"
+        made = self.rest.must(201, "POST", policies, {"users": ["*"], "actions": ["GetQueue"]})
+        self.rest.must(200, "PUT", f"{policies}/{made['id']}",
+                       {"users": ["*"], "actions": ["GetGroups"]})
+        self.rest.must(204, "DELETE", f"{policies}/{made['id']}")
+        self.rest.call("PUT", "/quotas/dms",
+                       {"quotas": {"resources": [{"type": "queue", "quota": 20}]}})
+        got = [(one["trace_name"], one["resource_type"], one["resource_id"])
+               for one in self.traces("?trace_rating=normal")]
+        self.assertEqual(got, [
+            ("setQuotas", "quota", ""),
+            ("delete resource access policy", "queue", queue),
+            ("update resource access policy", "queue", queue),
+            ("create resource access policy", "queue", queue),
+            ("resetGroup", "group", group),
+            ("createGroup", "group", group),
+            ("createQueue", "queue", queue)])
+
     def test_refusals_are_traced(self):
         queue = self.rest.create_queue("once")["id"]
         self.rest.call("POST", "/queues", {"name": "once"})

@@ -140,6 +140,40 @@ class Group(MetricsTest):
         self.rest.ack(queue, group, leased[:1])
         self.settle({"accumulated_messages": 1, "consumed_messages": 1}, queue=queue, group=group)
 
+    def test_dead_letters(self):
+        """死信消息堆积数: 当前未消费的死信消息数量; 死信历史消息数: 累计, 包含已消费和未消费;
+        如果消息进入死信队列，会标记为已消费，所以消息堆积数不包含死信消息数，已消费消息数包含死信消息数;
+        死信消息的产生与消亡，不影响当前队列消息数."""
+        queue = self.rest.create_queue(queue_mode="FIFO", redrive_policy="enable",
+                                       max_consume_count=1)["id"]
+        group = self.rest.create_group(queue)
+        self.rest.produce(queue, "bad", "good")
+        leased = self.rest.consume(queue, group)
+        self.rest.ack(queue, group, leased[:1], "fail")
+        self.settle({"queued_messages": 2, "accumulated_messages": 1, "consumed_messages": 1,
+                     "dead_avail_messages": 1, "dead_his_messages": 1}, queue=queue, group=group)
+        path = f"/queues/{queue}/groups/{group}/deadletters"
+        dead = self.rest.must(200, "GET", path)
+        self.rest.must(200, "POST", path + "/ack",
+                       {"message": [{"handler": dead[0]["handler"], "status": "success"}]})
+        self.settle({"queued_messages": 2, "accumulated_messages": 1, "consumed_messages": 1,
+                     "dead_avail_messages": 0, "dead_his_messages": 1}, queue=queue, group=group)
+
+    def test_reset(self):
+        """如果执行了消费重置，则重置位置之前的消息都变成已消费消息数，不管重置之前是否已消费;
+        消费重置后，跳跃的消息数归 0."""
+        queue = self.rest.create_queue()["id"]
+        group = self.rest.create_group(queue)
+        for number in range(4):
+            self.rest.produce(queue, number)
+        self.rest.drain(queue, group, 1)
+        path = f"/queues/{queue}/groups/{group}/reset"
+        self.rest.must(200, "POST", path, {"position": "latest"})
+        self.settle({"accumulated_messages": 0, "consumed_messages": 4, "skipped_messages": 0},
+                    queue=queue, group=group)
+        self.rest.must(200, "POST", path, {"position": "earliest"})
+        self.settle({"accumulated_messages": 4, "skipped_messages": 0}, queue=queue, group=group)
+
     def test_dimension_of_the_group_alone(self):
         """API §1.13: the dimension of a group's metric is group_instance_id."""
         queue = self.rest.create_queue()["id"]

@@ -140,6 +140,29 @@ static void flags_are_told(void **state)
     }
 }
 
+/* API §1.14: operations are audited; messages that come and go, and questions, are not. */
+static void what_changes_something_is_traced(void **state)
+{
+    static const char *const untraced[] = {"produceMessages", "ackMessages", "ackDeadLetters",
+                                           "searchQueues"};
+    size_t count = 0;
+    const struct restgw_route *routes = restgw_gateway_routes(&count);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        bool is_traced = routes[i].flags >> RESTGW_ROUTE_TRACED_SHIFT != 0;
+        bool is_exempt =
+            routes[i].method == RESTGW_HTTP_GET || routes[i].method == RESTGW_HTTP_HEAD;
+        for (size_t j = 0; j < sizeof untraced / sizeof untraced[0]; j++) {
+            is_exempt = is_exempt || strcmp(routes[i].action, untraced[j]) == 0;
+        }
+        if (!is_traced && !is_exempt) {
+            fail_msg("%s %s lacks RESTGW_ROUTE_TRACED", restgw_http_method_text(routes[i].method),
+                     routes[i].pattern);
+        }
+    }
+}
+
 /* What {"$ref": "#/a/b"} points at, or value itself. */
 static const json_t *resolve(const json_t *value)
 {
@@ -307,6 +330,7 @@ int main(void)
         cmocka_unit_test(every_route_is_described),
         cmocka_unit_test(everything_described_is_a_route),
         cmocka_unit_test(flags_are_told),
+        cmocka_unit_test(what_changes_something_is_traced),
         cmocka_unit_test(references_lead_somewhere),
         cmocka_unit_test(parameters_of_paths_are_described),
         cmocka_unit_test(operations_have_names_of_their_own),
