@@ -420,6 +420,28 @@ class Redriving:
         self.assertGreaterEqual(row["available_messages"], 20)  # a crash may bring one twice
 
 
+class OverKafka:
+    """Beyond the guide: dead letters are read with any Kafka client, and written with none."""
+
+    def test_letters_are_read_and_not_written(self):
+        queue, group = self.queue()
+        self.rest.produce(queue, {"n": 1}, attributes={"a": 1})
+        self.kill(queue, group, 1)
+        self.wait_counters(queue, group, (1, 0, 1, 1))
+        topic = f"d-{self.rest.project}-{group}"
+        line = self.broker.kcat("-C", "-t", topic, "-o", "beginning", "-e", "-f", "%s\t%h\n")
+        body, headers = line.decode().strip().split("\t")
+        self.assertEqual(json.loads(body), {"n": 1})
+        headers = dict(one.split("=", 1) for one in headers.split(","))
+        self.assertEqual(headers["dms.attr.a"], "1")
+        self.assertEqual((headers["dms.dead.reason"], headers["dms.dead.attempts"],
+                          headers["dms.dead.partition"].isdigit(),
+                          headers["dms.dead.offset"]), ("ack_fail", "1", True, "0"))
+        with self.assertRaises(AssertionError):
+            self.broker.kcat("-P", "-t", topic, "-X", "message.timeout.ms=2000", stdin=b"no\n")
+        self.assertEqual(self.counters(queue, group), (1, 0, 1, 1))
+
+
 class Restart:
     def test_kill_in_the_middle_loses_and_doubles_nothing(self):
         """Each message is in the queue or among the dead letters, in one of them only."""
@@ -451,7 +473,8 @@ class Restart:
         self.assertEqual(self.counters(queue, group, rest), (60, 0, 30, 30))
 
 
-class DeadLetters(Policy, Dying, Deleting, Listing, Redriving, Restart, LettersTest):
+class DeadLetters(Policy, Dying, Deleting, Listing, Redriving, OverKafka, Restart,
+                  LettersTest):
     """All of them at once: most wait most of the time."""
 
 

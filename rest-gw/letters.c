@@ -147,13 +147,12 @@ static void answer_lines(struct reading *reading)
         (void)snprintf(number, sizeof number, "%" PRId64, done->next_offset);
         restgw_answer_header(reading->request, next_offset_header, base_slice_text(number));
     }
-    struct base_slice lines =
-        reading->lines.length == 0
-            ? base_slice_text("")
-            : base_slice_of(reading->lines.buffer->data, reading->lines.length);
     catalog_topic_release(&reading->topic);
-    restgw_answer_bytes(reading->request, 200, "application/x-ndjson", lines);
-    base_writer_fini(&reading->lines);
+    struct base_writer lines = reading->lines; /* the answer ends the request, and its arena */
+    const void *bytes = lines.length == 0 ? "" : (const void *)lines.buffer->data;
+    restgw_answer_bytes(reading->request, 200, "application/x-ndjson",
+                        base_slice_of(bytes, lines.length));
+    base_writer_fini(&lines);
 }
 
 static void read_on(struct reading *reading);

@@ -58,13 +58,14 @@ static void answer_status(struct restgw_request *request, const struct catalog_t
 static void finish(struct redrive *redrive)
 {
     struct queue_redrive *done = &redrive->redrive;
+    struct catalog_topic *topic = redrive->topic; /* the answer ends the request, and its arena */
 
     if (done->verdict == QUEUE_OK) {
-        answer_status(redrive->request, redrive->topic, redrive->group_id, redrive->status);
+        answer_status(redrive->request, topic, redrive->group_id, redrive->status);
     } else {
         restgw__answer_verdict(redrive->request, done->verdict, done->err);
     }
-    catalog_topic_release(&redrive->topic);
+    catalog_topic_release(&topic);
 }
 
 static void redrive_is_over(struct base_task *task)
