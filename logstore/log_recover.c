@@ -242,13 +242,38 @@ static struct logstore__scan aim(const struct logstore__recovery *recovery, int6
     return scan;
 }
 
+/* Opens the active segment. *size_bytes: what may hold batches; zeros behind what was durable
+ * are left out. The rest is settled: only what is on disk for certain may be read. */
+static enum base_err open_active(struct logstore__recovery *recovery, uint64_t position,
+                                 uint64_t *size_bytes)
+{
+    struct logstore_log *log = recovery->log;
+    struct logstore_segment *active = logstore__active(log);
+    char name[LOGSTORE_NAME_SIZE];
+    uint64_t opened_bytes = 0;
+    bool is_spare = false;
+
+    logstore_segment_name(name, log->name, active->base_offset);
+    enum base_err err = log->io->ops->open(log->io, name, &active->object, &opened_bytes);
+    if (err != BASE_ERR_OK || recovery->durable_position >= *size_bytes) {
+        return err;
+    }
+    BASE_ASSERT(opened_bytes == *size_bytes);
+    err = is_zero(active->object, recovery->durable_position, *size_bytes, &is_spare);
+    if (err == BASE_ERR_OK && is_spare) {
+        *size_bytes = recovery->durable_position;
+    } else if (err == BASE_ERR_OK) {
+        err = log->io->ops->settle(log->io, active->object, position);
+    }
+    return err;
+}
+
 static enum base_err recover_active(struct logstore__recovery *recovery)
 {
     struct logstore_log *log = recovery->log;
     struct logstore_segment *active = logstore__active(log);
     uint64_t size_bytes = active->size_bytes;
     int64_t covered_offset = 0;
-    char name[LOGSTORE_NAME_SIZE];
 
     log->size_bytes -= size_bytes;
     enum base_err err = use_checkpoint(recovery, size_bytes, &covered_offset);
@@ -267,17 +292,12 @@ static enum base_err recover_active(struct logstore__recovery *recovery)
         log->size_bytes += size_bytes;
         return BASE_ERR_OK; /* closed in good order: it is not even opened */
     }
-    logstore_segment_name(name, log->name, active->base_offset);
-    uint64_t opened_bytes = 0;
-    err = log->io->ops->open(log->io, name, &active->object, &opened_bytes);
-    if (err == BASE_ERR_OK && recovery->durable_position < size_bytes) {
-        err = log->io->ops->settle(log->io, active->object, scan.position);
-    }
+    err = open_active(recovery, scan.position, &size_bytes);
     if (err != BASE_ERR_OK) {
         return err;
     }
-    BASE_ASSERT(opened_bytes == size_bytes);
     scan.object = active->object;
+    scan.end = size_bytes;
     scan.context = recovery;
     err = logstore__scan_run(&scan);
     if (err == BASE_ERR_CORRUPT && scan.position < active->size_bytes) {
