@@ -275,6 +275,33 @@ class Kafka(SharingTest):
         self.assertEqual(answer.parts[0]["error"], TOPIC_AUTHORIZATION_FAILED)
         self.assertFalse(answer.parts[0]["records"])
 
+    def groups(self, user):
+        reader = self.connect(user).call(wire.LIST_GROUPS, 0, b"")
+        self.assertEqual(reader.i16(), 0)
+        return {name for name, _ in reader.array(lambda one: (one.string(), one.string()))}
+
+    def test_groups_of_the_same_name_in_two_projects_are_apart(self):
+        name = self.topic("group")
+        for user in (self.owner, self.guest, self.accounts.admin):
+            topic = self.topic()
+            user.kcat("-P", "-t", topic, stdin=b"x")
+            self.assertEqual(self.consume(user, topic, name, 1), [b"x"])
+            self.assertEqual(self.groups(user) & {name}, {name})
+            self.assertFalse([one for one in self.groups(user) if "/" in one])
+        sneaky = f"{self.owner.project}/{name}"  # what the owner's is kept under
+
+        def delete(user, group):
+            reader = self.connect(user).call(wire.DELETE_GROUPS, 0,
+                                             wire.array([wire.string(group)]))
+            reader.i32()
+            return reader.array(lambda one: (one.string(), one.i16()))
+
+        for user in (self.guest, self.accounts.admin):
+            self.assertEqual(delete(user, sneaky), [(sneaky, 69)])  # GROUP_ID_NOT_FOUND
+        self.assertEqual(delete(self.guest, name), [(name, 0)])
+        self.assertNotIn(name, self.groups(self.guest))
+        self.assertIn(name, self.groups(self.owner))
+
     def test_internal_topics_are_for_administrators(self):
         for name in ("__consumer_offsets",):
             with self.assertRaises(AssertionError):

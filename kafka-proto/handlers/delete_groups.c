@@ -64,7 +64,7 @@ static void begin(struct deletion *deletion, struct deletion_group *group,
     group->deletion = deletion;
     group->delete.executor = request->executor;
     group->delete.task.run = group_is_over;
-    group->delete.group_id = group_id;
+    group->delete.group_id = khandler_group_key(request, group_id);
     if (group_delete(request->broker->groups, &group->delete) == GROUP_DONE) {
         take_verdict(group);
     } else {

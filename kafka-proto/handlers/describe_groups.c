@@ -74,8 +74,8 @@ static bool describe(struct khandler_request *request, struct base_slice group_i
         answer->error_code = KPROTO_ERROR_GROUP_AUTHORIZATION_FAILED;
         return true;
     }
-    enum group_verdict verdict =
-        group_describe(request->broker->groups, group_id, arena, &description);
+    enum group_verdict verdict = group_describe(
+        request->broker->groups, khandler_group_key(request, group_id), arena, &description);
     if (verdict == GROUP_NOT_FOUND) {
         answer_unknown(request, arena, answer);
     } else if (verdict != GROUP_OK) {

@@ -1,6 +1,8 @@
 /* Verdicts of the group coordinator in Kafka's words. */
 #include "kafka-proto/handlers/group_errors.h"
 
+#include <string.h>
+
 enum kproto_error khandler_group_error(enum group_verdict verdict)
 {
     switch (verdict) {
@@ -46,6 +48,65 @@ enum kproto_error khandler_group_error(enum group_verdict verdict)
         break;
     }
     return KPROTO_ERROR_UNKNOWN_SERVER_ERROR;
+}
+
+/* A project's id and a slash. */
+enum { PREFIX_LENGTH = CATALOG_PROJECT_ID_SIZE };
+
+static bool has_prefix(struct base_slice text)
+{
+    if (text.length < PREFIX_LENGTH || text.data[PREFIX_LENGTH - 1] != '/') {
+        return false;
+    }
+    for (size_t i = 0; i < PREFIX_LENGTH - 1; i++) {
+        uint8_t byte = text.data[i];
+        if (!((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_of_default_project(const struct khandler_request *request)
+{
+    return strcmp(request->principal->project_id, security_default_project) == 0;
+}
+
+static bool is_of_queue(const struct khandler_request *request, struct base_slice id)
+{
+    return catalog_view_topic_of_group(khandler_view(request), id) != NULL;
+}
+
+struct base_slice khandler_group_key(struct khandler_request *request, struct base_slice group_id)
+{
+    if (security_is_anonymous(request->principal) || group_id.length == 0 ||
+        is_of_queue(request, group_id) ||
+        (is_of_default_project(request) && !has_prefix(group_id))) {
+        return group_id;
+    }
+    size_t length = PREFIX_LENGTH + group_id.length;
+    char *key = base_arena_alloc(&request->arena, length);
+    if (key == NULL) {
+        return base_slice_of(NULL, 0);
+    }
+    memcpy(key, request->principal->project_id, PREFIX_LENGTH - 1);
+    key[PREFIX_LENGTH - 1] = '/';
+    memcpy(key + PREFIX_LENGTH, group_id.data, group_id.length);
+    return base_slice_of(key, length);
+}
+
+bool khandler_group_id(const struct khandler_request *request, struct base_slice key,
+                       struct base_slice *group_id)
+{
+    *group_id = key;
+    if (security_is_anonymous(request->principal) || is_of_queue(request, key)) {
+        return true;
+    }
+    if (!has_prefix(key)) {
+        return is_of_default_project(request);
+    }
+    *group_id = base_slice_of(key.data + PREFIX_LENGTH, key.length - PREFIX_LENGTH);
+    return memcmp(key.data, request->principal->project_id, PREFIX_LENGTH - 1) == 0;
 }
 
 bool khandler_group_allows(const struct khandler_request *request, enum security_action action,

@@ -6,7 +6,7 @@ static enum kproto_error beat(struct khandler_request *request)
 {
     const struct kproto_heartbeat_request *message = request->message;
     struct group_heartbeat heartbeat = {
-        .group_id = message->group_id,
+        .group_id = khandler_group_key(request, message->group_id),
         .member_id = message->member_id,
         .group_instance_id = message->group_instance_id,
         .generation = message->generation_id,

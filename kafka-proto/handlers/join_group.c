@@ -135,7 +135,7 @@ static struct join *prepare(struct khandler_request *request)
     own->join = (struct group_join){
         .executor = request->executor,
         .task.run = join_is_over,
-        .group_id = message->group_id,
+        .group_id = khandler_group_key(request, message->group_id),
         .member_id = message->member_id,
         .group_instance_id = message->group_instance_id,
         .client_id = request->header.client_id.data != NULL ? request->header.client_id

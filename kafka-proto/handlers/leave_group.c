@@ -47,7 +47,8 @@ static bool leave_group(struct khandler_request *request,
                         struct kproto_leave_group_response *response)
 {
     const struct kproto_leave_group_request *message = request->message;
-    struct group_leave leave = {.executor = request->executor, .group_id = message->group_id};
+    struct group_leave leave = {.executor = request->executor,
+                                .group_id = khandler_group_key(request, message->group_id)};
 
     if (!khandler_group_allows(request, SECURITY_READ, message->group_id)) {
         response->error_code = KPROTO_ERROR_GROUP_AUTHORIZATION_FAILED;

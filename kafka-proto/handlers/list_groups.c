@@ -31,13 +31,6 @@ static bool wants_states(const struct kproto_list_groups_request *message, unsig
     return message->states_filter_count == 0 || *states != 0;
 }
 
-/* Who may describe the cluster sees all groups, others those they may describe. */
-static bool may_see(const struct khandler_request *request, struct base_slice group_id)
-{
-    return security_authorize(request->principal, SECURITY_DESCRIBE, security_cluster()) ||
-           khandler_group_allows(request, SECURITY_DESCRIBE, group_id);
-}
-
 /* False: no memory. */
 static bool list(struct khandler_request *request, struct base_arena *arena,
                  struct kproto_list_groups_response *response)
@@ -58,12 +51,14 @@ static bool list(struct khandler_request *request, struct base_arena *arena,
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!may_see(request, listings[i].group_id)) {
+        struct base_slice group_id;
+        if (!khandler_group_id(request, listings[i].group_id, &group_id) ||
+            !khandler_group_allows(request, SECURITY_DESCRIBE, group_id)) {
             continue;
         }
         struct kproto_list_groups_response_group *group =
             &response->groups[response->groups_count++];
-        group->group_id = listings[i].group_id;
+        group->group_id = group_id;
         group->protocol_type = listings[i].protocol_type;
         group->group_state = base_slice_text(group_state_name(listings[i].state));
         group->group_type = base_slice_text(group_type);

@@ -139,7 +139,7 @@ static struct commit *prepare(struct khandler_request *request)
     own->commit = (struct group_commit){
         .executor = request->executor,
         .task.run = commit_is_over,
-        .group_id = message->group_id,
+        .group_id = khandler_group_key(request, message->group_id),
         .member_id = message->member_id,
         .group_instance_id = message->group_instance_id,
         .generation = message->generation_id_or_member_epoch,

@@ -97,7 +97,7 @@ static struct removal *prepare(struct khandler_request *request)
     own->delete_offsets = (struct group_delete_offsets){
         .executor = request->executor,
         .task.run = removal_is_over,
-        .group_id = message->group_id,
+        .group_id = khandler_group_key(request, message->group_id),
         .items = base_arena_array(&request->arena, items_max, sizeof(struct group_commit_item)),
     };
     own->answers = base_arena_array(&request->arena, items_max, sizeof(void *));

@@ -173,7 +173,8 @@ static bool fetch_named(struct fetch *fetch, const struct kproto_offset_fetch_re
         return true;
     }
     enum group_verdict verdict =
-        group_offsets_fetch(request->broker->groups, data->group_id, lookup.items, lookup.count);
+        group_offsets_fetch(request->broker->groups, khandler_group_key(request, data->group_id),
+                            lookup.items, lookup.count);
     for (uint32_t i = 0; i < lookup.count; i++) {
         if (lookup.items[i].offset != NULL) {
             filled = filled && fill_row(&fetch->arena, lookup.rows[i], lookup.items[i].offset);
@@ -292,8 +293,8 @@ static bool fetch_all(struct fetch *fetch, const struct kproto_offset_fetch_requ
         fail_group(fetch, answer, KPROTO_ERROR_GROUP_AUTHORIZATION_FAILED);
         return true;
     }
-    enum group_verdict verdict =
-        group_offsets_each(request->broker->groups, data->group_id, collect, &found);
+    enum group_verdict verdict = group_offsets_each(
+        request->broker->groups, khandler_group_key(request, data->group_id), collect, &found);
     if (verdict != GROUP_OK) {
         fail_group(fetch, answer, khandler_group_error(verdict));
         return true;

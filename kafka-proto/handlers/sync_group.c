@@ -96,7 +96,7 @@ static struct sync *prepare(struct khandler_request *request)
     own->sync = (struct group_sync){
         .executor = request->executor,
         .task.run = sync_is_over,
-        .group_id = message->group_id,
+        .group_id = khandler_group_key(request, message->group_id),
         .member_id = message->member_id,
         .group_instance_id = message->group_instance_id,
         .generation = message->generation_id,
