@@ -26,7 +26,7 @@ WINDOWS = 15 if STRICT else 3
 WINDOW_SECONDS = 1.0 if STRICT else 0.3
 RATIO_MAX = 2.0 if STRICT else 25.0
 # Below this a ratio means nothing; what a sanitizer makes of times means little at all.
-P99_MS_FREE = 1000.0 if SANITIZED else 2.0 if STRICT else 50.0
+P99_MS_FREE = 1000.0 if SANITIZED else 2.0 if STRICT else 200.0
 FILES_WANTED = 25000
 
 # What each attack may cost in resident memory, and the limits it follows from.

@@ -511,7 +511,7 @@ static bool conn_await(struct restgw_http_conn *conn, size_t input_size)
     return true;
 }
 
-/* Parses and dispatches what is there, up to the cap per turn. */
+/* Parses and dispatches what is there, as long as the turn is short. */
 static void conn_read(struct restgw_http_conn *conn)
 {
     struct base_slice input = net_conn_input(conn->net);
@@ -522,7 +522,7 @@ static void conn_read(struct restgw_http_conn *conn)
             net_conn_pause(conn->net);
             return;
         }
-        if (count == RESTGW_HTTP_REQUESTS_PER_TURN) {
+        if (count > 0 && net_loop_turn_is_long(net_conn_loop(conn->net))) {
             net_conn_again(conn->net);
             return;
         }

@@ -341,6 +341,12 @@ int64_t net_loop_now_us(struct net_loop *loop)
     return loop->now_us;
 }
 
+bool net_loop_turn_is_long(struct net_loop *loop)
+{
+    int64_t now_us = base_clock_monotonic_us(loop->executor.clock);
+    return now_us - net_loop_now_us(loop) > NET_LOOP_TURN_LONG_US;
+}
+
 struct ev_loop *net__loop_ev(struct net_loop *loop)
 {
     return loop->ev;

@@ -5,6 +5,8 @@
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
+#include <stdbool.h>
+
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/executor.h"
@@ -24,5 +26,12 @@ struct base_executor *net_loop_executor(struct net_loop *loop);
 
 /* Monotonic microseconds as read at the start of this turn; own thread only. */
 int64_t net_loop_now_us(struct net_loop *loop);
+
+enum { NET_LOOP_TURN_LONG_US = 1000 };
+
+/* Whether this turn has taken longer than that. A protocol asks after each request of a
+ * pipeline: from then on every connection gets one a turn, so that turns stay short however
+ * many clients ask without end, and others wait for one turn at most. Own thread only. */
+bool net_loop_turn_is_long(struct net_loop *loop);
 
 #endif

@@ -16,7 +16,6 @@
 
 enum {
     FRAME_PREFIX_SIZE = 4,
-    FRAMES_PER_TURN_MAX = 128,      /* of all connections of a loop; beyond it one of each */
     REQUESTS_IN_FLIGHT_MAX = 64,    /* then reading stops until answers are ready */
     UNSENT_BYTES_MAX = 2 << 20,     /* then reading stops until the client has taken answers */
     RESPONSE_BYTES_MAX = 256 << 20, /* in memory, record batches not counted */
@@ -406,18 +405,6 @@ static bool take_frame(struct khandler_conn *conn)
     return true;
 }
 
-/* Counts a frame; false when the turn of the loop has had enough of them. So a turn stays short
- * however many clients send requests without end, and the others wait for one turn at most. */
-static bool turn_has_room(struct khandler_loop *loop)
-{
-    int64_t turn_us = net_loop_now_us(loop->loop);
-    if (loop->turn_us != turn_us) {
-        loop->turn_us = turn_us;
-        loop->turn_frames = 0;
-    }
-    return ++loop->turn_frames < FRAMES_PER_TURN_MAX;
-}
-
 static void on_input(struct net_conn *net)
 {
     struct khandler_conn *conn = net_conn_context(net);
@@ -426,7 +413,8 @@ static void on_input(struct net_conn *net)
         net_conn_consume(net, net_conn_input(net).length);
         return;
     }
-    for (bool goes_on = true; goes_on; goes_on = turn_has_room(conn->loop)) {
+    for (bool is_first = true; is_first || !net_loop_turn_is_long(net_conn_loop(net));
+         is_first = false) {
         if (stall(conn)) {
             return;
         }

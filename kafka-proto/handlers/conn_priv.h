@@ -19,8 +19,6 @@ struct khandler_loop {
     struct net_loop *loop;          /* borrowed */
     struct catalog_reader reader;
     struct khandler_fetch_sessions *sessions; /* owned */
-    int64_t turn_us;      /* the loop's time in the turn that turn_frames counts for */
-    unsigned turn_frames; /* handled in it, of all connections */
 };
 
 struct khandler_server {

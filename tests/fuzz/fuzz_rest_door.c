@@ -106,7 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t length = fill_in(data, size, request);
     size_t received = door_talk(door->http_port, DOOR_QUIET_MS, request, length, &response);
     BASE_ASSERT(received < sizeof start || memcmp(response, start, sizeof start - 1) == 0);
-    if (received > sizeof start && (response[9] == '4' || response[9] == '5')) {
+    bool has_head = memmem(request, length, "HEAD", 4) != NULL; /* answered without a body */
+    if (!has_head && received > sizeof start && (response[9] == '4' || response[9] == '5')) {
         BASE_ASSERT(memmem(response, received, "\"code\":", 7) != NULL);
     }
     return 0;

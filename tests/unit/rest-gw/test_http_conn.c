@@ -498,7 +498,7 @@ static void at_most_16_requests_of_a_connection_run(void **state)
 static void many_pipelined_requests_take_several_turns(void **state)
 {
     struct fixture *fixture = *state;
-    enum { COUNT = 5 * RESTGW_HTTP_REQUESTS_PER_TURN + 3 };
+    enum { COUNT = 163 };
     start(fixture, (struct restgw_http_options){0});
     connect_client(fixture);
     char text[COUNT * 64];
