@@ -15,7 +15,7 @@
 #include "rest-gw/router.h"
 
 enum {
-    RESTGW_HTTP_PIPELINE_MAX = 16,      /* requests in flight per connection */
+    RESTGW_HTTP_PIPELINE_MAX = 16, /* requests in flight per connection */
     RESTGW_HTTP_HEADER_TIMEOUT_MS = 10000,
     RESTGW_HTTP_BODY_TIMEOUT_MS = 30000,
     RESTGW_HTTP_IDLE_TIMEOUT_MS = 75000,
