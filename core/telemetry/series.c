@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/base/map.h"
+#include "core/catalog/dead_letters.h"
 #include "core/telemetry/series_priv.h"
 
 enum {
@@ -126,7 +127,7 @@ static bool sample_topic(void *context, const struct catalog_topic *topic)
     int64_t values[TELEMETRY_SLOTS_MAX] = {0};
     struct base_uuid id;
 
-    if (topic->kind == CATALOG_INTERNAL) {
+    if (topic->kind == CATALOG_INTERNAL || catalog_topic_is_dead_letters(topic)) {
         return true;
     }
     if (options->sample(options->context, topic, NULL, values)) {
