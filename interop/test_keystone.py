@@ -200,11 +200,12 @@ class WithKeystone(KeystoneTest):
             subprocess.run(["keystone-manage", "--config-file", conf, *command], check=True,
                            capture_output=True, timeout=120)
         subprocess.run(["chown", "-R", "keystone:keystone", cls.folder], check=True)
-        cls.uwsgi = subprocess.Popen(
-            ["uwsgi", "--http-socket", f"{harness.HOST}:{cls.port}", "--plugin", "python3",
-             "--wsgi-file", "/usr/bin/keystone-wsgi-public", "--uid", "keystone",
-             "--die-on-term", "--pyargv", f"--config-file {conf}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = (f"exec uwsgi --http-socket {harness.HOST}:{cls.port} --plugin python3 "
+                   "--wsgi-file /usr/bin/keystone-wsgi-public --master --processes 1 --die-on-term "
+                   f"--pyargv '--config-file {conf}'")
+        with open(os.path.join(cls.folder, "uwsgi.log"), "wb") as log:
+            cls.uwsgi = subprocess.Popen(["su", "-s", "/bin/sh", "keystone", "-c", command],
+                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         cls.addClassCleanup(cls.uwsgi.wait)
         cls.addClassCleanup(cls.uwsgi.terminate)
 
