@@ -252,7 +252,7 @@ class Roles(IdentityTest):
         self.assertEqual((answer.status, answer.body["user"]["name"]), (200, "renamed"))
         self.assertEqual(self.admin.iam("DELETE", f"/v3/users/{user_id}").status, 204)
         self.iam_error(self.admin.iam("GET", f"/v3/users/{user_id}"), 404)
-        me = self.admin.iam("GET", "/v3/users?name=admin").body["users"][0]["id"]
+        me = self.admin.iam("GET", "/v3/users?name=admin&domain_id=default").body["users"][0]["id"]
         self.iam_error(self.admin.iam("DELETE", f"/v3/users/{me}"), 409)
 
     def test_domains_and_projects_are_managed(self):
