@@ -9,6 +9,7 @@
 #include "rest-gw/gate_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
+#include "rest-gw/http_conn.h"
 
 #define PROJECT "/v1.0/{project_id}"
 #define QUEUES PROJECT "/queues"

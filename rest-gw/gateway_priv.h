@@ -4,7 +4,7 @@
 
 #include "core/catalog/reader.h"
 #include "rest-gw/gateway.h"
-#include "rest-gw/http_conn.h"
+#include "rest-gw/http_server.h"
 
 /* What belongs to one loop. */
 struct restgw__loop {
