@@ -28,7 +28,7 @@ static inline struct restgw_gateway *restgw__gateway(const struct restgw_request
     return restgw_request_context(request);
 }
 
-/* The newest view of the catalog; borrowed until this loop asks again, in another request. */
+/* The newest view of the catalog; borrowed until this loop begins another request. */
 struct catalog_view *restgw__view(const struct restgw_request *request);
 
 #endif
