@@ -201,7 +201,6 @@ enum base_err logstore_records_builder_finish(struct logstore_records_builder *b
     struct base_writer *writer = builder->writer;
     struct logstore_batch *header = &builder->header;
 
-    BASE_ASSERT(header->last_offset_delta >= 0); /* a record, or extend_to() */
     BASE_ASSERT(header->base_offset >= 0);
     BASE_ASSERT((header->attributes & LOGSTORE_BATCH_CODEC_MASK) == LOGSTORE_CODEC_NONE);
 
@@ -209,8 +208,9 @@ enum base_err logstore_records_builder_finish(struct logstore_records_builder *b
         base_writer_fail(writer, BASE_ERR_TOO_LARGE);
     }
     if (writer->err != BASE_ERR_OK) {
-        return writer->err;
+        return writer->err; /* there may be no record: its value could not be made */
     }
+    BASE_ASSERT(header->last_offset_delta >= 0); /* a record, or extend_to() */
     uint8_t *bytes = writer->buffer->data + builder->start;
     header->size_bytes = logstore_records_builder_size_bytes(builder);
     put_header(bytes, header);

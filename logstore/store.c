@@ -142,6 +142,11 @@ struct base_executor *logstore_store_worker(struct logstore_store *store)
     return store->worker;
 }
 
+struct base_executor *logstore_store_housekeeper(struct logstore_store *store)
+{
+    return store->housekeeper;
+}
+
 struct base_clock *logstore_store_clock(struct logstore_store *store)
 {
     return store->clock;

@@ -31,6 +31,7 @@ void logstore_store_close(struct logstore_store **store);
 
 struct logstore_io *logstore_store_io(struct logstore_store *store);
 struct base_executor *logstore_store_worker(struct logstore_store *store);
+struct base_executor *logstore_store_housekeeper(struct logstore_store *store);
 struct base_clock *logstore_store_clock(struct logstore_store *store);
 
 /* Removes a log that is not open, with everything in it. Worker only. */

@@ -35,7 +35,8 @@ struct catalog_options {
  * epoch of everything it owns. Worker only. */
 BASE_MUST_USE enum base_err catalog_next_generation(struct logstore_store *store, int32_t *out);
 
-/* Replays the log. Worker only. CORRUPT when the log is damaged. */
+/* Replays the log. Worker only. On an error *out is NULL, or a catalog that is only to be
+ * closed. CORRUPT when the log is damaged. */
 BASE_MUST_USE enum base_err catalog_open(const struct catalog_options *options,
                                          struct catalog **out);
 

@@ -187,11 +187,6 @@ static void first_start(struct catalog *catalog)
     base_mutex_unlock(&catalog->lock);
 }
 
-static void log_was_abandoned(struct base_task *task)
-{
-    free_catalog(BASE_CONTAINER_OF(task, struct catalog, log_closed));
-}
-
 enum base_err catalog_open(const struct catalog_options *options, struct catalog **out)
 {
     enum base_err err = BASE_ERR_NOMEM;
@@ -230,11 +225,8 @@ enum base_err catalog_open(const struct catalog_options *options, struct catalog
     if (err == BASE_ERR_OK) {
         err = replay(catalog);
     }
+    *out = catalog;
     if (err != BASE_ERR_OK) {
-        /* The log lets go of us when it is closed. */
-        catalog->log_closed.run = log_was_abandoned;
-        logstore_log_close(catalog->log, false, logstore_store_worker(options->store),
-                           &catalog->log_closed);
         return err;
     }
     catalog->newest = catalog_view_hold(catalog->published);
@@ -242,7 +234,6 @@ enum base_err catalog_open(const struct catalog_options *options, struct catalog
     if (catalog->cluster_id[0] == '\0') {
         first_start(catalog);
     }
-    *out = catalog;
     return BASE_ERR_OK;
 
 fail:

@@ -6,6 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/catalog/json_priv.h"
 #include "core/catalog/object_priv.h"
 
 enum { OBJECT_JSON_VERSION = 1 };
@@ -141,16 +142,10 @@ char *catalog__object_to_json(const struct catalog_object *object)
     json_t *record = json_pack("{s:i}", "version", OBJECT_JSON_VERSION);
     char *text = NULL;
     if (record != NULL && json_object_update(record, object->json) == 0) {
-        text = json_dumps(record, JSON_COMPACT);
+        text = catalog__json_text(record);
     }
     json_decref(record);
-    char *copy = text == NULL ? NULL : base_strdup(text);
-    /* jansson's own allocator made it. */
-    json_malloc_t json_allocate;
-    json_free_t json_release;
-    json_get_alloc_funcs(&json_allocate, &json_release);
-    json_release(text);
-    return copy;
+    return text;
 }
 
 enum base_err catalog__object_from_json(enum catalog_object_type type, struct base_slice id,

@@ -63,8 +63,9 @@ void catalog__trim_to_snapshot(struct catalog *catalog)
 {
     catalog->snapshot_end = -1;
     catalog->trimming = true;
+    /* The housekeeper is also where the log is closed: it gets there after this. */
     catalog->trim = (struct logstore_trim){
-        .executor = logstore_store_worker(catalog->options.store), .task = {.run = trim_done}};
+        .executor = logstore_store_housekeeper(catalog->options.store), .task = {.run = trim_done}};
     logstore_log_trim(catalog->log, catalog->snapshot_start, &catalog->trim);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/base/alloc.h"
 #include "core/catalog/dead_letters.h"
+#include "core/catalog/json_priv.h"
 
 enum { TOPIC_JSON_VERSION = 1 };
 
@@ -18,7 +19,7 @@ static json_t *config_to_json(const struct catalog_topic_config *config)
         char text[CATALOG_CONFIG_TEXT_SIZE];
         if (config->is_set[i]) {
             catalog_config_format(config, key, text);
-            (void)json_object_set_new(object, catalog_config_row(key)->key, json_string(text));
+            catalog__json_set(&object, catalog_config_row(key)->key, json_string(text));
         }
     }
     return object;
@@ -29,9 +30,9 @@ static json_t *groups_to_json(const struct catalog_topic *topic)
     json_t *array = json_array();
     for (uint32_t i = 0; i < topic->groups_count; i++) {
         const struct catalog_group *group = &topic->groups[i];
-        (void)json_array_append_new(array, json_pack("{s:s, s:s, s:I}", "id", group->id, "name",
-                                                     group->name, "created_ms",
-                                                     (json_int_t)group->created_ms));
+        catalog__json_append(&array,
+                             json_pack("{s:s, s:s, s:I}", "id", group->id, "name", group->name,
+                                       "created_ms", (json_int_t)group->created_ms));
     }
     return array;
 }
@@ -40,8 +41,8 @@ static json_t *tags_to_json(const struct catalog_tags *tags)
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i < tags->count; i++) {
-        (void)json_array_append_new(array, json_pack("{s:s, s:s}", "key", tags->array[i].key,
-                                                     "value", tags->array[i].value));
+        catalog__json_append(&array, json_pack("{s:s, s:s}", "key", tags->array[i].key, "value",
+                                               tags->array[i].value));
     }
     return array;
 }
@@ -54,13 +55,13 @@ static json_t *policy_to_json(const struct catalog_policy *policy)
     for (unsigned i = 0; i < CATALOG_POLICY_ACTION_COUNT; i++) {
         if ((policy->actions & 1u << i) != 0) {
             const char *name = catalog_policy_action_name((enum catalog_policy_action)i);
-            (void)json_array_append_new(actions, json_string(name));
+            catalog__json_append(&actions, json_string(name));
         }
     }
     for (unsigned i = 0; i < CATALOG_POLICY_SERVICE_COUNT; i++) {
         if ((policy->services & 1u << i) != 0) {
             const char *name = catalog_policy_service_name((enum catalog_policy_service)i);
-            (void)json_array_append_new(services, json_string(name));
+            catalog__json_append(&services, json_string(name));
         }
     }
     return json_pack("{s:s, s:b, s:b, s:b, s:s, s:o, s:o}", "id", policy->id, "denies",
@@ -73,7 +74,7 @@ static json_t *policies_to_json(const struct catalog_policies *policies)
 {
     json_t *array = json_array();
     for (uint32_t i = 0; i < policies->count; i++) {
-        (void)json_array_append_new(array, policy_to_json(&policies->array[i]));
+        catalog__json_append(&array, policy_to_json(&policies->array[i]));
     }
     return array;
 }
@@ -94,15 +95,9 @@ char *catalog_topic_to_json(const struct catalog_topic *topic)
         config_to_json(&topic->config), "groups", groups_to_json(topic), "tags",
         tags_to_json(&topic->tags), "policies", policies_to_json(&topic->policies), "origin_id",
         has_origin ? origin : NULL);
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    char *text = catalog__json_text(object);
     json_decref(object);
-    char *copy = text == NULL ? NULL : base_strdup(text);
-    /* jansson's own allocator made it. */
-    json_malloc_t json_allocate;
-    json_free_t json_release;
-    json_get_alloc_funcs(&json_allocate, &json_release);
-    json_release(text);
-    return copy;
+    return text;
 }
 
 static enum base_err read_config(json_t *object, const struct catalog_topic_config *defaults,

@@ -32,7 +32,7 @@ struct fixture {
     int32_t generation;
 };
 
-static void open_catalog(struct fixture *fixture)
+static enum base_err try_open(struct fixture *fixture)
 {
     struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
                                                    .worker = fixture->worker,
@@ -51,7 +51,12 @@ static void open_catalog(struct fixture *fixture)
                                       .groups_per_queue_max = GROUPS_MAX,
                                       .partitions_max = PARTITIONS_MAX,
                                       .leader_epoch = generation};
-    assert_int_equal(catalog_open(&options, &fixture->catalog), BASE_ERR_OK);
+    return catalog_open(&options, &fixture->catalog);
+}
+
+static void open_catalog(struct fixture *fixture)
+{
+    assert_int_equal(try_open(fixture), BASE_ERR_OK);
 }
 
 struct flag {
@@ -64,13 +69,18 @@ static void set_flag(struct base_task *task)
     BASE_CONTAINER_OF(task, struct flag, task)->done = true;
 }
 
-static void close_catalog(struct fixture *fixture)
+static void close_now(struct fixture *fixture)
 {
     struct flag closed = {.task = {.run = set_flag}};
-    sim_scheduler_run(fixture->scheduler);
     catalog_close(fixture->catalog, fixture->loop, &closed.task);
     assert_true(sim_scheduler_run_until(fixture->scheduler, &closed.done, WAIT_US_MAX));
     logstore_store_close(&fixture->store);
+}
+
+static void close_catalog(struct fixture *fixture)
+{
+    sim_scheduler_run(fixture->scheduler);
+    close_now(fixture);
 }
 
 static void reopen(struct fixture *fixture)
@@ -79,10 +89,10 @@ static void reopen(struct fixture *fixture)
     open_catalog(fixture);
 }
 
-static int set_up(void **state)
+static struct fixture *make_fixture(uint64_t seed)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
-    fixture->scheduler = sim_scheduler_create(7);
+    fixture->scheduler = sim_scheduler_create(seed);
     fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
     fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
     struct io_sim_options options = {
@@ -90,17 +100,27 @@ static int set_up(void **state)
     fixture->sim = io_sim_create(&options);
     fixture->generation = -1;
     open_catalog(fixture);
-    *state = fixture;
+    return fixture;
+}
+
+static int set_up(void **state)
+{
+    *state = make_fixture(7);
     return 0;
+}
+
+static void destroy(struct fixture *fixture)
+{
+    io_sim_close(&fixture->sim);
+    sim_scheduler_close(&fixture->scheduler);
+    base_free(fixture);
 }
 
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     close_catalog(fixture);
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
-    base_free(fixture);
+    destroy(fixture);
     return 0;
 }
 
@@ -579,6 +599,38 @@ static void topic_names_follow_kafkas_rule(void **state)
     assert_false(catalog_topic_name_is_valid(base_slice_of("a\0b", 3)));
 }
 
+/* The store asserts that no log is open when it is closed. */
+static void a_catalog_that_cannot_be_read_is_closed_like_any_other(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *name = "__catalog-0/00000000000000000000.log";
+
+    close_catalog(fixture);
+    io_sim_flip(fixture->sim, name, 100, 3);
+    assert_int_equal(try_open(fixture), BASE_ERR_CORRUPT);
+    assert_non_null(fixture->catalog);
+    close_now(fixture);
+    io_sim_flip(fixture->sim, name, 100, 3);
+    open_catalog(fixture);
+}
+
+/* The log is trimmed to the first snapshot while a start that failed for another reason closes
+ * it again. */
+static void a_trim_ends_before_the_catalog_does(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct fixture *fixture = make_fixture(seed);
+        sim_scheduler_advance(fixture->scheduler, (int64_t)sim_random(fixture->scheduler, 1000));
+        for (uint64_t i = sim_random(fixture->scheduler, 10); i > 0; i--) {
+            (void)sim_scheduler_step(fixture->scheduler);
+        }
+        close_now(fixture);
+        sim_scheduler_run(fixture->scheduler);
+        destroy(fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -599,6 +651,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_configuration_change_is_kept_and_sets_the_mode, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(producer_ids_are_never_given_twice, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_catalog_that_cannot_be_read_is_closed_like_any_other,
+                                        set_up, tear_down),
+        cmocka_unit_test(a_trim_ends_before_the_catalog_does),
         cmocka_unit_test_setup_teardown(snapshots_keep_the_log_short, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_or_delays_and_loses_nothing, set_up,
                                         tear_down),

@@ -377,6 +377,20 @@ static void changed_bytes_never_crash(void **state)
     base_free(bytes);
 }
 
+/* When its value could not be made, a record is not added: the writer knows, and says so. */
+static void batch_without_its_record_is_an_error(void **state)
+{
+    (void)state;
+    struct base_writer writer;
+    struct logstore_records_builder builder;
+
+    base_writer_init(&writer, BYTES_MAX);
+    logstore_records_builder_begin(&builder, &writer);
+    base_writer_fail(&writer, BASE_ERR_NOMEM);
+    assert_int_equal(logstore_records_builder_finish(&builder), BASE_ERR_NOMEM);
+    base_writer_fini(&writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +407,7 @@ int main(void)
         cmocka_unit_test(records_by_hand),
         cmocka_unit_test(compressed_records_are_taken_on_trust_except_codec_and_counts),
         cmocka_unit_test(changed_bytes_never_crash),
+        cmocka_unit_test(batch_without_its_record_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
