@@ -112,13 +112,8 @@ void restgw__iam_key_create(struct restgw_request *request)
     if (body == NULL) {
         return;
     }
-    const char *user_id = NULL;
-    const char *description = NULL;
-    if (!restgw__iam_take_text(body, "user_id", &user_id) ||
-        !restgw__iam_take_text(body, "description", &description)) {
-        restgw__iam_error(request, 400, "user_id and description are texts.");
-        return;
-    }
+    const char *user_id = restgw__iam_text(body, "user_id");
+    const char *description = restgw__iam_text(body, "description");
     if (user_id == NULL) {
         user_id = restgw__principal(request)->user_id;
     }
@@ -231,14 +226,11 @@ void restgw__iam_key_update(struct restgw_request *request)
     if (key == NULL) {
         return;
     }
-    const char *status = NULL;
-    const char *description = NULL;
-    bool are_texts = restgw__iam_take_text(body, "status", &status) &&
-                     restgw__iam_take_text(body, "description", &description);
+    const char *status = restgw__iam_text(body, "status");
+    const char *description = restgw__iam_text(body, "description");
     bool is_status_good =
         status == NULL || strcmp(status, "active") == 0 || strcmp(status, "inactive") == 0;
-    if (!are_texts || !is_status_good ||
-        (description != NULL && strlen(description) > DESCRIPTION_BYTES_MAX)) {
+    if (!is_status_good || (description != NULL && strlen(description) > DESCRIPTION_BYTES_MAX)) {
         restgw__iam_error(request, 400,
                           "status is active or inactive, a description has at most 255 bytes.");
         return;

@@ -226,3 +226,47 @@ void main_config_print(FILE *out)
                       rows[i].default_text[0] == '\0' ? "empty" : rows[i].default_text);
     }
 }
+
+static enum base_err bad_address(const char *key, const char *text, const char *scheme,
+                                 char error[MAIN_CONFIG_ERROR_SIZE])
+{
+    (void)snprintf(error, MAIN_CONFIG_ERROR_SIZE, "%s=%.128s: expected %s://host:port", key, text,
+                   scheme);
+    return BASE_ERR_INVALID;
+}
+
+enum base_err main_address_parse(const char *key, const char *text, const char *scheme,
+                                 struct main_address *out, char error[MAIN_CONFIG_ERROR_SIZE])
+{
+    size_t scheme_length = strlen(scheme);
+    int64_t port = 0;
+
+    *out = (struct main_address){{0}, 0};
+    if (strncasecmp(text, scheme, scheme_length) != 0 ||
+        strncmp(text + scheme_length, "://", 3) != 0) {
+        return bad_address(key, text, scheme, error);
+    }
+    const char *host = text + scheme_length + 3;
+    const char *colon = strrchr(host, ':');
+    if (colon == NULL ||
+        !base_text_int64_between(base_slice_text(colon + 1), 0, UINT16_MAX, &port)) {
+        return bad_address(key, text, scheme, error);
+    }
+    size_t length = (size_t)(colon - host);
+    if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+        host++;
+        length -= 2;
+    }
+    if (length >= sizeof out->host || memchr(host, ',', length) != NULL) {
+        return bad_address(key, text, scheme, error);
+    }
+    memcpy(out->host, host, length);
+    out->port = (uint16_t)port;
+    return BASE_ERR_OK;
+}
+
+bool main_address_is_loopback(const struct main_address *address)
+{
+    return strncmp(address->host, "127.", 4) == 0 || strcmp(address->host, "::1") == 0 ||
+           strcasecmp(address->host, "localhost") == 0;
+}

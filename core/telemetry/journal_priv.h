@@ -20,8 +20,7 @@ struct telemetry__journal_options {
     int64_t segment_ms;      /* what retention removes at once from the disk */
 };
 
-/* Worker only. On an error *out is NULL, or a journal (its log is damaged) that is only to be
- * closed. */
+/* Worker only. On an error *out is NULL. */
 BASE_MUST_USE enum base_err
 telemetry__journal_open(const struct telemetry__journal_options *options,
                         struct telemetry__journal **out);

@@ -26,11 +26,14 @@
     X(warm, 0, "messages before the measured ones")                    \
     X(fetch_bytes, 1048576, "most bytes of a partition in an answer")  \
     X(idle, 10000, "idle connections")                                 \
+    X(groups, 1000, "consumer groups of the case groups")              \
+    X(make_topic, 1, "0: the topic is there")                          \
     X(bytes, 1000000000, "of floor and touch")
 
 #define BENCH_TEXTS(X)                                         \
     X(topic, "bench", "")                                      \
     X(mode, "KAFKA_HT", "dms.queue.mode of a topic made here") \
+    X(codec, "none", "none, gzip, snappy, lz4 or zstd")        \
     X(directory, "/tmp", "where the floor writes its file")    \
     X(path, "", "of the REST project: /v1.0/<project>")        \
     X(queue, "", "REST queue id")                              \
@@ -61,6 +64,17 @@ void bench_roundtrip(const struct bench_options *options);
 void bench_consume(const struct bench_options *options);
 void bench_e2e(const struct bench_options *options);
 void bench_idle(const struct bench_options *options);
+void bench_hold(const struct bench_options *options);
+void bench_groups(const struct bench_options *options);
+void bench_topic(const struct bench_options *options);
+void bench_rdkafka_e2e(const struct bench_options *options);
+void bench_mock_cluster(const struct bench_options *options);
+void bench_redis_produce(const struct bench_options *options);
+void bench_redis_roundtrip(const struct bench_options *options);
+void bench_redis_consume(const struct bench_options *options);
+void bench_nats_produce(const struct bench_options *options);
+void bench_nats_roundtrip(const struct bench_options *options);
+void bench_nats_consume(const struct bench_options *options);
 void bench_rest_produce(const struct bench_options *options);
 void bench_rest_consume(const struct bench_options *options);
 

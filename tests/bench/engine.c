@@ -16,7 +16,7 @@
 
 #include "tests/bench/bench.h"
 
-enum { EVENTS_MAX = 256, INPUT_BYTES_MIN = 64 << 10 };
+enum { EVENTS_MAX = 256, INPUT_BYTES_MIN = 64 << 10, INPUT_BYTES_MAX = 256 << 20 };
 
 int engine_connect(int64_t port)
 {
@@ -154,6 +154,15 @@ static void start_more(struct engine *engine, struct engine_lane *lane)
     }
 }
 
+static void grow_input(struct engine_lane *lane, size_t capacity)
+{
+    lane->input = capacity > INPUT_BYTES_MAX ? NULL : realloc(lane->input, capacity);
+    if (lane->input == NULL) {
+        bench_die("no memory for an answer of %zu bytes", capacity);
+    }
+    lane->input_capacity = capacity;
+}
+
 /* Hands whole answers to the case. */
 static void take_answers(struct engine *engine, struct engine_lane *lane)
 {
@@ -163,11 +172,7 @@ static void take_answers(struct engine *engine, struct engine_lane *lane)
         size_t have = lane->input_size - taken;
         size_t size = engine->ops->measure(lane->input + taken, have);
         if (size > lane->input_capacity) {
-            lane->input = realloc(lane->input, size);
-            lane->input_capacity = size;
-        }
-        if (lane->input == NULL) {
-            bench_die("out of memory");
+            grow_input(lane, size);
         }
         if (size == 0 || size > have) {
             break;
@@ -190,7 +195,7 @@ static void take_answers(struct engine *engine, struct engine_lane *lane)
 static void receive(struct engine *engine, struct engine_lane *lane)
 {
     if (lane->input_size == lane->input_capacity) {
-        bench_die("an answer of unknown length fills %zu bytes", lane->input_size);
+        grow_input(lane, 2 * lane->input_capacity);
     }
     ssize_t got =
         recv(lane->fd, lane->input + lane->input_size, lane->input_capacity - lane->input_size, 0);

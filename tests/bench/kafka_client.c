@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/endian.h"
@@ -15,7 +14,6 @@
 #include "kafka-proto/error.h"
 #include "kafka-proto/frame.h"
 #include "kafka-proto/writer.h"
-#include "logstore/records_builder.h"
 
 enum {
     FRAME_BYTES_MAX = 1 << 30,
@@ -29,10 +27,10 @@ enum {
     LATEST = -1,
 };
 
-static struct kafka_frame take(struct base_writer *writer)
+struct kafka_frame kafka_frame_take(struct base_writer *writer)
 {
     if (writer->err != BASE_ERR_OK) {
-        bench_die("cannot build a request: %s", base_err_text(writer->err));
+        bench_die("cannot build: %s", base_err_text(writer->err));
     }
     struct kafka_frame frame = {.bytes = bench_alloc(1, writer->length), .length = writer->length};
     memcpy(frame.bytes, writer->buffer->data, writer->length);
@@ -51,7 +49,7 @@ struct kafka_frame kafka_frame_build(int16_t key, int16_t version, const void *r
     if (err != BASE_ERR_OK) {
         bench_die("cannot encode a request: %s", base_err_text(err));
     }
-    struct kafka_frame frame = take(&writer.bytes);
+    struct kafka_frame frame = kafka_frame_take(&writer.bytes);
     kproto_writer_fini(&writer);
     return frame;
 }
@@ -172,33 +170,6 @@ void kafka_end_offsets(const struct bench_options *options, int64_t *ends)
     }
     (void)close(fd);
     base_arena_fini(&arena);
-}
-
-struct kafka_frame kafka_batch_build(uint32_t records_count, size_t record_bytes)
-{
-    struct base_writer writer;
-    struct logstore_records_builder builder;
-    uint8_t *value = bench_alloc(1, record_bytes + 1);
-    struct logstore_record_input input = {.timestamp_ms = (int64_t)time(NULL) * 1000,
-                                          .value = base_slice_of(value, record_bytes)};
-
-    for (size_t i = 0; i < record_bytes; i++) {
-        value[i] = (uint8_t)('a' + i * 7 % 26);
-    }
-    if (record_bytes >= 2) { /* a JSON string, which REST clients can read as well */
-        value[0] = '"';
-        value[record_bytes - 1] = '"';
-    }
-    base_writer_init(&writer, FRAME_BYTES_MAX);
-    logstore_records_builder_begin(&builder, &writer);
-    for (uint32_t i = 0; i < records_count; i++) {
-        logstore_records_builder_add(&builder, &input);
-    }
-    if (logstore_records_builder_finish(&builder) != BASE_ERR_OK) {
-        bench_die("cannot build a batch");
-    }
-    free(value);
-    return take(&writer);
 }
 
 struct kafka_frame kafka_produce_prefix(const struct bench_options *options, int32_t partition,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/base/arena.h"
+#include "core/base/writer.h"
 #include "kafka-proto/schema.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/engine.h"
@@ -20,6 +21,9 @@ struct kafka_frame {
     uint8_t *bytes;
     size_t length;
 };
+
+/* A copy of what the writer holds; the writer ends. Dies if the writer failed. */
+struct kafka_frame kafka_frame_take(struct base_writer *writer);
 
 struct kafka_frame kafka_frame_build(int16_t key, int16_t version, const void *request);
 
@@ -40,8 +44,10 @@ void kafka_topic_make(const struct bench_options *options);
 /* End offsets of options->partitions partitions from options->first_partition. */
 void kafka_end_offsets(const struct bench_options *options, int64_t *ends);
 
-/* One batch of records_count records of record_bytes each. Owned, never freed. */
-struct kafka_frame kafka_batch_build(uint32_t records_count, size_t record_bytes);
+/* One batch of records_count records of record_bytes each. codec: none, gzip, snappy, lz4 or
+ * zstd; values then halve under compression. Owned, never freed. */
+struct kafka_frame kafka_batch_build(uint32_t records_count, size_t record_bytes,
+                                     const char *codec);
 
 /* A produce request for one partition without its records, which the caller sends behind
  * it: records_length bytes. */

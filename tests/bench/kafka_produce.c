@@ -74,8 +74,10 @@ static void report(const struct bench_options *options, const char *name, bool i
                             .window = is_paced ? 1 : (unsigned)options->window,
                             .rate = options->rate};
 
-    kafka_topic_make(options);
-    load.batch = kafka_batch_build(batch_records, (size_t)options->record_bytes);
+    if (options->make_topic != 0) {
+        kafka_topic_make(options);
+    }
+    load.batch = kafka_batch_build(batch_records, (size_t)options->record_bytes, options->codec);
     load.prefixes = bench_alloc(load.partitions_count, sizeof *load.prefixes);
     for (uint32_t i = 0; i < load.partitions_count; i++) {
         load.prefixes[i] = kafka_produce_prefix(options, (int32_t)(options->first_partition + i),
@@ -88,8 +90,12 @@ static void report(const struct bench_options *options, const char *name, bool i
     engine.histogram = &histogram;
     proc_measure_begin(&measure, options->pid);
     run(&engine, &load, requests);
-    proc_measure_report(&measure, name, requests * records,
-                        requests * records * (uint64_t)options->record_bytes, requests, &histogram);
+    /* What is compressed is counted as it is sent. */
+    uint64_t batch_bytes = strcmp(options->codec, "none") == 0
+                               ? records * (uint64_t)options->record_bytes
+                               : load.batch.length;
+    proc_measure_report(&measure, name, requests * records, requests * batch_bytes, requests,
+                        &histogram);
     engine_close(&engine);
 }
 
@@ -107,7 +113,7 @@ void bench_produce(const struct bench_options *options)
 
 void kafka_roundtrip_report(const struct bench_options *options, const char *name)
 {
-    report(options, name, true, 1);
+    report(options, name, true, options->batch_records > 0 ? (uint32_t)options->batch_records : 1);
 }
 
 void bench_roundtrip(const struct bench_options *options)
