@@ -222,8 +222,10 @@ bool restgw__scope_letters(struct restgw_request *request, enum security_action 
 
 enum restgw_error restgw__error_of_storage(enum base_err err)
 {
-    /* "Too much at once" is the client's doing; the rest is ours, and has one code. */
-    return err == BASE_ERR_BUSY ? RESTGW_ERROR_FLOW_CONTROL : RESTGW_ERROR_INTERNAL;
+    enum restgw_error error =
+        err == BASE_ERR_OK ? RESTGW_ERROR_INTERNAL : restgw_status_from_base(err);
+    /* What was wrong with the request itself was said before it came to the disk. */
+    return error == RESTGW_ERROR_REQUEST_FORMAT ? RESTGW_ERROR_INTERNAL : error;
 }
 
 static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
