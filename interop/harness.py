@@ -102,6 +102,7 @@ class Broker:
         self.options = {"group.initial.rebalance.delay.ms": "0", "num.network.threads": "2"}
         self.options.update({key.replace("_", "."): str(value)
                              for key, value in options.items()})
+        self.environment = {}  # beside what this program has
         self.process = None
         self.recorder = None
         self.choose_ports()
@@ -167,6 +168,7 @@ class Broker:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.arguments(), cwd=self.directory,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **self.environment},
                                             preexec_fn=_die_with_parent)
 
     def start(self):

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import threading
 import time
 import uuid
@@ -251,7 +252,7 @@ class Roles(IdentityTest):
         self.assertEqual((answer.status, answer.body["user"]["name"]), (200, "renamed"))
         self.assertEqual(self.admin.iam("DELETE", f"/v3/users/{user_id}").status, 204)
         self.iam_error(self.admin.iam("GET", f"/v3/users/{user_id}"), 404)
-        me = self.admin.iam("GET", "/v3/users?name=admin").body["users"][0]["id"]
+        me = self.admin.iam("GET", "/v3/users?name=admin&domain_id=default").body["users"][0]["id"]
         self.iam_error(self.admin.iam("DELETE", f"/v3/users/{me}"), 409)
 
     def test_domains_and_projects_are_managed(self):
@@ -539,6 +540,44 @@ class Secrets(IdentityTest):
         os.chmod(key_path, 0o600)
         broker.start()
         admin.must(200, "GET", "/queues")
+
+
+class CommandLine(IdentityTest):
+    def run_user(self, *arguments, stdin="", **environment):
+        values = {**os.environ, **identity.read_admin(self.broker), **environment}
+        return subprocess.run([harness.binary(), "user", *arguments], input=stdin, text=True,
+                              capture_output=True, env=values, timeout=60)
+
+    def must(self, *arguments, **options):
+        run = self.run_user(*arguments, **options)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return run.stdout
+
+    def test_users_roles_and_keys(self):
+        self.must("create", "ann", stdin="ann's password\n")
+        self.assertIn("enabled   ann\n", self.must("list"))
+        self.must("grant", "ann", "default", "dms_user")
+        ann = identity.login(self.broker, "ann", "ann's password")
+        ann.must(200, "GET", "/queues")
+        key = dict(line.split("=") for line in self.must("key", "ann").splitlines())
+        self.assertEqual(Rest(self.broker).signed(
+            {"access": key["access_key"], "secret": key["secret_key"]}, "GET",
+            f"{ann.prefix}/queues").status, 200)
+        self.must("password", "ann", stdin="another password\n")
+        self.code(ann.call("GET", "/queues"), 401, 10240101)
+        self.must("revoke", "ann", "default", "dms_user")
+        self.must("disable", "ann")
+        self.assertIn("disabled  ann\n", self.must("list"))
+        self.must("delete", "ann")
+        self.assertNotIn("ann", self.must("list"))
+
+    def test_what_cannot_be_done(self):
+        self.assertEqual(self.run_user("dance").returncode, 2)
+        self.assertEqual(self.run_user("grant", "ann").returncode, 2)
+        self.assertEqual(self.run_user("delete", "nobody").returncode, 1)
+        wrong = self.run_user("list", OS_PASSWORD="a wrong password")
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("authentication", wrong.stderr)
 
 
 class Sdk(IdentityTest):

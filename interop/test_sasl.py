@@ -25,7 +25,13 @@ UNPROVEN_FRAME_MAX = 64 * 1024
 
 
 class SaslTest(accounts.AccountsTest):
-    def setUp(self):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = cls.accounts.make_user()
+
+    def become_new(self):
+        """A user for this test alone: one that may be changed, or fail often."""
         self.user = self.accounts.make_user()
 
     def connect(self):
@@ -118,6 +124,7 @@ class Clients(SaslTest):
                 self.assertIn(topic, names)  # made in the user's project
 
     def test_wrong_passwords_and_unknown_users_are_refused_with_one_text(self):
+        self.become_new()
         for mechanism in MECHANISMS:
             for login, password in ((self.user.login, "not the password"),
                                     ("nobody-" + self.user.login, self.user.password)):
@@ -167,6 +174,7 @@ class States(SaslTest):
                 self.assertTrue(connection.is_closed_by_peer())
 
     def test_requests_behind_the_last_token_wait_for_its_end(self):
+        self.become_new()
         connection = self.connect()
         self.handshake(connection)
         connection.send(AUTHENTICATE, 0, wire.data(self.plain(self.user.login,
@@ -196,6 +204,7 @@ class States(SaslTest):
         self.assertTrue(connection.is_closed_by_peer())
 
     def test_failure_is_58_after_a_delay_and_the_end(self):
+        self.become_new()
         login, password = self.user.login, self.user.password
         for token in (self.plain(login, password + "x"), self.plain("", password),
                       self.plain(login, ""), b"", b"\0", login.encode(),
@@ -219,6 +228,7 @@ class States(SaslTest):
         self.assertEqual(self.authenticate(connection, token)[0], 0)
 
     def test_raw_tokens_of_old_clients(self):
+        self.become_new()
         def exchange(password):
             connection = self.connect()
             self.assertEqual(self.handshake(connection, version=0), 0)
@@ -292,6 +302,9 @@ class Limits(SaslTest):
 
 
 class Revoked(SaslTest):
+    def setUp(self):
+        self.become_new()
+
     def assert_ended(self, connection):
         connection.send(wire.METADATA, 1, wire.metadata_body(None, 1))
         self.assertTrue(connection.is_closed_by_peer())

@@ -2,7 +2,7 @@
 #ifndef RESTGW_GATE_PRIV_H
 #define RESTGW_GATE_PRIV_H
 
-#include "rest-gw/http_conn.h"
+#include "rest-gw/http_server.h"
 #include "rest-gw/request.h"
 
 /* restgw_http_options.gate: a request runs once its credentials were found good, its project is

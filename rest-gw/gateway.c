@@ -9,6 +9,7 @@
 #include "rest-gw/gate_priv.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
+#include "rest-gw/http_conn.h"
 
 #define PROJECT "/v1.0/{project_id}"
 #define QUEUES PROJECT "/queues"
@@ -163,7 +164,7 @@ const struct restgw_route *restgw_gateway_routes(size_t *count)
     return routes;
 }
 
-struct catalog_view *restgw__view(const struct restgw_request *request)
+static struct catalog_reader *reader_of(const struct restgw_request *request)
 {
     struct restgw_gateway *gateway = restgw__gateway(request);
     struct base_executor *executor = restgw_request_executor(request);
@@ -173,7 +174,23 @@ struct catalog_view *restgw__view(const struct restgw_request *request)
         index++;
         BASE_ASSERT(index < gateway->options.loops_count);
     }
-    return catalog_reader_view(&gateway->loops[index].reader);
+    return &gateway->loops[index].reader;
+}
+
+struct catalog_view *restgw__view(const struct restgw_request *request)
+{
+    return catalog_reader_view(reader_of(request));
+}
+
+/* Every request begins here. */
+static void begin(struct restgw_request *request)
+{
+    catalog_reader_settle(reader_of(request));
+    if (restgw__gateway(request)->options.identity != NULL) {
+        restgw__gate(request);
+    } else {
+        restgw_request_run(request);
+    }
 }
 
 static void count_answer(void *context, const struct restgw_http_report *report)
@@ -218,9 +235,12 @@ static enum base_err prepare(struct restgw_gateway *gateway)
         return err;
     }
     struct restgw_http_options http = {
-        .router = gateway->router, .context = gateway, .on_answered = count_answer};
+        .router = gateway->router,
+        .context = gateway,
+        .gate = begin,
+        .on_answered = count_answer,
+    };
     if (options->identity != NULL) {
-        http.gate = restgw__gate;
         http.admit = restgw__gate_admit;
         http.is_current = restgw__gate_is_current;
     }

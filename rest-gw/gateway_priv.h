@@ -4,7 +4,7 @@
 
 #include "core/catalog/reader.h"
 #include "rest-gw/gateway.h"
-#include "rest-gw/http_conn.h"
+#include "rest-gw/http_server.h"
 
 /* What belongs to one loop. */
 struct restgw__loop {
@@ -28,7 +28,7 @@ static inline struct restgw_gateway *restgw__gateway(const struct restgw_request
     return restgw_request_context(request);
 }
 
-/* The newest view of the catalog; borrowed until this loop asks again, in another request. */
+/* The newest view of the catalog; borrowed until this loop begins another request. */
 struct catalog_view *restgw__view(const struct restgw_request *request);
 
 #endif

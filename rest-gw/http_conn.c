@@ -2,7 +2,7 @@
  *
  * Memory: an unfinished message stays in the connection's input, which grows with
  * what has come. A finished one is copied to its request's arena when it is short;
- * a long one is held where it is. All of it is counted against one budget. */
+ * a long one is held where it is. All of it is counted against the budget of the server. */
 #include "rest-gw/http_conn.h"
 
 #include <string.h>
@@ -64,104 +64,10 @@ static void conn_move(struct restgw_http_conn *conn, enum conn_state next)
     conn->state = next;
 }
 
-enum base_err restgw_http_server_create(const struct restgw_http_options *options,
-                                        struct restgw_http_server **out)
-{
-    BASE_ASSERT(options->router != NULL);
-    BASE_ASSERT(options->body_size_max <= RESTGW_HTTP_BODY_SIZE_MAX);
-
-    *out = NULL;
-    struct restgw_http_server *server = base_alloc_object(struct restgw_http_server);
-    if (server == NULL) {
-        return BASE_ERR_NOMEM;
-    }
-    server->options = *options;
-    atomic_init(&server->alive, 1);
-    if (options->body_size_max == 0) {
-        server->options.body_size_max = RESTGW_HTTP_BODY_SIZE_MAX;
-    }
-    if (options->in_flight_size_max == 0) {
-        server->options.in_flight_size_max = RESTGW_HTTP_IN_FLIGHT_SIZE_MAX;
-    }
-    if (options->header_timeout_ms == 0) {
-        server->options.header_timeout_ms = RESTGW_HTTP_HEADER_TIMEOUT_MS;
-    }
-    if (options->body_timeout_ms == 0) {
-        server->options.body_timeout_ms = RESTGW_HTTP_BODY_TIMEOUT_MS;
-    }
-    *out = server;
-    return BASE_ERR_OK;
-}
-
-void restgw_http_server_close(struct restgw_http_server **server)
-{
-    if (*server != NULL) {
-        BASE_ASSERT(atomic_load(&(*server)->requests) == 0);
-        BASE_ASSERT(atomic_load(&(*server)->bytes) == 0);
-    }
-    base_free(*server);
-    *server = NULL;
-}
-
-/* One thing less that keeps the server alive: the last word about it. */
-static void forget(struct restgw_http_server *server)
-{
-    if (atomic_fetch_sub(&server->alive, 1) == 1) {
-        base_executor_post(server->finished_executor, server->finished_task);
-    }
-}
-
-void restgw_http_server_finish(struct restgw_http_server *server, struct base_executor *executor,
-                               struct base_task *finished)
-{
-    BASE_ASSERT(server->finished_task == NULL);
-    server->finished_executor = executor;
-    server->finished_task = finished;
-    forget(server);
-}
-
-void restgw_http_server_drain(struct restgw_http_server *server)
-{
-    atomic_store(&server->is_draining, true);
-}
-
-size_t restgw_http_server_connections(const struct restgw_http_server *server)
-{
-    return atomic_load(&server->connections);
-}
-
-size_t restgw_http_server_requests(const struct restgw_http_server *server)
-{
-    return atomic_load(&server->requests);
-}
-
-size_t restgw_http_server_bytes(const struct restgw_http_server *server)
-{
-    return atomic_load(&server->bytes);
-}
-
-/* Counts size bytes; false, and nothing counted, when the budget is spent. */
-static bool charge(struct restgw_http_server *server, size_t size)
-{
-    size_t before = atomic_fetch_add(&server->bytes, size);
-    if (before + size <= server->options.in_flight_size_max) {
-        return true;
-    }
-    (void)atomic_fetch_sub(&server->bytes, size);
-    return false;
-}
-
-static void refund(struct restgw_http_server *server, size_t size)
-{
-    size_t before = atomic_fetch_sub(&server->bytes, size);
-    BASE_ASSERT(before >= size);
-}
-
 /* The message that is being read is over, one way or the other. */
 static void forget_admission(struct restgw_http_conn *conn)
 {
-    size_t before = atomic_fetch_sub(&conn->server->unverified_bytes, conn->unverified_size);
-    BASE_ASSERT(before >= conn->unverified_size);
+    restgw__http_server_refund_unverified(conn->server, conn->unverified_size);
     conn->unverified_size = 0;
     conn->is_admitted = false;
 }
@@ -231,7 +137,7 @@ static void request_end(struct restgw_request *request)
     struct restgw_http_conn *conn = request->conn;
     struct restgw_http_server *server = request->server;
 
-    refund(server, request->message_size);
+    restgw__http_server_refund(server, request->message_size);
     (void)atomic_fetch_sub(&server->requests, 1);
     if (conn != NULL && conn->spare == NULL) {
         restgw__request_reset(request);
@@ -240,7 +146,7 @@ static void request_end(struct restgw_request *request)
         restgw__request_destroy(request);
     }
     if (conn == NULL) {
-        forget(server);
+        restgw__http_server_release(server);
     }
 }
 
@@ -385,7 +291,7 @@ static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
 {
     size_t size = conn->parser.position;
 
-    refund(conn->server, conn->charged_size);
+    restgw__http_server_refund(conn->server, conn->charged_size);
     conn->charged_size = 0;
     forget_admission(conn);
     conn->wants_continue = false;
@@ -394,7 +300,7 @@ static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
         conn_end(conn, BASE_ERR_NOMEM);
         return;
     }
-    bool is_charged = charge(conn->server, size);
+    bool is_charged = restgw__http_server_charge(conn->server, size);
     enum base_err err = is_charged ? take_message(conn, request, message) : BASE_ERR_OK;
     bool keep_alive = conn->parser.head.keep_alive;
 
@@ -420,9 +326,7 @@ static bool take_unverified(struct restgw_http_conn *conn)
     size_t size =
         head->is_chunked ? conn->server->options.body_size_max : (size_t)head->content_length;
 
-    if (atomic_fetch_add(&conn->server->unverified_bytes, size) + size >
-        RESTGW_HTTP_UNVERIFIED_SIZE_MAX) {
-        (void)atomic_fetch_sub(&conn->server->unverified_bytes, size);
+    if (!restgw__http_server_charge_unverified(conn->server, size)) {
         return false;
     }
     conn->unverified_size = size;
@@ -503,7 +407,7 @@ static bool conn_await(struct restgw_http_conn *conn, size_t input_size)
         net_conn_expect(conn->net, wanted_size);
     }
     if (wanted_size > conn->charged_size) {
-        if (!charge(conn->server, wanted_size - conn->charged_size)) {
+        if (!restgw__http_server_charge(conn->server, wanted_size - conn->charged_size)) {
             return false;
         }
         conn->charged_size = wanted_size;
@@ -626,7 +530,7 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
     while (node != NULL) {
         struct restgw_request *request = BASE_CONTAINER_OF(node, struct restgw_request, siblings);
         restgw_request_cancel *cancel = request->cancel;
-        (void)atomic_fetch_add(&server->alive, 1); /* from now on it stands for itself */
+        restgw__http_server_hold(server); /* from now on it stands for itself */
         request->conn = NULL;
         request->cancel = NULL;
         request->is_cancelled = true;
@@ -637,14 +541,14 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
         }
         node = base_list_pop_front(&conn->requests);
     }
-    refund(server, conn->charged_size);
+    restgw__http_server_refund(server, conn->charged_size);
     forget_admission(conn);
     if (conn->spare != NULL) {
         restgw__request_destroy(conn->spare);
     }
     base_free(conn);
     (void)atomic_fetch_sub(&server->connections, 1);
-    forget(server);
+    restgw__http_server_release(server);
 }
 
 static const struct net_conn_ops conn_ops = {.on_input = conn_on_input,
@@ -674,7 +578,7 @@ enum base_err restgw_http_conn_accept(void *server, struct net_conn *net)
     restgw_http_parser_init(&conn->parser, conn->server->options.body_size_max);
     net_conn_set_context(net, conn);
     (void)atomic_fetch_add(&conn->server->connections, 1);
-    (void)atomic_fetch_add(&conn->server->alive, 1);
+    restgw__http_server_hold(conn->server);
     /* A client that connects and says nothing is held to the header's deadline too. */
     conn->deadline = DEADLINE_HEADER;
     net_conn_set_deadline(net, conn->server->options.header_timeout_ms);

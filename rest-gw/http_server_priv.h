@@ -1,10 +1,10 @@
-/* What the connections of one gateway share. */
+/* Inside of what the connections of one gateway share. */
 #ifndef RESTGW_HTTP_SERVER_PRIV_H
 #define RESTGW_HTTP_SERVER_PRIV_H
 
 #include <stdatomic.h>
 
-#include "rest-gw/http_conn.h"
+#include "rest-gw/http_server.h"
 
 struct restgw_http_server {
     struct restgw_http_options options; /* defaults filled in */
@@ -18,5 +18,19 @@ struct restgw_http_server {
     struct base_executor *finished_executor; /* borrowed */
     struct base_task *finished_task;         /* borrowed */
 };
+
+/* Each keeps the server from being finished. Any thread, like all below. */
+void restgw__http_server_hold(struct restgw_http_server *server);
+
+/* The last word about the server: it may be gone afterwards. */
+void restgw__http_server_release(struct restgw_http_server *server);
+
+/* Counts size bytes; false, and nothing counted, when the budget is spent. */
+bool restgw__http_server_charge(struct restgw_http_server *server, size_t size);
+void restgw__http_server_refund(struct restgw_http_server *server, size_t size);
+
+/* The same for what may come from clients who are not verified. */
+bool restgw__http_server_charge_unverified(struct restgw_http_server *server, size_t size);
+void restgw__http_server_refund_unverified(struct restgw_http_server *server, size_t size);
 
 #endif

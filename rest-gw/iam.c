@@ -122,14 +122,45 @@ struct security_identity *restgw__iam(struct restgw_request *request)
     return identity;
 }
 
+/* A string with a NUL would be read as a shorter one: a name or password that was never sent. */
+static bool has_nul(const json_t *value)
+{
+    const char *key;
+    json_t *member;
+    size_t index;
+
+    json_object_foreach((json_t *)value, key, member)
+    {
+        if (has_nul(member)) {
+            return true;
+        }
+    }
+    json_array_foreach(value, index, member)
+    {
+        if (has_nul(member)) {
+            return true;
+        }
+    }
+    return json_is_string(value) && strlen(json_string_value(value)) != json_string_length(value);
+}
+
 const json_t *restgw__iam_body(struct restgw_request *request, const char *name)
 {
-    const json_t *body = restgw_request_json(request);
-    if (body == NULL) {
-        return NULL; /* answered */
+    const char *problem = NULL;
+    json_t *body = NULL;
+    enum base_err err = restgw_request_load_json(request, &body, &problem);
+    if (err == BASE_ERR_MALFORMED) {
+        const char *message = base_arena_printf(restgw_request_arena(request),
+                                                "The body is not valid JSON: %s.", problem);
+        restgw__iam_error(request, 400, message == NULL ? problem : message);
+        return NULL;
+    }
+    if (err != BASE_ERR_OK) {
+        restgw__iam_refuse(request, RESTGW_ERROR_INTERNAL_MEMORY);
+        return NULL;
     }
     const json_t *member = json_object_get(body, name);
-    if (!json_is_object(member)) {
+    if (!json_is_object(member) || has_nul(member)) {
         restgw__iam_error(request, 400, "The body is not what this request needs.");
         return NULL;
     }
@@ -139,6 +170,14 @@ const json_t *restgw__iam_body(struct restgw_request *request, const char *name)
 const char *restgw__iam_text(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
+}
+
+bool restgw__iam_take_text(const json_t *object, const char *name, const char **out)
+{
+    const json_t *value = json_object_get(object, name);
+
+    *out = json_string_value(value);
+    return value == NULL || json_is_null(value) || *out != NULL;
 }
 
 struct base_slice restgw__iam_slice(const json_t *object, const char *name)

@@ -112,8 +112,13 @@ void restgw__iam_key_create(struct restgw_request *request)
     if (body == NULL) {
         return;
     }
-    const char *user_id = restgw__iam_text(body, "user_id");
-    const char *description = restgw__iam_text(body, "description");
+    const char *user_id = NULL;
+    const char *description = NULL;
+    if (!restgw__iam_take_text(body, "user_id", &user_id) ||
+        !restgw__iam_take_text(body, "description", &description)) {
+        restgw__iam_error(request, 400, "user_id and description are texts.");
+        return;
+    }
     if (user_id == NULL) {
         user_id = restgw__principal(request)->user_id;
     }
@@ -226,11 +231,14 @@ void restgw__iam_key_update(struct restgw_request *request)
     if (key == NULL) {
         return;
     }
-    const char *status = restgw__iam_text(body, "status");
-    const char *description = restgw__iam_text(body, "description");
+    const char *status = NULL;
+    const char *description = NULL;
+    bool are_texts = restgw__iam_take_text(body, "status", &status) &&
+                     restgw__iam_take_text(body, "description", &description);
     bool is_status_good =
         status == NULL || strcmp(status, "active") == 0 || strcmp(status, "inactive") == 0;
-    if (!is_status_good || (description != NULL && strlen(description) > DESCRIPTION_BYTES_MAX)) {
+    if (!are_texts || !is_status_good ||
+        (description != NULL && strlen(description) > DESCRIPTION_BYTES_MAX)) {
         restgw__iam_error(request, 400,
                           "status is active or inactive, a description has at most 255 bytes.");
         return;

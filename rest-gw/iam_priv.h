@@ -25,12 +25,15 @@ void restgw__iam_refuse_verdict(struct restgw_request *request, enum security_ve
 /* The identity service; NULL, with the request answered, when this broker has none of its own. */
 struct security_identity *restgw__iam(struct restgw_request *request);
 
-/* The member `name` of the body, an object; NULL with the request answered when there is none.
- * Borrowed from the request. */
+/* The member `name` of the body, an object whose strings hold no NUL; NULL with the request
+ * answered when there is none. Borrowed from the request. */
 const json_t *restgw__iam_body(struct restgw_request *request, const char *name);
 
 /* Text of a member; NULL when it is absent or no string. */
 const char *restgw__iam_text(const json_t *object, const char *name);
+
+/* The same; false when it is neither a string nor absent nor null. */
+bool restgw__iam_take_text(const json_t *object, const char *name, const char **out);
 
 /* The same as a slice; the null slice. */
 struct base_slice restgw__iam_slice(const json_t *object, const char *name);

@@ -261,16 +261,20 @@ static void begin_token(struct authentication *authentication, const struct secu
     struct security_token_check *check = &authentication->check;
     struct catalog_view *view = restgw__view(request);
     const json_t *token = json_object_get(authentication->identity_json, "token");
-    enum security_verdict verdict = SECURITY_REFUSED;
+    const char *id = NULL;
 
+    if ((token != NULL && !json_is_object(token)) || !restgw__iam_take_text(token, "id", &id)) {
+        restgw__iam_error(request, 400, "token is an object, its id a text.");
+        return;
+    }
     check->executor = restgw_request_executor(request);
-    check->token = restgw__iam_slice(token, "id");
-    if (check->token.data == NULL) { /* some clients say it in the header only */
+    check->token = base_slice_text(id);
+    if (id == NULL) { /* some clients say it in the header only */
         check->token = restgw_request_header(request, "X-Auth-Token");
     }
     bool is_decided = security_token_check(authentication->identity, view, check);
     BASE_ASSERT(is_decided); /* these are tokens of this broker */
-    verdict = check->verdict;
+    enum security_verdict verdict = check->verdict;
     authentication->principal = check->principal;
     bool keeps_scope = authentication->temporary_ms > 0 &&
                        authentication->principal.project_id[0] != '\0' &&

@@ -1,4 +1,5 @@
 #include "core/base/alloc.h"
+#include "core/catalog/dead_letters.h"
 #include "core/telemetry/metric.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/json_write.h"
@@ -38,7 +39,8 @@ static bool sample_topic(void *context, const struct catalog_topic *topic)
 {
     struct sampling *sampling = context;
 
-    if (topic->kind == CATALOG_INTERNAL || topic->made_by_rest != sampling->made_by_rest) {
+    if (topic->kind == CATALOG_INTERNAL || catalog_topic_is_dead_letters(topic) ||
+        topic->made_by_rest != sampling->made_by_rest) {
         return true;
     }
     if (sampling->topics_count == sampling->options->sampled_topics_max) {

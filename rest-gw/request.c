@@ -273,11 +273,9 @@ struct base_slice restgw_request_body(const struct restgw_request *request)
 
 json_t *restgw_request_json(struct restgw_request *request)
 {
-    if (request->json != NULL) {
-        return request->json;
-    }
     const char *problem = NULL;
-    enum base_err err = restgw_json_load(request->body, &request->json, &problem);
+    json_t *json = NULL;
+    enum base_err err = restgw_request_load_json(request, &json, &problem);
     if (err == BASE_ERR_MALFORMED) {
         bool is_message = (request->route->flags & RESTGW_ROUTE_MESSAGES) != 0;
         restgw_answer_errorf(
@@ -290,6 +288,19 @@ json_t *restgw_request_json(struct restgw_request *request)
         return NULL;
     }
     return request->json;
+}
+
+enum base_err restgw_request_load_json(struct restgw_request *request, json_t **out,
+                                       const char **problem)
+{
+    enum base_err err = BASE_ERR_OK;
+
+    *problem = NULL;
+    if (request->json == NULL) {
+        err = restgw_json_load(request->body, &request->json, problem);
+    }
+    *out = request->json;
+    return err;
 }
 
 const char *restgw_request_peer(const struct restgw_request *request)

@@ -61,6 +61,11 @@ struct base_slice restgw_request_body(const struct restgw_request *request);
  * one: the request is answered then, with the code that its route calls for. */
 json_t *restgw_request_json(struct restgw_request *request);
 
+/* The same, and answers nothing: BASE_ERR_MALFORMED with *problem (static storage) saying
+ * why, BASE_ERR_NOMEM; *out is NULL then. */
+BASE_MUST_USE enum base_err restgw_request_load_json(struct restgw_request *request, json_t **out,
+                                                     const char **problem);
+
 /* Address of the client, as text. */
 const char *restgw_request_peer(const struct restgw_request *request);
 

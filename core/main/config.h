@@ -139,18 +139,4 @@ bool main_config_is_default(const struct main_config *config, enum main_config_k
 /* One line per key: what --help prints. */
 void main_config_print(FILE *out);
 
-/* "scheme://host:port" taken apart; v6 addresses in brackets. */
-struct main_address {
-    char host[256];
-    uint16_t port;
-};
-
-/* text is the value of key, which the error names. */
-BASE_MUST_USE enum base_err main_address_parse(const char *key, const char *text,
-                                               const char *scheme, struct main_address *out,
-                                               char error[MAIN_CONFIG_ERROR_SIZE]);
-
-/* True for 127.0.0.0/8, ::1 and localhost. */
-bool main_address_is_loopback(const struct main_address *address);
-
 #endif

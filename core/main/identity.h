@@ -3,7 +3,7 @@
 #ifndef MAIN_IDENTITY_H
 #define MAIN_IDENTITY_H
 
-#include "core/main/config.h"
+#include "core/main/address.h"
 #include "core/main/latch.h"
 #include "core/net/pool.h"
 #include "core/security/identity.h"

@@ -3,20 +3,24 @@
 
 #include "core/base/list.h"
 
-static void open_latch(struct base_task *task)
+static void run_latch(struct base_task *task)
 {
-    struct main_latch *latch = BASE_CONTAINER_OF(task, struct main_latch, task);
-    (void)pthread_mutex_lock(&latch->mutex);
-    latch->open = true;
-    (void)pthread_cond_signal(&latch->condition);
-    (void)pthread_mutex_unlock(&latch->mutex);
+    main_latch_open(BASE_CONTAINER_OF(task, struct main_latch, task));
 }
 
 void main_latch_init(struct main_latch *latch)
 {
-    *latch = (struct main_latch){.task = {.run = open_latch}};
+    *latch = (struct main_latch){.task = {.run = run_latch}};
     (void)pthread_mutex_init(&latch->mutex, NULL);
     (void)pthread_cond_init(&latch->condition, NULL);
+}
+
+void main_latch_open(struct main_latch *latch)
+{
+    (void)pthread_mutex_lock(&latch->mutex);
+    latch->open = true;
+    (void)pthread_cond_signal(&latch->condition);
+    (void)pthread_mutex_unlock(&latch->mutex);
 }
 
 void main_latch_wait(struct main_latch *latch)
@@ -58,4 +62,11 @@ void main_run_on(struct base_executor *executor, void (*call)(void *context), vo
     base_executor_post(executor, &wrapped.task);
     main_latch_wait(&wrapped.latch);
     main_latch_fini(&wrapped.latch);
+}
+
+void main_start_and_wait(struct base_executor *executor, void (*start)(void *context),
+                         void *context, struct main_latch *latch)
+{
+    main_run_on(executor, start, context);
+    main_latch_wait(latch);
 }

@@ -17,11 +17,18 @@ struct main_latch {
 
 void main_latch_init(struct main_latch *latch);
 
+/* What its task does. Any thread. */
+void main_latch_open(struct main_latch *latch);
+
 /* Waits until the task has run, and closes the latch again for the next use. */
 void main_latch_wait(struct main_latch *latch);
 void main_latch_fini(struct main_latch *latch);
 
 /* Runs call(context) on executor and waits until it has returned. */
 void main_run_on(struct base_executor *executor, void (*call)(void *context), void *context);
+
+/* The same for a call that begins something: also waits until that has opened the latch. */
+void main_start_and_wait(struct base_executor *executor, void (*start)(void *context),
+                         void *context, struct main_latch *latch);
 
 #endif

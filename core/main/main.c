@@ -9,6 +9,7 @@
 #include "core/main/broker.h"
 #include "core/main/config.h"
 #include "core/main/notify.h"
+#include "core/main/user.h"
 #include "rest-gw/json.h"
 
 enum { EXIT_USAGE = 2 };
@@ -20,9 +21,11 @@ struct arguments {
 
 static void print_help(void)
 {
-    (void)printf("usage: dmsd [--config FILE] [--check-config] [key=value ...]\n\n"
-                 "Without arguments: Kafka on 127.0.0.1:9092, REST on 127.0.0.1:8080,\n"
-                 "data in ./dms-data. Keys:\n\n");
+    (void)printf(
+        "usage: dmsd [--config FILE] [--check-config] [key=value ...]\n"
+        "       dmsd user list|create|password|enable|disable|delete|grant|revoke|key ...\n\n"
+        "Without arguments: Kafka on 127.0.0.1:9092, REST on 127.0.0.1:8080,\n"
+        "data in ./dms-data. Keys:\n\n");
     main_config_print(stdout);
 }
 
@@ -151,6 +154,9 @@ int main(int count, char **values)
     struct arguments arguments = {0};
     int status = EXIT_USAGE;
 
+    if (count > 1 && strcmp(values[1], "user") == 0) {
+        return main_user(count - 1, values + 1);
+    }
     struct main_config *config = main_config_create();
     if (config == NULL || !take_arguments(count, values, config, &arguments, error)) {
         (void)fprintf(stderr, "dmsd: %s\n", error);

@@ -15,7 +15,7 @@ static void arm(struct security_identity *identity)
 }
 
 struct expired {
-    int64_t now_ms;
+    int64_t before_ms;
     size_t count;
     struct catalog_object_edit edits[CATALOG_OBJECT_EDITS_MAX];
 };
@@ -25,7 +25,7 @@ static bool collect_expired(void *context, const struct catalog_object *object)
     struct expired *expired = context;
     int64_t expires_ms = catalog_object_integer(object, "expires_ms");
 
-    if (expires_ms > 0 && expires_ms <= expired->now_ms) {
+    if (expires_ms > 0 && expires_ms <= expired->before_ms) {
         expired->edits[expired->count++] = (struct catalog_object_edit){.before = object};
     }
     return expired->count < CATALOG_OBJECT_EDITS_MAX;
@@ -57,7 +57,7 @@ static void sweep(struct base_alarm *alarm)
         return;
     }
     struct catalog_view *view = catalog_view(identity->options.catalog);
-    expired->now_ms = security__now_ms(identity);
+    expired->before_ms = security__now_ms(identity) - SECURITY_EXPIRED_KEPT_MS;
     catalog_view_each_object(view, CATALOG_OBJECT_TOKEN, collect_expired, expired);
     if (expired->count < CATALOG_OBJECT_EDITS_MAX) {
         catalog_view_each_object(view, CATALOG_OBJECT_ACCESS_KEY, collect_expired, expired);

@@ -31,6 +31,7 @@ enum {
     SECURITY_FAILED_LOGINS_MAX = 10,   /* of a user from an address, within the window */
     SECURITY_FAILED_LOGINS_WINDOW_MS = 60 * 1000,
     SECURITY_SWEEP_INTERVAL_MS = 60 * 1000, /* how often expired tokens and keys are removed */
+    SECURITY_EXPIRED_KEPT_MS = 3600 * 1000, /* how long one is told that its token has expired */
 };
 
 /* How an attempt to prove an identity ended. */

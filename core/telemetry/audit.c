@@ -77,12 +77,12 @@ enum base_err telemetry_audit_open(const struct telemetry_audit_options *options
     audit->worker = logstore_store_worker(options->store);
     atomic_init(&audit->searches_count, 0);
     enum base_err err = telemetry__journal_open(&journal, &audit->journal);
-    if (err != BASE_ERR_OK) {
+    if (audit->journal == NULL) {
         base_free(audit);
-        return err;
+    } else {
+        *out = audit;
     }
-    *out = audit;
-    return BASE_ERR_OK;
+    return err;
 }
 
 static void journal_closed(struct base_task *task)

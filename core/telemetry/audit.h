@@ -81,7 +81,7 @@ struct telemetry_audit_options {
     int32_t leader_epoch;
 };
 
-/* Worker only. */
+/* Worker only. On an error *out is NULL, or an audit trail that is only to be closed. */
 BASE_MUST_USE enum base_err telemetry_audit_open(const struct telemetry_audit_options *options,
                                                  struct telemetry_audit **out);
 

@@ -22,11 +22,6 @@ static void free_journal(struct telemetry__journal *journal)
     base_free(journal);
 }
 
-static void log_abandoned(struct base_task *task)
-{
-    free_journal(BASE_CONTAINER_OF(task, struct telemetry__journal, log_closed));
-}
-
 enum base_err telemetry__journal_open(const struct telemetry__journal_options *options,
                                       struct telemetry__journal **out)
 {
@@ -51,18 +46,14 @@ enum base_err telemetry__journal_open(const struct telemetry__journal_options *o
     log_options.config.retention_bytes = options->retention_bytes;
     log_options.config.retention_exact = true;
     enum base_err err = logstore_log_open(&log_options, &journal->log);
-    if (err == BASE_ERR_OK) {
-        *out = journal;
-        return BASE_ERR_OK;
+    if (err != BASE_ERR_OK) {
+        base_log(BASE_LOG_ERROR, "TELEMETRY_LOG_NOT_OPENED", "log=%s cause=\"%s\"", options->name,
+                 base_err_text(err));
     }
-    base_log(BASE_LOG_ERROR, "TELEMETRY_LOG_NOT_OPENED", "log=%s cause=\"%s\"", options->name,
-             base_err_text(err));
     if (journal->log == NULL) {
         free_journal(journal);
     } else {
-        /* The log lets go of the lock when it is closed. */
-        journal->log_closed.run = log_abandoned;
-        logstore_log_close(journal->log, false, logstore_store_worker(store), &journal->log_closed);
+        *out = journal;
     }
     return err;
 }

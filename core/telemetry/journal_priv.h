@@ -20,7 +20,8 @@ struct telemetry__journal_options {
     int64_t segment_ms;      /* what retention removes at once from the disk */
 };
 
-/* Worker only. On an error *out is NULL. */
+/* Worker only. On an error *out is NULL, or a journal (its log is damaged) that is only to be
+ * closed. */
 BASE_MUST_USE enum base_err
 telemetry__journal_open(const struct telemetry__journal_options *options,
                         struct telemetry__journal **out);

@@ -7,6 +7,7 @@
 #include "core/base/assert.h"
 #include "core/base/log.h"
 #include "core/base/map.h"
+#include "core/catalog/dead_letters.h"
 #include "core/telemetry/series_priv.h"
 
 enum {
@@ -126,7 +127,7 @@ static bool sample_topic(void *context, const struct catalog_topic *topic)
     int64_t values[TELEMETRY_SLOTS_MAX] = {0};
     struct base_uuid id;
 
-    if (topic->kind == CATALOG_INTERNAL) {
+    if (topic->kind == CATALOG_INTERNAL || catalog_topic_is_dead_letters(topic)) {
         return true;
     }
     if (options->sample(options->context, topic, NULL, values)) {
@@ -244,16 +245,14 @@ static void close_journals(struct telemetry_series *series)
 {
     if (series->journals_count > 0) {
         series->journals_count--;
-        telemetry__journal_close(series->journals[series->journals_count], series->closing_executor,
+        telemetry__journal_close(series->journals[series->journals_count], series->options.loop,
                                  &series->journal_closed);
         return;
     }
-    struct base_executor *executor = series->closing_executor;
+    struct base_executor *loop = series->options.loop;
     struct base_task *closed = series->closed_task;
     free_series(series);
-    if (closed != NULL) {
-        base_executor_post(executor, closed);
-    }
+    base_executor_post(loop, closed);
 }
 
 static void journal_closed(struct base_task *task)
@@ -286,7 +285,6 @@ void telemetry_series_close(struct telemetry_series *series, struct base_task *c
 {
     BASE_ASSERT(atomic_load(&series->searches_count) == 0);
     series->closed_task = closed;
-    series->closing_executor = series->options.loop;
     base_timer_stop(series->options.loop, &series->timer);
     if (!series->is_started) {
         close_journals(series);
@@ -337,14 +335,9 @@ enum base_err telemetry_series_open(const struct telemetry_series_options *optio
     enum base_err err = base_map_create(&series->objects);
     while (err == BASE_ERR_OK && series->journals_count < TELEMETRY_SERIES_SHARDS) {
         err = open_journal(series, series->journals_count);
-        series->journals_count += err == BASE_ERR_OK;
+        series->journals_count += series->journals[series->journals_count] != NULL;
     }
-    if (err == BASE_ERR_OK) {
-        *out = series;
-    } else {
-        series->closing_executor = series->worker;
-        close_journals(series);
-    }
+    *out = series;
     return err;
 }
 

@@ -47,7 +47,7 @@ struct telemetry_series_options {
     void *context;
 };
 
-/* Worker only. */
+/* Worker only. On an error *out is NULL, or series that are only to be closed. */
 BASE_MUST_USE enum base_err telemetry_series_open(const struct telemetry_series_options *options,
                                                   struct telemetry_series **out);
 

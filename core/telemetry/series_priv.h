@@ -36,8 +36,7 @@ struct telemetry_series {
     struct base_task sampled;
     bool is_started;
     bool is_sampling;
-    bool is_last; /* the sample under way is the last one */
-    struct base_executor *closing_executor;
+    bool is_last;                  /* the sample under way is the last one */
     struct base_task *closed_task; /* borrowed; set: the end has begun */
     struct base_task journal_closed;
 };

@@ -336,6 +336,8 @@ static void handle_frame(struct khandler_conn *conn, const uint8_t *frame, size_
     }
     struct khandler_request *request = &own->request;
     const struct khandler_row *row = NULL;
+
+    catalog_reader_settle(&conn->loop->reader);
     const char *why = decode_request(request, frame, length, &row);
     if (why != NULL) {
         base_log(BASE_LOG_DEBUG, "KAFKA_REQUEST_REFUSED", "peer=%s api_key=%d api_version=%d",

@@ -185,7 +185,7 @@ static void password_checked(struct base_task *task)
 /* [authzid] NUL authcid NUL password (RFC 4616). False when it is malformed. */
 static bool parse_plain(struct base_slice token, struct security_login *login)
 {
-    struct base_slice parts[3];
+    struct base_slice parts[3] = {{0}};
     size_t count = 0;
     size_t start = 0;
 

@@ -26,7 +26,7 @@ class Kill(unittest.TestCase):
         broker = harness.Broker(**crash.OPTIONS)
         try:
             load = workload.Load(broker, seed)
-            crashes = crash.Crashes(load, source)
+            crashes = crash.Crashes(load, source, broker.kill)
             load.start()
             for _ in range(KILLS - 1):
                 load.stopping.wait(source.uniform(0.05, 0.8))

@@ -373,10 +373,14 @@ class Load:
         for queue in (self.normal, self.fifo):
             self.drain(queue)
         self.read_letters()
-        for topic, name in (("events", "events"), (self.normal.topic, self.normal.name),
-                            (self.fifo.topic, self.fifo.name)):
+        for topic, name in self.topics():
             self.read_log(topic, name)
         self.read_committed()
+
+    def topics(self):
+        """(Kafka topic, name in the history)"""
+        return (("events", "events"), (self.normal.topic, self.normal.name),
+                (self.fifo.topic, self.fifo.name))
 
     def drain(self, queue):
         consumer = RestConsumer(self, f"drain {queue.name}", queue)

@@ -532,6 +532,28 @@ static void a_cached_view_follows_changes(void **state)
     catalog_reader_fini(&reader);
 }
 
+/* A handler that asks twice keeps what it got first, whatever others change in between. */
+static void a_borrowed_view_lives_until_the_reader_settles(void **state)
+{
+    struct fixture *fixture = *state;
+    struct catalog_reader reader;
+    char name[16];
+
+    catalog_reader_init(&reader, fixture->catalog);
+    const struct catalog_view *first = catalog_reader_view(&reader);
+    for (unsigned i = 0; i < 20; i++) {
+        (void)snprintf(name, sizeof name, "topic-%u", i);
+        assert_int_equal(create(fixture, name, false, 1), CATALOG_DONE);
+        assert_non_null(catalog_view_topic(catalog_reader_view(&reader), base_slice_text(name)));
+    }
+    assert_null(catalog_view_topic(first, base_slice_text("topic-0")));
+    assert_int_equal(reader.retired_count, 20);
+    catalog_reader_settle(&reader);
+    assert_int_equal(reader.retired_count, 0);
+    assert_non_null(catalog_view_topic(catalog_reader_view(&reader), base_slice_text("topic-0")));
+    catalog_reader_fini(&reader);
+}
+
 static void json_of_a_newer_version_is_refused(void **state)
 {
     struct catalog_topic *topic = draft("orders", true, 2);
@@ -638,6 +660,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_sync_refuses_what_waits_and_what_comes, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_cached_view_follows_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_borrowed_view_lives_until_the_reader_settles, set_up,
+                                        tear_down),
         cmocka_unit_test(json_of_a_newer_version_is_refused),
         cmocka_unit_test(topic_names_follow_kafkas_rule),
     };

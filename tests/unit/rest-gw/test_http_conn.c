@@ -19,6 +19,7 @@
 #include "core/net/listener.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/http_conn.h"
+#include "rest-gw/http_server.h"
 #include "rest-gw/json_write.h"
 
 enum {

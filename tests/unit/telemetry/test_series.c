@@ -67,6 +67,18 @@ static void start(struct base_task *task)
     telemetry_series_start(BASE_CONTAINER_OF(task, struct call, task)->fixture->series);
 }
 
+static enum base_err open_series(struct fixture *fixture, int32_t generation)
+{
+    struct telemetry_series_options options = {.store = fixture->store,
+                                               .catalog = fixture->catalog,
+                                               .loop = fixture->loop,
+                                               .leader_epoch = generation,
+                                               .interval_ms = fixture->interval_ms,
+                                               .sample = take_sample,
+                                               .context = fixture};
+    return telemetry_series_open(&options, &fixture->series);
+}
+
 static void open_all(struct fixture *fixture)
 {
     struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
@@ -87,14 +99,7 @@ static void open_all(struct fixture *fixture)
                                               .partitions_max = 100,
                                               .leader_epoch = generation};
     assert_int_equal(catalog_open(&catalog_options, &fixture->catalog), BASE_ERR_OK);
-    struct telemetry_series_options options = {.store = fixture->store,
-                                               .catalog = fixture->catalog,
-                                               .loop = fixture->loop,
-                                               .leader_epoch = generation,
-                                               .interval_ms = fixture->interval_ms,
-                                               .sample = take_sample,
-                                               .context = fixture};
-    assert_int_equal(telemetry_series_open(&options, &fixture->series), BASE_ERR_OK);
+    assert_int_equal(open_series(fixture, generation), BASE_ERR_OK);
     on_loop(fixture, start, &call.task);
 }
 
@@ -119,15 +124,21 @@ static void wait_for(const struct fixture *fixture, const struct flag *flag)
     assert_true(sim_scheduler_run_until(fixture->scheduler, &flag->done, WAIT_US_MAX));
 }
 
-static void close_all(struct fixture *fixture)
+static void close_only_series(struct fixture *fixture)
 {
     struct flag series = {.task = {.run = set_flag}};
-    struct flag catalog = {.task = {.run = set_flag}};
     struct call call = {.fixture = fixture, .closed = &series.task};
 
     sim_scheduler_run(fixture->scheduler);
     on_loop(fixture, close_series, &call.task);
     wait_for(fixture, &series);
+}
+
+static void close_all(struct fixture *fixture)
+{
+    struct flag catalog = {.task = {.run = set_flag}};
+
+    close_only_series(fixture);
     catalog_close(fixture->catalog, fixture->loop, &catalog.task);
     wait_for(fixture, &catalog);
     logstore_store_close(&fixture->store);
@@ -461,6 +472,28 @@ static void a_deleted_queue_is_forgotten(void **state)
     assert_int_equal(telemetry_series_count(fixture->series), 0);
 }
 
+/* The store, closed with all else in the end, asserts that no log is open. */
+static void what_a_failed_open_left_open_is_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct logstore_io *io = io_sim_io(fixture->sim);
+    struct call call = {.fixture = fixture};
+
+    close_only_series(fixture);
+    io_sim_drop(fixture->sim, "__dms_metrics-3/00000000000000000000.log");
+    assert_int_equal(open_series(fixture, 1), BASE_ERR_CORRUPT);
+    assert_non_null(fixture->series);
+    close_only_series(fixture);
+    assert_int_equal(io->ops->remove_all(io, "__dms_metrics-3"), BASE_ERR_OK);
+    io_sim_set_full(fixture->sim, true);
+    assert_int_equal(open_series(fixture, 1), BASE_ERR_NO_SPACE);
+    assert_non_null(fixture->series);
+    close_only_series(fixture);
+    io_sim_set_full(fixture->sim, false);
+    assert_int_equal(open_series(fixture, 1), BASE_ERR_OK);
+    on_loop(fixture, start, &call.task);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +509,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(at_most_4320_periods, set_up, tear_down),
         cmocka_unit_test_setup_teardown(old_values_go, set_up_hourly, tear_down),
         cmocka_unit_test_setup_teardown(a_deleted_queue_is_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_failed_open_left_open_is_closed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

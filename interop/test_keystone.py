@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Tokens of another Keystone (dms.authentication=keystone). A stand-in that counts what it is asked
+always; a real one, of Debian's package, with DMSD_SOAK and as root."""
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import harness
+import identity
+from identity import Rest
+
+PROJECT = "5c7b2d19b9ea4142a7a5c8e50a993076"
+FUTURE = "2099-01-01T00:00:00.000000Z"
+
+
+class StandIn(http.server.ThreadingHTTPServer):
+    """As much of Keystone as validates tokens."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__((harness.HOST, 0), Handler)
+        self.tokens = {}  # token: role
+        self.asked = []
+        self.logins = 0
+        self.service_token = None
+        self.is_broken = False
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://{harness.HOST}:{self.server_port}/v3"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, value, **headers):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in headers.items():
+            self.send_header(name.replace("_", "-"), text)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        user = body["auth"]["identity"]["password"]["user"]
+        if (user["name"], user["password"]) != ("dms", "of the service"):
+            return self.answer(401, {"error": {"code": 401}})
+        self.server.logins += 1
+        self.server.service_token = f"service-{self.server.logins}"
+        return self.answer(201, {"token": {"expires_at": FUTURE}},
+                           X_Subject_Token=self.server.service_token)
+
+    def do_GET(self):
+        if self.server.is_broken:
+            return self.answer(500, {})
+        if self.headers["X-Auth-Token"] != self.server.service_token:
+            return self.answer(401, {})
+        token = self.headers["X-Subject-Token"]
+        self.server.asked.append(token)
+        role = self.server.tokens.get(token)
+        if role is None:
+            return self.answer(404, {})
+        domain = {"id": "default", "name": "Default"}
+        return self.answer(200, {"token": {
+            "expires_at": FUTURE, "user": {"id": "u1", "name": "ann", "domain": domain},
+            "project": {"id": PROJECT, "name": "p", "domain": domain},
+            "roles": [{"id": "r", "name": role}]}})
+
+
+class KeystoneTest(harness.BrokerTest):
+    @classmethod
+    def start_broker(cls, url, user, project, password):
+        folder = tempfile.mkdtemp(prefix="dmsd-interop-")
+        cls.addClassCleanup(shutil.rmtree, folder, True)
+        path = os.path.join(folder, "password")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+            file.write(password + "\n")
+        cls.broker = harness.Broker(**{
+            "dms.authentication": "keystone", "dms.keystone.url": url, "dms.keystone.user": user,
+            "dms.keystone.project": project, "dms.keystone.password.file": path})
+        cls.addClassCleanup(cls.close_broker)
+
+    def code(self, answer, status, code):
+        self.assertEqual((answer.status, answer.body["code"]), (status, code), answer.raw)
+
+
+class WithStandIn(KeystoneTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.keystone = StandIn()
+        cls.addClassCleanup(cls.keystone.server_close)
+        cls.addClassCleanup(cls.keystone.shutdown)
+        cls.start_broker(cls.keystone.url, "dms", "service", "of the service")
+
+    def client(self, role, project=PROJECT):
+        token = f"gAAAA-{os.urandom(60).hex()}"
+        if role:
+            self.keystone.tokens[token] = role
+        return Rest(self.broker, token, project)
+
+    def test_token_is_asked_about_once(self):
+        client = self.client("member")
+        for _ in range(3):
+            client.must(200, "GET", "/queues")
+        self.assertEqual(self.keystone.asked.count(client.token), 1)
+        self.code(Rest(self.broker, client.token, "f" * 32).call("GET", "/queues"), 401, 10240104)
+        bad = self.client(None)
+        for _ in range(3):
+            self.code(bad.call("GET", "/queues"), 401, 10240101)
+        self.assertEqual(self.keystone.asked.count(bad.token), 1)
+
+    def test_many_at_once_share_one_question(self):
+        client = self.client("member")
+        threads = [threading.Thread(target=client.must, args=(200, "GET", "/queues"))
+                   for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(self.keystone.asked.count(client.token), 1)
+
+    def test_roles(self):
+        reader = self.client("reader")
+        reader.must(200, "GET", "/queues")
+        self.code(reader.call("POST", "/queues", {"name": "q"}), 403, 10240310)
+        self.code(self.client("stranger").call("POST", "/queues", {"name": "q"}), 403, 10240311)
+        member = self.client("member")
+        queue = member.must(201, "POST", "/queues", {"name": "q"})["id"]
+        # Longer than what anybody may send: who it is is not known yet.
+        long = {"messages": [{"body": "x" * 300000}]}
+        self.client("dms_user").must(201, "POST", f"/queues/{queue}/messages", long)
+        member.must(204, "DELETE", f"/queues/{queue}")
+
+    def test_service_token_that_ended_is_renewed(self):
+        self.client("member").must(200, "GET", "/queues")
+        before = self.keystone.logins
+        self.keystone.service_token = "another"
+        self.client("member").must(200, "GET", "/queues")
+        self.assertEqual(self.keystone.logins, before + 1)
+
+    def test_keystone_that_fails_is_no_answer(self):
+        known = self.client("member")
+        known.must(200, "GET", "/queues")
+        self.keystone.is_broken = True
+        try:
+            self.code(self.client("member").call("GET", "/queues"), 500, 10250005)
+            known.must(200, "GET", "/queues")
+        finally:
+            self.keystone.is_broken = False
+        client = self.client("member")
+        harness.wait_for("it is asked again", lambda: client.call("GET", "/queues").status == 200)
+
+    def test_there_is_no_identity_service_here(self):
+        self.code(Rest(self.broker).iam("POST", "/v3/auth/tokens", {"auth": {}}), 404, 10240406)
+        self.code(self.client("admin").iam("GET", "/v3/users"), 404, 10240406)
+
+
+@unittest.skipUnless(harness.SOAK and os.geteuid() == 0 and shutil.which("keystone-manage"),
+                     "needs DMSD_SOAK, root, and keystone with uwsgi-plugin-python3")
+class WithKeystone(KeystoneTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="dmsd-keystone-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        cls.port = harness.free_port()
+        cls.url = f"http://{harness.HOST}:{cls.port}/v3"
+        cls.start_keystone()
+        cls.start_broker(cls.url, "admin", "admin", "secret")
+
+    @classmethod
+    def start_keystone(cls):
+        conf = os.path.join(cls.folder, "keystone.conf")
+        for name in ("fernet", "credential"):
+            os.mkdir(os.path.join(cls.folder, name))
+        with open(conf, "w", encoding="utf-8") as file:
+            file.write(f"[DEFAULT]\nlog_dir = {cls.folder}\n"
+                       f"[database]\nconnection = sqlite:///{cls.folder}/keystone.db\n"
+                       "[token]\nprovider = fernet\n"
+                       f"[fernet_tokens]\nkey_repository = {cls.folder}/fernet\n"
+                       f"[credential]\nkey_repository = {cls.folder}/credential\n")
+        shutil.chown(cls.folder, "keystone", "keystone")
+        subprocess.run(["chown", "-R", "keystone:keystone", cls.folder], check=True)
+        owner = ["--keystone-user", "keystone", "--keystone-group", "keystone"]
+        for command in (["db_sync"], ["fernet_setup", *owner], ["credential_setup", *owner],
+                        ["bootstrap", "--bootstrap-password", "secret",
+                         "--bootstrap-public-url", cls.url + "/", "--bootstrap-region-id", "r"]):
+            subprocess.run(["keystone-manage", "--config-file", conf, *command], check=True,
+                           capture_output=True, timeout=120)
+        subprocess.run(["chown", "-R", "keystone:keystone", cls.folder], check=True)
+        command = (f"exec uwsgi --http-socket {harness.HOST}:{cls.port} --plugin python3 "
+                   "--wsgi-file /usr/bin/keystone-wsgi-public --master --processes 1 --die-on-term "
+                   f"--pyargv '--config-file {conf}'")
+        with open(os.path.join(cls.folder, "uwsgi.log"), "wb") as log:
+            cls.uwsgi = subprocess.Popen(["su", "-s", "/bin/sh", "keystone", "-c", command],
+                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        cls.addClassCleanup(cls.uwsgi.wait)
+        cls.addClassCleanup(cls.uwsgi.terminate)
+
+    def login(self):
+        body = identity.password_body("admin", "secret", scope={
+            "project": {"name": "admin", "domain": {"name": "Default"}}})
+        keystone = harness.Rest(self.port)
+
+        def attempt():
+            try:
+                return keystone.raw("POST", "/v3/auth/tokens", json.dumps(body).encode(),
+                                    {"Content-Type": "application/json"})
+            except OSError:
+                return None
+        answer = harness.wait_for("keystone answers", attempt, seconds=60)
+        self.assertEqual(answer.status, 201, answer.raw)
+        return Rest(self.broker, answer.headers["X-Subject-Token"],
+                    answer.body["token"]["project"]["id"])
+
+    def test_its_tokens_are_good_here_until_they_are_revoked(self):
+        client = self.login()
+        queue = client.must(201, "POST", "/queues", {"name": "q"})["id"]
+        client.must(204, "DELETE", f"/queues/{queue}")
+        self.code(Rest(self.broker, client.token + "x", client.project).call("GET", "/queues"),
+                  401, 10240101)
+        other = self.login()  # revoked before it was ever shown here
+        gone = harness.Rest(self.port).raw("DELETE", "/v3/auth/tokens", headers={
+            "X-Auth-Token": client.token, "X-Subject-Token": other.token})
+        self.assertEqual(gone.status, 204)
+        self.code(other.call("GET", "/queues"), 401, 10240101)
+
+
+if __name__ == "__main__":
+    harness.main()
