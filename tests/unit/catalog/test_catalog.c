@@ -14,39 +14,26 @@
 #include "core/catalog/reader.h"
 #include "core/catalog/topic_json.h"
 #include "logstore/log.h"
-#include "logstore/store.h"
-#include "tests/sim/executor_sim.h"
-#include "tests/sim/io_sim.h"
+#include "tests/sim/ground.h"
 
-enum { WAIT_US_MAX = 60 * 1000 * 1000, QUEUES_MAX = 5, GROUPS_MAX = 3, PARTITIONS_MAX = 50 };
+enum { QUEUES_MAX = 5, GROUPS_MAX = 3, PARTITIONS_MAX = 50 };
 
 static const char project[] = "0123456789abcdef0123456789abcdef";
 
 struct fixture {
-    struct sim_scheduler *scheduler;
-    struct base_executor *loop;
-    struct base_executor *worker;
-    struct io_sim *sim;
-    struct logstore_store *store;
+    struct sim_ground ground;
     struct catalog *catalog;
     int32_t generation;
 };
 
 static enum base_err try_open(struct fixture *fixture)
 {
-    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
-                                                   .worker = fixture->worker,
-                                                   .housekeeper = fixture->loop,
-                                                   .clock = sim_scheduler_clock(fixture->scheduler),
-                                                   .tail_bytes_max = 1 << 20,
-                                                   .open_segments_max = 10,
-                                                   .retention_check_ms = 1000000};
-    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
+    sim_ground_open_store(&fixture->ground);
     int32_t generation = -1;
-    assert_int_equal(catalog_next_generation(fixture->store, &generation), BASE_ERR_OK);
+    assert_int_equal(catalog_next_generation(fixture->ground.store, &generation), BASE_ERR_OK);
     assert_true(generation > fixture->generation);
     fixture->generation = generation;
-    struct catalog_options options = {.store = fixture->store,
+    struct catalog_options options = {.store = fixture->ground.store,
                                       .queues_per_project_max = QUEUES_MAX,
                                       .groups_per_queue_max = GROUPS_MAX,
                                       .partitions_max = PARTITIONS_MAX,
@@ -59,27 +46,17 @@ static void open_catalog(struct fixture *fixture)
     assert_int_equal(try_open(fixture), BASE_ERR_OK);
 }
 
-struct flag {
-    struct base_task task;
-    bool done;
-};
-
-static void set_flag(struct base_task *task)
-{
-    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
-}
-
 static void close_now(struct fixture *fixture)
 {
-    struct flag closed = {.task = {.run = set_flag}};
-    catalog_close(fixture->catalog, fixture->loop, &closed.task);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &closed.done, WAIT_US_MAX));
-    logstore_store_close(&fixture->store);
+    struct sim_flag closed = sim_flag();
+    catalog_close(fixture->catalog, fixture->ground.loop, &closed.task);
+    sim_ground_wait(&fixture->ground, &closed.is_set);
+    sim_ground_close_store(&fixture->ground);
 }
 
 static void close_catalog(struct fixture *fixture)
 {
-    sim_scheduler_run(fixture->scheduler);
+    sim_scheduler_run(fixture->ground.scheduler);
     close_now(fixture);
 }
 
@@ -92,12 +69,7 @@ static void reopen(struct fixture *fixture)
 static struct fixture *make_fixture(uint64_t seed)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
-    fixture->scheduler = sim_scheduler_create(seed);
-    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
-    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
-    struct io_sim_options options = {
-        .scheduler = fixture->scheduler, .pending_one_in = 3, .latency_us_max = 500};
-    fixture->sim = io_sim_create(&options);
+    sim_ground_init(&fixture->ground, seed, 3, 500);
     fixture->generation = -1;
     open_catalog(fixture);
     return fixture;
@@ -111,8 +83,7 @@ static int set_up(void **state)
 
 static void destroy(struct fixture *fixture)
 {
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
+    sim_ground_fini(&fixture->ground);
     base_free(fixture);
 }
 
@@ -137,12 +108,13 @@ static void change_done(struct base_task *task)
 
 static void begin(const struct fixture *fixture, struct wait *wait)
 {
-    *wait = (struct wait){.change = {.executor = fixture->loop, .task = {.run = change_done}}};
+    *wait =
+        (struct wait){.change = {.executor = fixture->ground.loop, .task = {.run = change_done}}};
 }
 
 static enum catalog_verdict finish(const struct fixture *fixture, struct wait *wait)
 {
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait->done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &wait->done);
     catalog_topic_release(&wait->change.topic);
     return wait->change.verdict;
 }
@@ -199,12 +171,12 @@ static void a_topic_is_visible_only_once_it_is_durable(void **state)
     struct fixture *fixture = *state;
     struct wait wait;
     begin(fixture, &wait);
-    io_sim_set_sync_us(fixture->sim, 1000000);
+    io_sim_set_sync_us(fixture->ground.sim, 1000000);
     catalog_create_topic(fixture->catalog, draft("orders", false, 1), &wait.change);
-    sim_scheduler_advance(fixture->scheduler, 500000);
+    sim_scheduler_advance(fixture->ground.scheduler, 500000);
     assert_false(wait.done);
     assert_false(exists(fixture, "orders"));
-    io_sim_set_sync_us(fixture->sim, 0);
+    io_sim_set_sync_us(fixture->ground.sim, 0);
     assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
     assert_true(exists(fixture, "orders"));
 }
@@ -348,7 +320,7 @@ static struct base_uuid create_group(const struct fixture *fixture, struct base_
 
     begin(fixture, &wait);
     catalog_create_groups(fixture->catalog, queue_id, names, 1, &wait.change);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &wait.done);
     const struct catalog_topic *topic = wait.change.topic;
     (void)snprintf(group_id, CATALOG_GROUP_ID_SIZE, "%s",
                    topic->groups[topic->groups_count - 1].id);
@@ -480,7 +452,7 @@ static void snapshots_keep_the_log_short(void **state)
         catalog_take_producer_ids(fixture->catalog, 1, &first, &wait.change);
         assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
     }
-    sim_scheduler_advance(fixture->scheduler, 1000000);
+    sim_scheduler_advance(fixture->ground.scheduler, 1000000);
     assert_true(logstore_log_start_offset(catalog_log(fixture->catalog)) > 1500);
     reopen(fixture);
     assert_true(exists(fixture, "steady"));
@@ -497,13 +469,13 @@ static void a_full_disk_refuses_or_delays_and_loses_nothing(void **state)
     struct fixture *fixture = *state;
     struct wait wait;
 
-    io_sim_set_full(fixture->sim, true);
+    io_sim_set_full(fixture->ground.sim, true);
     begin(fixture, &wait);
     catalog_create_topic(fixture->catalog, draft("orders", false, 1), &wait.change);
-    sim_scheduler_advance(fixture->scheduler, 5000000);
+    sim_scheduler_advance(fixture->ground.scheduler, 5000000);
     assert_false(exists(fixture, "orders"));
     bool refused = wait.done;
-    io_sim_set_full(fixture->sim, false);
+    io_sim_set_full(fixture->ground.sim, false);
     enum catalog_verdict verdict = finish(fixture, &wait);
     assert_int_equal(verdict, refused ? CATALOG_STORAGE_FAILED : CATALOG_DONE);
     assert_int_equal(create(fixture, "orders", false, 1), refused ? CATALOG_DONE : CATALOG_EXISTS);
@@ -513,7 +485,7 @@ static void a_failed_sync_refuses_what_waits_and_what_comes(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(create(fixture, "before", false, 1), CATALOG_DONE);
-    io_sim_fail_sync_at(fixture->sim, 0);
+    io_sim_fail_sync_at(fixture->ground.sim, 0);
     assert_int_equal(create(fixture, "orders", false, 1), CATALOG_STORAGE_FAILED);
     assert_int_equal(create(fixture, "later", false, 1), CATALOG_STORAGE_FAILED);
     assert_true(exists(fixture, "before"));
@@ -606,11 +578,11 @@ static void a_catalog_that_cannot_be_read_is_closed_like_any_other(void **state)
     const char *name = "__catalog-0/00000000000000000000.log";
 
     close_catalog(fixture);
-    io_sim_flip(fixture->sim, name, 100, 3);
+    io_sim_flip(fixture->ground.sim, name, 100, 3);
     assert_int_equal(try_open(fixture), BASE_ERR_CORRUPT);
     assert_non_null(fixture->catalog);
     close_now(fixture);
-    io_sim_flip(fixture->sim, name, 100, 3);
+    io_sim_flip(fixture->ground.sim, name, 100, 3);
     open_catalog(fixture);
 }
 
@@ -621,12 +593,13 @@ static void a_trim_ends_before_the_catalog_does(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 300; seed++) {
         struct fixture *fixture = make_fixture(seed);
-        sim_scheduler_advance(fixture->scheduler, (int64_t)sim_random(fixture->scheduler, 1000));
-        for (uint64_t i = sim_random(fixture->scheduler, 10); i > 0; i--) {
-            (void)sim_scheduler_step(fixture->scheduler);
+        sim_scheduler_advance(fixture->ground.scheduler,
+                              (int64_t)sim_random(fixture->ground.scheduler, 1000));
+        for (uint64_t i = sim_random(fixture->ground.scheduler, 10); i > 0; i--) {
+            (void)sim_scheduler_step(fixture->ground.scheduler);
         }
         close_now(fixture);
-        sim_scheduler_run(fixture->scheduler);
+        sim_scheduler_run(fixture->ground.scheduler);
         destroy(fixture);
     }
 }

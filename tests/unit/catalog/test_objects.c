@@ -11,65 +11,36 @@
 #include "core/base/alloc.h"
 #include "core/catalog/catalog.h"
 #include "core/catalog/object_priv.h"
-#include "logstore/store.h"
-#include "tests/sim/executor_sim.h"
-#include "tests/sim/io_sim.h"
-
-enum { WAIT_US_MAX = 60 * 1000 * 1000 };
+#include "tests/sim/ground.h"
 
 struct fixture {
-    struct sim_scheduler *scheduler;
-    struct base_executor *loop;
-    struct base_executor *worker;
-    struct io_sim *sim;
-    struct logstore_store *store;
+    struct sim_ground ground;
     struct catalog *catalog;
 };
 
 static void open_catalog(struct fixture *fixture)
 {
-    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
-                                                   .worker = fixture->worker,
-                                                   .housekeeper = fixture->loop,
-                                                   .clock = sim_scheduler_clock(fixture->scheduler),
-                                                   .tail_bytes_max = 1 << 20,
-                                                   .open_segments_max = 10,
-                                                   .retention_check_ms = 1000000};
-    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
-    struct catalog_options options = {.store = fixture->store,
+    sim_ground_open_store(&fixture->ground);
+    struct catalog_options options = {.store = fixture->ground.store,
                                       .queues_per_project_max = 5,
                                       .groups_per_queue_max = 3,
                                       .partitions_max = 50};
     assert_int_equal(catalog_open(&options, &fixture->catalog), BASE_ERR_OK);
 }
 
-struct flag {
-    struct base_task task;
-    bool done;
-};
-
-static void set_flag(struct base_task *task)
-{
-    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
-}
-
 static void close_catalog(struct fixture *fixture)
 {
-    struct flag closed = {.task = {.run = set_flag}};
-    sim_scheduler_run(fixture->scheduler);
-    catalog_close(fixture->catalog, fixture->loop, &closed.task);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &closed.done, WAIT_US_MAX));
-    logstore_store_close(&fixture->store);
+    struct sim_flag closed = sim_flag();
+    sim_scheduler_run(fixture->ground.scheduler);
+    catalog_close(fixture->catalog, fixture->ground.loop, &closed.task);
+    sim_ground_wait(&fixture->ground, &closed.is_set);
+    sim_ground_close_store(&fixture->ground);
 }
 
 static int set_up(void **state)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
-    fixture->scheduler = sim_scheduler_create(7);
-    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
-    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
-    struct io_sim_options options = {.scheduler = fixture->scheduler, .latency_us_max = 500};
-    fixture->sim = io_sim_create(&options);
+    sim_ground_init(&fixture->ground, 7, 0, 500);
     open_catalog(fixture);
     *state = fixture;
     return 0;
@@ -79,8 +50,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     close_catalog(fixture);
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
+    sim_ground_fini(&fixture->ground);
     base_free(fixture);
     return 0;
 }
@@ -98,9 +68,9 @@ static void change_done(struct base_task *task)
 static enum catalog_verdict apply(struct fixture *fixture, struct catalog_object_edit *edits,
                                   size_t count)
 {
-    struct wait wait = {.change = {.executor = fixture->loop, .task = {.run = change_done}}};
+    struct wait wait = {.change = {.executor = fixture->ground.loop, .task = {.run = change_done}}};
     catalog_change_objects(fixture->catalog, edits, count, &wait.change);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &wait.done);
     return wait.change.verdict;
 }
 

@@ -10,37 +10,14 @@
 
 #include "core/base/alloc.h"
 #include "core/group/coordinator.h"
-#include "logstore/store.h"
-#include "tests/sim/executor_sim.h"
-#include "tests/sim/io_sim.h"
-
-enum { WAIT_US_MAX = 60 * 1000 * 1000 };
+#include "tests/sim/ground.h"
 
 struct fixture {
-    struct sim_scheduler *scheduler;
-    struct base_executor *loop;
-    struct base_executor *worker;
-    struct io_sim *sim;
-    struct logstore_store *store;
+    struct sim_ground ground;
     struct catalog *catalog;
     struct partition_table *table;
     struct group_coordinator *coordinator;
 };
-
-struct flag {
-    struct base_task task;
-    bool done;
-};
-
-static void set_flag(struct base_task *task)
-{
-    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
-}
-
-static void wait_for(struct fixture *fixture, const struct flag *flag)
-{
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &flag->done, WAIT_US_MAX));
-}
 
 struct loading {
     struct group_load load;
@@ -55,79 +32,67 @@ static void loaded(struct base_task *task)
 static void open_groups(struct fixture *fixture)
 {
     struct group_coordinator_options options;
-    struct loading loading = {.load = {.executor = fixture->loop, .task.run = loaded}};
+    struct loading loading = {.load = {.executor = fixture->ground.loop, .task.run = loaded}};
 
     group_coordinator_options_default(&options);
     options.catalog = fixture->catalog;
     options.table = fixture->table;
-    options.worker = fixture->worker;
-    options.executors = &fixture->loop;
+    options.worker = fixture->ground.worker;
+    options.executors = &fixture->ground.loop;
     options.executors_count = 1;
-    options.clock = sim_scheduler_clock(fixture->scheduler);
+    options.clock = sim_scheduler_clock(fixture->ground.scheduler);
     options.offsets_partitions = 3;
     assert_int_equal(group_coordinator_create(&options, &fixture->coordinator), BASE_ERR_OK);
     group_coordinator_load(fixture->coordinator, &loading.load);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &loading.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &loading.done);
     assert_int_equal(loading.load.err, BASE_ERR_OK);
 }
 
 static void open_all(struct fixture *fixture)
 {
-    struct flag opened = {.task = {.run = set_flag}};
+    struct sim_flag opened = sim_flag();
     int32_t generation = 0;
-    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
-                                                   .worker = fixture->worker,
-                                                   .housekeeper = fixture->loop,
-                                                   .clock = sim_scheduler_clock(fixture->scheduler),
-                                                   .tail_bytes_max = 1 << 20,
-                                                   .open_segments_max = 10,
-                                                   .retention_check_ms = 1000000};
-    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
-    assert_int_equal(catalog_next_generation(fixture->store, &generation), BASE_ERR_OK);
-    struct catalog_options catalog_options = {.store = fixture->store,
+    sim_ground_open_store(&fixture->ground);
+    assert_int_equal(catalog_next_generation(fixture->ground.store, &generation), BASE_ERR_OK);
+    struct catalog_options catalog_options = {.store = fixture->ground.store,
                                               .queues_per_project_max = 5,
                                               .groups_per_queue_max = 3,
                                               .partitions_max = 100,
                                               .leader_epoch = generation};
     assert_int_equal(catalog_open(&catalog_options, &fixture->catalog), BASE_ERR_OK);
     struct partition_table_options table_options = {.catalog = fixture->catalog,
-                                                    .store = fixture->store,
+                                                    .store = fixture->ground.store,
                                                     .leader_epoch = generation,
                                                     .flush_interval_ms = 1000,
                                                     .flush_bytes = 1 << 20};
     assert_int_equal(partition_table_create(&table_options, &fixture->table), BASE_ERR_OK);
-    assert_int_equal(partition_table_open_all(fixture->table, fixture->loop, &opened.task),
+    assert_int_equal(partition_table_open_all(fixture->table, fixture->ground.loop, &opened.task),
                      BASE_ERR_OK);
-    wait_for(fixture, &opened);
+    sim_ground_wait(&fixture->ground, &opened.is_set);
     open_groups(fixture);
 }
 
 static void close_all(struct fixture *fixture)
 {
-    struct flag groups = {.task = {.run = set_flag}};
-    struct flag table = {.task = {.run = set_flag}};
-    struct flag catalog = {.task = {.run = set_flag}};
+    struct sim_flag groups = sim_flag();
+    struct sim_flag table = sim_flag();
+    struct sim_flag catalog = sim_flag();
 
-    group_coordinator_close(fixture->coordinator, fixture->loop, &groups.task);
-    wait_for(fixture, &groups);
-    partition_table_close(fixture->table, fixture->loop, &table.task);
-    wait_for(fixture, &table);
-    sim_scheduler_run(fixture->scheduler);
-    catalog_close(fixture->catalog, fixture->loop, &catalog.task);
-    wait_for(fixture, &catalog);
-    sim_scheduler_run(fixture->scheduler);
-    logstore_store_close(&fixture->store);
+    group_coordinator_close(fixture->coordinator, fixture->ground.loop, &groups.task);
+    sim_ground_wait(&fixture->ground, &groups.is_set);
+    partition_table_close(fixture->table, fixture->ground.loop, &table.task);
+    sim_ground_wait(&fixture->ground, &table.is_set);
+    sim_scheduler_run(fixture->ground.scheduler);
+    catalog_close(fixture->catalog, fixture->ground.loop, &catalog.task);
+    sim_ground_wait(&fixture->ground, &catalog.is_set);
+    sim_scheduler_run(fixture->ground.scheduler);
+    sim_ground_close_store(&fixture->ground);
 }
 
 static int set_up(void **state)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
-    fixture->scheduler = sim_scheduler_create(11);
-    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
-    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
-    struct io_sim_options options = {
-        .scheduler = fixture->scheduler, .pending_one_in = 3, .latency_us_max = 500};
-    fixture->sim = io_sim_create(&options);
+    sim_ground_init(&fixture->ground, 11, 3, 500);
     open_all(fixture);
     *state = fixture;
     return 0;
@@ -137,8 +102,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     close_all(fixture);
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
+    sim_ground_fini(&fixture->ground);
     base_free(fixture);
     return 0;
 }
@@ -159,7 +123,7 @@ static enum group_verdict commit(struct fixture *fixture, const char *group, con
 {
     struct committer committer = {
         .item = {.topic = base_slice_text(topic), .offset = offset, .leader_epoch = -1},
-        .commit = {.executor = fixture->loop,
+        .commit = {.executor = fixture->ground.loop,
                    .task.run = committed,
                    .group_id = base_slice_text(group),
                    .generation = -1,
@@ -167,7 +131,7 @@ static enum group_verdict commit(struct fixture *fixture, const char *group, con
     };
     committer.commit.items = &committer.item;
     if (group_commit(fixture->coordinator, &committer.commit) == GROUP_PENDING) {
-        assert_true(sim_scheduler_run_until(fixture->scheduler, &committer.done, WAIT_US_MAX));
+        sim_ground_wait(&fixture->ground, &committer.done);
     }
     return committer.commit.verdict;
 }
@@ -190,14 +154,14 @@ static void topic_done(struct base_task *task)
 
 static struct base_uuid create_topic(struct fixture *fixture, const char *name)
 {
-    struct topic_wait wait = {.op = {.executor = fixture->loop, .task.run = topic_done}};
+    struct topic_wait wait = {.op = {.executor = fixture->ground.loop, .task.run = topic_done}};
     struct catalog_topic *draft =
         catalog_topic_draft(base_slice_text(name), base_slice_of(NULL, 0), CATALOG_KAFKA_HA);
 
     assert_non_null(draft);
     draft->partitions_count = 1;
     partition_create_topic(fixture->table, draft, &wait.op);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &wait.done);
     assert_int_equal(wait.op.verdict, CATALOG_DONE);
     struct base_uuid id = wait.op.topic->id;
     catalog_topic_release(&wait.op.topic);
@@ -206,10 +170,10 @@ static struct base_uuid create_topic(struct fixture *fixture, const char *name)
 
 static void delete_topic(struct fixture *fixture, struct base_uuid id)
 {
-    struct topic_wait wait = {.op = {.executor = fixture->loop, .task.run = topic_done}};
+    struct topic_wait wait = {.op = {.executor = fixture->ground.loop, .task.run = topic_done}};
 
     partition_delete_topic(fixture->table, id, &wait.op);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &wait.done);
     assert_int_equal(wait.op.verdict, CATALOG_DONE);
     catalog_topic_release(&wait.op.topic);
 }
@@ -224,10 +188,10 @@ static void committed_offsets_survive_a_power_cut(void **state)
         (void)snprintf(group, sizeof group, "g%d", i);
         assert_int_equal(commit(fixture, group, "t", i), GROUP_OK);
     }
-    io_sim_crash(fixture->sim);
+    io_sim_crash(fixture->ground.sim);
     assert_int_equal(commit(fixture, "g0", "t", 100), GROUP_STORAGE_FAILED);
     close_all(fixture);
-    io_sim_restart(fixture->sim, true);
+    io_sim_restart(fixture->ground.sim, true);
     open_all(fixture);
     for (int i = 1; i < 10; i++) {
         (void)snprintf(group, sizeof group, "g%d", i);
@@ -246,7 +210,7 @@ static void offsets_of_a_deleted_topic_are_forgotten(void **state)
     assert_int_equal(commit(fixture, "g", "t", 1), GROUP_OK);
     assert_int_equal(commit(fixture, "g", "u", 2), GROUP_OK);
     delete_topic(fixture, id);
-    sim_scheduler_advance(fixture->scheduler, 1000000);
+    sim_scheduler_advance(fixture->ground.scheduler, 1000000);
     assert_int_equal(offset_of(fixture, "g", "t"), -1);
     assert_int_equal(offset_of(fixture, "g", "u"), 2);
     close_all(fixture);
@@ -259,24 +223,24 @@ static void a_topic_made_again_has_no_offsets(void **state)
 {
     struct fixture *fixture = *state;
     struct base_uuid id = create_topic(fixture, "t");
-    struct topic_wait wait = {.op = {.executor = fixture->loop, .task.run = topic_done}};
+    struct topic_wait wait = {.op = {.executor = fixture->ground.loop, .task.run = topic_done}};
 
     assert_int_equal(commit(fixture, "g", "t", 7), GROUP_OK);
     /* The catalog has the deletion; that of the offset finds no room any more. */
     partition_delete_topic(fixture->table, id, &wait.op);
-    io_sim_set_full(fixture->sim, true);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait.done, WAIT_US_MAX));
+    io_sim_set_full(fixture->ground.sim, true);
+    sim_ground_wait(&fixture->ground, &wait.done);
     assert_int_equal(wait.op.verdict, CATALOG_DONE);
     catalog_topic_release(&wait.op.topic);
-    sim_scheduler_advance(fixture->scheduler, 1000000);
-    io_sim_set_full(fixture->sim, false);
-    sim_scheduler_advance(fixture->scheduler, 1000000);
+    sim_scheduler_advance(fixture->ground.scheduler, 1000000);
+    io_sim_set_full(fixture->ground.sim, false);
+    sim_scheduler_advance(fixture->ground.scheduler, 1000000);
     (void)create_topic(fixture, "t");
     assert_int_equal(offset_of(fixture, "g", "t"), -1);
     close_all(fixture);
     open_all(fixture);
     assert_int_equal(offset_of(fixture, "g", "t"), -1);
-    sim_scheduler_advance(fixture->scheduler, 1000000);
+    sim_scheduler_advance(fixture->ground.scheduler, 1000000);
     assert_int_equal(offset_of(fixture, "g", "t"), -1);
     assert_int_equal(commit(fixture, "g", "t", 3), GROUP_OK);
     assert_int_equal(offset_of(fixture, "g", "t"), 3);
@@ -293,7 +257,7 @@ static void snapshot_moves_the_start_of_the_partition(void **state)
     for (int i = 0; i < 10050; i++) {
         assert_int_equal(commit(fixture, "g", "t", i), GROUP_OK);
     }
-    sim_scheduler_advance(fixture->scheduler, 1000000);
+    sim_scheduler_advance(fixture->ground.scheduler, 1000000);
     struct catalog_view *view = catalog_view(fixture->catalog);
     const struct catalog_topic *topic =
         catalog_view_topic(view, base_slice_text(GROUP_OFFSETS_TOPIC));

@@ -13,86 +13,55 @@
 #include "core/partition/table.h"
 #include "logstore/records.h"
 #include "logstore/records_builder.h"
-#include "tests/sim/executor_sim.h"
-#include "tests/sim/io_sim.h"
+#include "tests/sim/ground.h"
 
-enum { WAIT_US_MAX = 60 * 1000 * 1000, SYNC_US = 1000000 };
-
-struct flag {
-    struct base_task task;
-    bool done;
-};
-
-static void set_flag(struct base_task *task)
-{
-    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
-}
+enum { SYNC_US = 1000000 };
 
 struct fixture {
-    struct sim_scheduler *scheduler;
-    struct base_executor *loop;
-    struct base_executor *worker;
-    struct io_sim *sim;
-    struct logstore_store *store;
+    struct sim_ground ground;
     struct catalog *catalog;
     struct partition_table *table;
     int deleted_count;
 };
 
-static void wait_for(struct fixture *fixture, const struct flag *flag)
-{
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &flag->done, WAIT_US_MAX));
-}
-
 static void open_all(struct fixture *fixture)
 {
-    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
-                                                   .worker = fixture->worker,
-                                                   .housekeeper = fixture->loop,
-                                                   .clock = sim_scheduler_clock(fixture->scheduler),
-                                                   .tail_bytes_max = 1 << 20,
-                                                   .open_segments_max = 10,
-                                                   .retention_check_ms = 1000000};
     struct catalog_options catalog_options = {
         .queues_per_project_max = 5, .groups_per_queue_max = 3, .partitions_max = 1000};
     struct partition_table_options options = {.flush_interval_ms = 1000, .flush_bytes = 1 << 20};
-    struct flag opened = {.task = {.run = set_flag}};
+    struct sim_flag opened = sim_flag();
 
-    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
-    catalog_options.store = fixture->store;
-    assert_int_equal(catalog_next_generation(fixture->store, &catalog_options.leader_epoch),
+    sim_ground_open_store(&fixture->ground);
+    catalog_options.store = fixture->ground.store;
+    assert_int_equal(catalog_next_generation(fixture->ground.store, &catalog_options.leader_epoch),
                      BASE_ERR_OK);
     assert_int_equal(catalog_open(&catalog_options, &fixture->catalog), BASE_ERR_OK);
     options.catalog = fixture->catalog;
-    options.store = fixture->store;
+    options.store = fixture->ground.store;
     options.leader_epoch = catalog_options.leader_epoch;
     assert_int_equal(partition_table_create(&options, &fixture->table), BASE_ERR_OK);
-    assert_int_equal(partition_table_open_all(fixture->table, fixture->loop, &opened.task),
+    assert_int_equal(partition_table_open_all(fixture->table, fixture->ground.loop, &opened.task),
                      BASE_ERR_OK);
-    wait_for(fixture, &opened);
+    sim_ground_wait(&fixture->ground, &opened.is_set);
 }
 
 static void close_all(struct fixture *fixture)
 {
-    struct flag table_closed = {.task = {.run = set_flag}};
-    struct flag catalog_closed = {.task = {.run = set_flag}};
+    struct sim_flag table_closed = sim_flag();
+    struct sim_flag catalog_closed = sim_flag();
 
-    sim_scheduler_run(fixture->scheduler);
-    partition_table_close(fixture->table, fixture->loop, &table_closed.task);
-    wait_for(fixture, &table_closed);
-    catalog_close(fixture->catalog, fixture->loop, &catalog_closed.task);
-    wait_for(fixture, &catalog_closed);
-    logstore_store_close(&fixture->store);
+    sim_scheduler_run(fixture->ground.scheduler);
+    partition_table_close(fixture->table, fixture->ground.loop, &table_closed.task);
+    sim_ground_wait(&fixture->ground, &table_closed.is_set);
+    catalog_close(fixture->catalog, fixture->ground.loop, &catalog_closed.task);
+    sim_ground_wait(&fixture->ground, &catalog_closed.is_set);
+    sim_ground_close_store(&fixture->ground);
 }
 
 static int set_up(void **state)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
-    fixture->scheduler = sim_scheduler_create(11);
-    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
-    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
-    struct io_sim_options options = {.scheduler = fixture->scheduler, .latency_us_max = 300};
-    fixture->sim = io_sim_create(&options);
+    sim_ground_init(&fixture->ground, 11, 0, 300);
     open_all(fixture);
     *state = fixture;
     return 0;
@@ -102,8 +71,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     close_all(fixture);
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
+    sim_ground_fini(&fixture->ground);
     base_free(fixture);
     return 0;
 }
@@ -120,7 +88,7 @@ static void op_done(struct base_task *task)
 
 static enum catalog_verdict finish_op(struct fixture *fixture, struct topic_wait *wait)
 {
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &wait->done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &wait->done);
     catalog_topic_release(&wait->op.topic);
     return wait->op.verdict;
 }
@@ -128,7 +96,7 @@ static enum catalog_verdict finish_op(struct fixture *fixture, struct topic_wait
 static struct base_uuid make_topic(struct fixture *fixture, const char *name,
                                    enum catalog_kind kind, int32_t partitions)
 {
-    struct topic_wait wait = {.op = {.executor = fixture->loop, .task = {.run = op_done}}};
+    struct topic_wait wait = {.op = {.executor = fixture->ground.loop, .task = {.run = op_done}}};
     struct catalog_topic *draft =
         catalog_topic_draft(base_slice_text(name), base_slice_text(NULL), kind);
     draft->partitions_count = partitions;
@@ -173,7 +141,7 @@ static void append(const struct bench *bench, const char *value, enum partition_
     struct base_chunk chunk = {0};
 
     *wait = (struct append_wait){
-        .waiter = {.executor = bench->fixture->loop, .task = {.run = append_done}}};
+        .waiter = {.executor = bench->fixture->ground.loop, .task = {.run = append_done}}};
     base_writer_init(&writer, 1 << 20);
     logstore_records_builder_begin(&builder, &writer);
     logstore_records_builder_add(&builder,
@@ -183,7 +151,7 @@ static void append(const struct bench *bench, const char *value, enum partition_
     chunk.buffer = base_writer_take(&writer, &chunk.length);
     base_writer_fini(&writer);
     wait->err = partition_append(bench->partition, &chunk, &builder.header, acks,
-                                 bench->fixture->loop, &wait->waiter, &wait->appended);
+                                 bench->fixture->ground.loop, &wait->waiter, &wait->appended);
     base_chunk_release(&chunk);
 }
 
@@ -191,7 +159,7 @@ static void wait_append(const struct bench *bench, struct append_wait *wait)
 {
     assert_int_equal(wait->err, BASE_ERR_OK);
     if (wait->appended.pending) {
-        assert_true(sim_scheduler_run_until(bench->fixture->scheduler, &wait->done, WAIT_US_MAX));
+        sim_ground_wait(&bench->fixture->ground, &wait->done);
     }
 }
 
@@ -209,10 +177,10 @@ static void ha_answers_after_the_disk_and_shows_nothing_before(void **state)
 {
     struct bench bench = bench_of(*state, CATALOG_KAFKA_HA);
     struct append_wait wait;
-    io_sim_set_sync_us(bench.fixture->sim, SYNC_US);
+    io_sim_set_sync_us(bench.fixture->ground.sim, SYNC_US);
     append(&bench, "a", PARTITION_ACK_ALL, &wait);
     assert_true(wait.appended.pending);
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US / 2);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US / 2);
     assert_false(wait.done);
     assert_int_equal(high_watermark(&bench), 0);
     wait_append(&bench, &wait);
@@ -228,7 +196,7 @@ static void ha_with_acks_1_answers_on_append(void **state)
     append(&bench, "a", PARTITION_ACK_WRITTEN, &wait);
     assert_int_equal(wait.err, BASE_ERR_OK);
     assert_false(wait.appended.pending);
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US);
     assert_int_equal(high_watermark(&bench), 1); /* synced all the same */
     partition_release(&bench.partition);
 }
@@ -247,16 +215,16 @@ static void appends_that_come_during_a_sync_share_the_next(void **state)
 {
     struct bench bench = bench_of(*state, CATALOG_KAFKA_HA);
     struct append_wait waits[20];
-    io_sim_set_sync_us(bench.fixture->sim, SYNC_US);
+    io_sim_set_sync_us(bench.fixture->ground.sim, SYNC_US);
     append(&bench, "first", PARTITION_ACK_ALL, &waits[0]);
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US / 2);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US / 2);
     for (size_t i = 1; i < 20; i++) {
         append(&bench, "more", PARTITION_ACK_ALL, &waits[i]);
     }
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US);
     assert_true(waits[0].done);
     assert_false(waits[1].done);
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US);
     for (size_t i = 0; i < 20; i++) {
         assert_true(waits[i].done);
     }
@@ -269,7 +237,7 @@ static void a_cancelled_wait_is_never_told(void **state)
     struct append_wait wait;
     append(&bench, "a", PARTITION_ACK_ALL, &wait);
     assert_true(partition_waiter_cancel(bench.partition, &wait.waiter));
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US);
     assert_false(wait.done);
     assert_int_equal(high_watermark(&bench), 1);
     assert_false(partition_waiter_cancel(bench.partition, &wait.waiter));
@@ -283,7 +251,7 @@ static void a_failed_sync_ends_waits_and_stops_the_partition(void **state)
     struct partition_offsets offsets;
     append(&bench, "kept", PARTITION_ACK_ALL, &wait);
     wait_append(&bench, &wait);
-    io_sim_fail_sync_at(bench.fixture->sim, 0);
+    io_sim_fail_sync_at(bench.fixture->ground.sim, 0);
     append(&bench, "lost", PARTITION_ACK_ALL, &wait);
     wait_append(&bench, &wait);
     assert_int_equal(wait.waiter.err, BASE_ERR_OFFLINE);
@@ -310,16 +278,16 @@ static void a_watch_fires_once_for_news_and_not_before(void **state)
 {
     struct bench bench = bench_of(*state, CATALOG_KAFKA_HA);
     struct watch_flag flag = {
-        .watcher = {.executor = bench.fixture->loop, .task = {.run = watch_fired}}};
+        .watcher = {.executor = bench.fixture->ground.loop, .task = {.run = watch_fired}}};
     struct partition_watch watch = {.watcher = &flag.watcher, .offset = 0};
     struct append_wait wait;
 
     assert_false(partition_watch(bench.partition, &watch));
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US);
     assert_false(flag.done);
     append(&bench, "a", PARTITION_ACK_ALL, &wait);
     wait_append(&bench, &wait);
-    sim_scheduler_run(bench.fixture->scheduler);
+    sim_scheduler_run(bench.fixture->ground.scheduler);
     assert_true(flag.done);
     partition_unwatch(bench.partition, &watch);            /* it has fired: nothing to do */
     assert_true(partition_watch(bench.partition, &watch)); /* offset 0 is news by now */
@@ -330,7 +298,7 @@ static void a_watch_fires_once_for_news_and_not_before(void **state)
     partition_unwatch(bench.partition, &watch);
     append(&bench, "b", PARTITION_ACK_ALL, &wait);
     wait_append(&bench, &wait);
-    sim_scheduler_run(bench.fixture->scheduler);
+    sim_scheduler_run(bench.fixture->ground.scheduler);
     assert_false(flag.done);
     partition_release(&bench.partition);
 }
@@ -354,10 +322,10 @@ static void everything_acknowledged_is_there_after_a_power_cut(void **state)
     wait_append(&bench, &wait);
     append(&bench, "b", PARTITION_ACK_ALL, &wait);
     wait_append(&bench, &wait);
-    io_sim_crash(fixture->sim);
+    io_sim_crash(fixture->ground.sim);
     partition_release(&bench.partition);
     close_all(fixture);
-    io_sim_restart(fixture->sim, true);
+    io_sim_restart(fixture->ground.sim, true);
     open_all(fixture);
     bench.partition = partition_table_get(fixture->table, id, 0);
     assert_non_null(bench.partition);
@@ -371,19 +339,19 @@ static void trim_moves_the_start_and_not_beyond_the_high_watermark(void **state)
 {
     struct bench bench = bench_of(*state, CATALOG_KAFKA_HA);
     struct append_wait wait;
-    struct flag trimmed = {.task = {.run = set_flag}};
+    struct sim_flag trimmed = sim_flag();
     struct logstore_trim trim = {.executor = NULL};
     struct partition_offsets offsets;
 
     append(&bench, "a", PARTITION_ACK_ALL, &wait);
     wait_append(&bench, &wait);
     assert_int_equal(partition_trim(bench.partition, 2, &trim), BASE_ERR_OUT_OF_RANGE);
-    trim.executor = bench.fixture->loop;
+    trim.executor = bench.fixture->ground.loop;
     trim.task = trimmed.task;
     assert_int_equal(partition_trim(bench.partition, -1, &trim), BASE_ERR_OK);
     partition_offsets(bench.partition, &offsets);
     assert_int_equal(offsets.start, 1);
-    sim_scheduler_advance(bench.fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(bench.fixture->ground.scheduler, SYNC_US);
     partition_release(&bench.partition);
 }
 
@@ -399,7 +367,7 @@ static void deleting_a_topic_ends_waits_and_removes_its_log(void **state)
     struct fixture *fixture = *state;
     struct bench bench = bench_of(fixture, CATALOG_KAFKA_HA);
     struct base_uuid id = partition_topic_id(bench.partition);
-    struct topic_wait op = {.op = {.executor = fixture->loop, .task = {.run = op_done}}};
+    struct topic_wait op = {.op = {.executor = fixture->ground.loop, .task = {.run = op_done}}};
     struct append_wait wait;
     char name[LOGSTORE_NAME_SIZE];
     char id_text[BASE_UUID_TEXT_SIZE];
@@ -407,7 +375,7 @@ static void deleting_a_topic_ends_waits_and_removes_its_log(void **state)
     base_uuid_format(id, id_text);
     (void)snprintf(name, sizeof name, "%s-0/00000000000000000000.log", id_text);
     partition_table_on_deleted(fixture->table, on_deleted, fixture);
-    io_sim_set_sync_us(fixture->sim, SYNC_US);
+    io_sim_set_sync_us(fixture->ground.sim, SYNC_US);
     append(&bench, "a", PARTITION_ACK_ALL, &wait);
     partition_delete_topic(fixture->table, id, &op.op);
     assert_int_equal(finish_op(fixture, &op), CATALOG_DONE);
@@ -416,10 +384,10 @@ static void deleting_a_topic_ends_waits_and_removes_its_log(void **state)
     assert_null(partition_table_get(fixture->table, id, 0));
     append(&bench, "b", PARTITION_ACK_ALL, &wait);
     assert_int_equal(wait.err, BASE_ERR_CLOSED);
-    assert_true(io_sim_size(fixture->sim, name) >= 0); /* a handle is still held */
+    assert_true(io_sim_size(fixture->ground.sim, name) >= 0); /* a handle is still held */
     partition_release(&bench.partition);
-    sim_scheduler_advance(fixture->scheduler, 10 * SYNC_US);
-    assert_int_equal(io_sim_size(fixture->sim, name), -1);
+    sim_scheduler_advance(fixture->ground.scheduler, 10 * SYNC_US);
+    assert_int_equal(io_sim_size(fixture->ground.sim, name), -1);
 }
 
 static void growing_adds_partitions_and_keeps_the_old(void **state)
@@ -427,7 +395,7 @@ static void growing_adds_partitions_and_keeps_the_old(void **state)
     struct fixture *fixture = *state;
     struct bench bench = bench_of(fixture, CATALOG_KAFKA_HA);
     struct base_uuid id = partition_topic_id(bench.partition);
-    struct topic_wait wait = {.op = {.executor = fixture->loop, .task = {.run = op_done}}};
+    struct topic_wait wait = {.op = {.executor = fixture->ground.loop, .task = {.run = op_done}}};
 
     partition_grow_topic(fixture->table, id, 3, &wait.op);
     assert_int_equal(finish_op(fixture, &wait), CATALOG_DONE);
@@ -448,25 +416,25 @@ static void a_partition_made_on_a_full_disk_works_when_there_is_room(void **stat
     struct fixture *fixture = *state;
     struct bench bench = bench_of(fixture, CATALOG_KAFKA_HA);
     struct base_uuid id = partition_topic_id(bench.partition);
-    struct topic_wait wait = {.op = {.executor = fixture->loop, .task = {.run = op_done}}};
+    struct topic_wait wait = {.op = {.executor = fixture->ground.loop, .task = {.run = op_done}}};
     struct append_wait append_wait;
     struct partition_offsets offsets;
 
     partition_release(&bench.partition);
     partition_grow_topic(fixture->table, id, 2, &wait.op);
-    io_sim_set_full(fixture->sim, true); /* the catalog has its record already */
+    io_sim_set_full(fixture->ground.sim, true); /* the catalog has its record already */
     assert_int_equal(finish_op(fixture, &wait), CATALOG_DONE);
     bench.partition = partition_table_get(fixture->table, id, 1);
     assert_non_null(bench.partition);
     append(&bench, "refused", PARTITION_ACK_ALL, &append_wait);
     assert_int_equal(append_wait.err, BASE_ERR_OFFLINE);
-    sim_scheduler_advance(fixture->scheduler, 2 * SYNC_US);
+    sim_scheduler_advance(fixture->ground.scheduler, 2 * SYNC_US);
     partition_offsets(bench.partition, &offsets); /* tries, and it is still full */
     assert_int_equal(offsets.err, BASE_ERR_OFFLINE);
-    io_sim_set_full(fixture->sim, false);
-    sim_scheduler_advance(fixture->scheduler, 2 * SYNC_US);
+    io_sim_set_full(fixture->ground.sim, false);
+    sim_scheduler_advance(fixture->ground.scheduler, 2 * SYNC_US);
     partition_offsets(bench.partition, &offsets);
-    sim_scheduler_advance(fixture->scheduler, SYNC_US);
+    sim_scheduler_advance(fixture->ground.scheduler, SYNC_US);
     partition_offsets(bench.partition, &offsets);
     assert_int_equal(offsets.err, BASE_ERR_OK);
     append(&bench, "taken", PARTITION_ACK_ALL, &append_wait);

@@ -11,67 +11,39 @@
 #include "core/base/alloc.h"
 #include "core/base/list.h"
 #include "core/telemetry/audit.h"
-#include "logstore/store.h"
-#include "tests/sim/executor_sim.h"
-#include "tests/sim/io_sim.h"
+#include "tests/sim/ground.h"
 
-enum { WAIT_US_MAX = 60 * 1000 * 1000, MS_PER_HOUR = 60 * 60 * 1000, US_PER_MS = 1000 };
+enum { MS_PER_HOUR = 60 * 60 * 1000, US_PER_MS = 1000 };
 
 static const char project[] = "0123456789abcdef0123456789abcdef";
 
 struct fixture {
-    struct sim_scheduler *scheduler;
-    struct base_executor *loop;
-    struct base_executor *worker;
-    struct io_sim *sim;
-    struct logstore_store *store;
+    struct sim_ground ground;
     struct telemetry_audit *audit;
     int32_t epoch;
 };
 
 static void open_audit(struct fixture *fixture)
 {
-    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
-                                                   .worker = fixture->worker,
-                                                   .housekeeper = fixture->loop,
-                                                   .clock = sim_scheduler_clock(fixture->scheduler),
-                                                   .tail_bytes_max = 1 << 20,
-                                                   .open_segments_max = 10,
-                                                   .retention_check_ms = MS_PER_HOUR};
-    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
-    struct telemetry_audit_options options = {.store = fixture->store,
+    sim_ground_open_store(&fixture->ground);
+    struct telemetry_audit_options options = {.store = fixture->ground.store,
                                               .leader_epoch = fixture->epoch++};
     assert_int_equal(telemetry_audit_open(&options, &fixture->audit), BASE_ERR_OK);
 }
 
-struct flag {
-    struct base_task task;
-    bool done;
-};
-
-static void set_flag(struct base_task *task)
-{
-    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
-}
-
 static void close_audit(struct fixture *fixture)
 {
-    struct flag closed = {.task = {.run = set_flag}};
-    sim_scheduler_run(fixture->scheduler);
-    telemetry_audit_close(fixture->audit, fixture->loop, &closed.task);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &closed.done, WAIT_US_MAX));
-    logstore_store_close(&fixture->store);
+    struct sim_flag closed = sim_flag();
+    sim_scheduler_run(fixture->ground.scheduler);
+    telemetry_audit_close(fixture->audit, fixture->ground.loop, &closed.task);
+    sim_ground_wait(&fixture->ground, &closed.is_set);
+    sim_ground_close_store(&fixture->ground);
 }
 
 static int set_up(void **state)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
-    fixture->scheduler = sim_scheduler_create(11);
-    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
-    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
-    struct io_sim_options options = {
-        .scheduler = fixture->scheduler, .pending_one_in = 3, .latency_us_max = 500};
-    fixture->sim = io_sim_create(&options);
+    sim_ground_init(&fixture->ground, 11, 3, 500);
     open_audit(fixture);
     *state = fixture;
     return 0;
@@ -81,8 +53,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     close_audit(fixture);
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
+    sim_ground_fini(&fixture->ground);
     base_free(fixture);
     return 0;
 }
@@ -97,8 +68,8 @@ static void write_trace(struct fixture *fixture, struct base_slice resource_name
                                     .project_id = base_slice_text(project),
                                     .user_name = base_slice_text("somebody"),
                                     .code = base_slice_text("201")};
-    telemetry_audit_write(fixture->audit, &trace, fixture->loop);
-    sim_scheduler_advance(fixture->scheduler, US_PER_MS); /* the disk takes its time */
+    telemetry_audit_write(fixture->audit, &trace, fixture->ground.loop);
+    sim_scheduler_advance(fixture->ground.scheduler, US_PER_MS); /* the disk takes its time */
 }
 
 static void write_number(struct fixture *fixture, unsigned number)
@@ -131,10 +102,10 @@ static struct telemetry_audit_search find(struct fixture *fixture,
                                           struct telemetry_audit_search wanted)
 {
     struct search search = {.search = wanted};
-    search.search.executor = fixture->loop;
+    search.search.executor = fixture->ground.loop;
     search.search.task.run = found;
     telemetry_audit_find(fixture->audit, &search.search);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &search.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &search.done);
     return search.search;
 }
 
@@ -236,12 +207,12 @@ static void after_seven_days_they_go(void **state)
     struct fixture *fixture = *state;
 
     write_number(fixture, 1);
-    sim_scheduler_advance(fixture->scheduler, (int64_t)167 * MS_PER_HOUR * US_PER_MS);
+    sim_scheduler_advance(fixture->ground.scheduler, (int64_t)167 * MS_PER_HOUR * US_PER_MS);
     write_number(fixture, 2);
     struct telemetry_audit_search all = find(fixture, everything());
     assert_int_equal(json_array_size(all.traces), 2);
     json_decref(all.traces);
-    sim_scheduler_advance(fixture->scheduler, (int64_t)3 * MS_PER_HOUR * US_PER_MS);
+    sim_scheduler_advance(fixture->ground.scheduler, (int64_t)3 * MS_PER_HOUR * US_PER_MS);
     all = find(fixture, everything());
     assert_int_equal(json_array_size(all.traces), 1);
     assert_string_equal(name_at(&all, 0), "2");
@@ -258,12 +229,12 @@ static void too_many_searches_at_once_are_refused(void **state)
     write_number(fixture, 1);
     for (unsigned i = 0; i < SEARCHES; i++) {
         searches[i] = (struct search){.search = everything()};
-        searches[i].search.executor = fixture->loop;
+        searches[i].search.executor = fixture->ground.loop;
         searches[i].search.task.run = found;
         telemetry_audit_find(fixture->audit, &searches[i].search);
     }
     for (unsigned i = 0; i < SEARCHES; i++) {
-        assert_true(sim_scheduler_run_until(fixture->scheduler, &searches[i].done, WAIT_US_MAX));
+        sim_ground_wait(&fixture->ground, &searches[i].done);
         busy_count += searches[i].search.err == BASE_ERR_BUSY;
         json_decref(searches[i].search.traces);
     }

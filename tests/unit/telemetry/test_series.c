@@ -10,23 +10,16 @@
 
 #include "core/base/alloc.h"
 #include "core/telemetry/series.h"
-#include "logstore/store.h"
-#include "tests/sim/executor_sim.h"
-#include "tests/sim/io_sim.h"
+#include "tests/sim/ground.h"
 
 enum {
-    WAIT_US_MAX = 60 * 1000 * 1000,
     MINUTE_MS = 60 * 1000,
     HOUR_MS = 60 * MINUTE_MS,
     US_PER_MS = 1000,
 };
 
 struct fixture {
-    struct sim_scheduler *scheduler;
-    struct base_executor *loop;
-    struct base_executor *worker;
-    struct io_sim *sim;
-    struct logstore_store *store;
+    struct sim_ground ground;
     struct catalog *catalog;
     struct telemetry_series *series;
     struct base_uuid queue_id;
@@ -52,8 +45,8 @@ static bool take_sample(void *context, const struct catalog_topic *topic,
 static void on_loop(struct fixture *fixture, base_task_run *run, struct base_task *task)
 {
     task->run = run;
-    base_executor_post(fixture->loop, task);
-    sim_scheduler_run(fixture->scheduler);
+    base_executor_post(fixture->ground.loop, task);
+    sim_scheduler_run(fixture->ground.scheduler);
 }
 
 struct call {
@@ -69,9 +62,9 @@ static void start(struct base_task *task)
 
 static enum base_err open_series(struct fixture *fixture, int32_t generation)
 {
-    struct telemetry_series_options options = {.store = fixture->store,
+    struct telemetry_series_options options = {.store = fixture->ground.store,
                                                .catalog = fixture->catalog,
-                                               .loop = fixture->loop,
+                                               .loop = fixture->ground.loop,
                                                .leader_epoch = generation,
                                                .interval_ms = fixture->interval_ms,
                                                .sample = take_sample,
@@ -81,19 +74,12 @@ static enum base_err open_series(struct fixture *fixture, int32_t generation)
 
 static void open_all(struct fixture *fixture)
 {
-    struct logstore_store_options store_options = {.io = io_sim_io(fixture->sim),
-                                                   .worker = fixture->worker,
-                                                   .housekeeper = fixture->loop,
-                                                   .clock = sim_scheduler_clock(fixture->scheduler),
-                                                   .tail_bytes_max = 1 << 20,
-                                                   .open_segments_max = 100,
-                                                   .retention_check_ms = HOUR_MS};
     int32_t generation = -1;
     struct call call = {.fixture = fixture};
 
-    assert_int_equal(logstore_store_create(&store_options, &fixture->store), BASE_ERR_OK);
-    assert_int_equal(catalog_next_generation(fixture->store, &generation), BASE_ERR_OK);
-    struct catalog_options catalog_options = {.store = fixture->store,
+    sim_ground_open_store(&fixture->ground);
+    assert_int_equal(catalog_next_generation(fixture->ground.store, &generation), BASE_ERR_OK);
+    struct catalog_options catalog_options = {.store = fixture->ground.store,
                                               .queues_per_project_max = 5,
                                               .groups_per_queue_max = 3,
                                               .partitions_max = 100,
@@ -103,45 +89,30 @@ static void open_all(struct fixture *fixture)
     on_loop(fixture, start, &call.task);
 }
 
-struct flag {
-    struct base_task task;
-    bool done;
-};
-
-static void set_flag(struct base_task *task)
-{
-    BASE_CONTAINER_OF(task, struct flag, task)->done = true;
-}
-
 static void close_series(struct base_task *task)
 {
     struct call *call = BASE_CONTAINER_OF(task, struct call, task);
     telemetry_series_close(call->fixture->series, call->closed);
 }
 
-static void wait_for(const struct fixture *fixture, const struct flag *flag)
-{
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &flag->done, WAIT_US_MAX));
-}
-
 static void close_only_series(struct fixture *fixture)
 {
-    struct flag series = {.task = {.run = set_flag}};
+    struct sim_flag series = sim_flag();
     struct call call = {.fixture = fixture, .closed = &series.task};
 
-    sim_scheduler_run(fixture->scheduler);
+    sim_scheduler_run(fixture->ground.scheduler);
     on_loop(fixture, close_series, &call.task);
-    wait_for(fixture, &series);
+    sim_ground_wait(&fixture->ground, &series.is_set);
 }
 
 static void close_all(struct fixture *fixture)
 {
-    struct flag catalog = {.task = {.run = set_flag}};
+    struct sim_flag catalog = sim_flag();
 
     close_only_series(fixture);
-    catalog_close(fixture->catalog, fixture->loop, &catalog.task);
-    wait_for(fixture, &catalog);
-    logstore_store_close(&fixture->store);
+    catalog_close(fixture->catalog, fixture->ground.loop, &catalog.task);
+    sim_ground_wait(&fixture->ground, &catalog.is_set);
+    sim_ground_close_store(&fixture->ground);
 }
 
 struct change {
@@ -156,7 +127,7 @@ static void changed(struct base_task *task)
 
 static void finish_change(const struct fixture *fixture, struct change *change)
 {
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &change->done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &change->done);
     assert_int_equal(change->change.verdict, CATALOG_DONE);
 }
 
@@ -164,7 +135,7 @@ static void finish_change(const struct fixture *fixture, struct change *change)
 static void make_queue(struct fixture *fixture)
 {
     struct base_slice name = base_slice_text("group");
-    struct change change = {.change = {.executor = fixture->loop, .task = {.run = changed}}};
+    struct change change = {.change = {.executor = fixture->ground.loop, .task = {.run = changed}}};
     struct catalog_topic *draft =
         catalog_topic_draft(base_slice_text("queue"), base_slice_of(NULL, 0), CATALOG_NORMAL);
 
@@ -175,7 +146,8 @@ static void make_queue(struct fixture *fixture)
     finish_change(fixture, &change);
     fixture->queue_id = change.change.topic->id;
     catalog_topic_release(&change.change.topic);
-    change = (struct change){.change = {.executor = fixture->loop, .task = {.run = changed}}};
+    change =
+        (struct change){.change = {.executor = fixture->ground.loop, .task = {.run = changed}}};
     catalog_create_groups(fixture->catalog, fixture->queue_id, &name, 1, &change.change);
     finish_change(fixture, &change);
     assert_true(base_uuid_parse(change.change.topic->groups[0].id + 2, BASE_UUID_TEXT_SIZE - 1,
@@ -187,12 +159,7 @@ static int set_up_with(void **state, int64_t interval_ms)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
     fixture->interval_ms = interval_ms;
-    fixture->scheduler = sim_scheduler_create(7);
-    fixture->loop = sim_scheduler_add(fixture->scheduler, SIM_LOOP);
-    fixture->worker = sim_scheduler_add(fixture->scheduler, SIM_POOL);
-    struct io_sim_options options = {
-        .scheduler = fixture->scheduler, .pending_one_in = 3, .latency_us_max = 500};
-    fixture->sim = io_sim_create(&options);
+    sim_ground_init(&fixture->ground, 7, 3, 500);
     open_all(fixture);
     make_queue(fixture);
     *state = fixture;
@@ -213,15 +180,14 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     close_all(fixture);
-    io_sim_close(&fixture->sim);
-    sim_scheduler_close(&fixture->scheduler);
+    sim_ground_fini(&fixture->ground);
     base_free(fixture);
     return 0;
 }
 
 static int64_t now_ms(const struct fixture *fixture)
 {
-    return base_clock_wall_ms(sim_scheduler_clock(fixture->scheduler));
+    return base_clock_wall_ms(sim_scheduler_clock(fixture->ground.scheduler));
 }
 
 /* Lets time pass until shortly behind the end of the running interval, so often. */
@@ -229,7 +195,7 @@ static void pass(struct fixture *fixture, unsigned intervals)
 {
     for (unsigned i = 0; i < intervals; i++) {
         int64_t left_ms = fixture->interval_ms - now_ms(fixture) % fixture->interval_ms;
-        sim_scheduler_advance(fixture->scheduler, (left_ms + 10) * US_PER_MS);
+        sim_scheduler_advance(fixture->ground.scheduler, (left_ms + 10) * US_PER_MS);
     }
 }
 
@@ -255,14 +221,14 @@ static struct search find(struct fixture *fixture, struct telemetry_series_searc
     struct search search = {.search = wanted};
     bool of_group = telemetry_metric_row(wanted.metric)->of == TELEMETRY_OF_GROUP;
 
-    search.search.executor = fixture->loop;
+    search.search.executor = fixture->ground.loop;
     search.search.task.run = found;
     search.search.id = of_group ? fixture->group_id : fixture->queue_id;
     if (search.search.to_ms == 0) {
         search.search.to_ms = now_ms(fixture);
     }
     telemetry_series_find(fixture->series, &search.search);
-    assert_true(sim_scheduler_run_until(fixture->scheduler, &search.done, WAIT_US_MAX));
+    sim_ground_wait(&fixture->ground, &search.done);
     return search;
 }
 
@@ -362,7 +328,7 @@ static void minutes_without_the_broker_have_no_value(void **state)
     pass(fixture, 1);
     int64_t first = last_label(fixture);
     close_all(fixture);
-    sim_scheduler_advance(fixture->scheduler, (int64_t)10 * MINUTE_MS * US_PER_MS);
+    sim_scheduler_advance(fixture->ground.scheduler, (int64_t)10 * MINUTE_MS * US_PER_MS);
     open_all(fixture);
     pass(fixture, 1);
     struct search search =
@@ -462,7 +428,7 @@ static void old_values_go(void **state)
 static void a_deleted_queue_is_forgotten(void **state)
 {
     struct fixture *fixture = *state;
-    struct change change = {.change = {.executor = fixture->loop, .task = {.run = changed}}};
+    struct change change = {.change = {.executor = fixture->ground.loop, .task = {.run = changed}}};
 
     pass(fixture, 1);
     assert_int_equal(telemetry_series_count(fixture->series), 2);
@@ -476,20 +442,20 @@ static void a_deleted_queue_is_forgotten(void **state)
 static void what_a_failed_open_left_open_is_closed(void **state)
 {
     struct fixture *fixture = *state;
-    struct logstore_io *io = io_sim_io(fixture->sim);
+    struct logstore_io *io = io_sim_io(fixture->ground.sim);
     struct call call = {.fixture = fixture};
 
     close_only_series(fixture);
-    io_sim_drop(fixture->sim, "__dms_metrics-3/00000000000000000000.log");
+    io_sim_drop(fixture->ground.sim, "__dms_metrics-3/00000000000000000000.log");
     assert_int_equal(open_series(fixture, 1), BASE_ERR_CORRUPT);
     assert_non_null(fixture->series);
     close_only_series(fixture);
     assert_int_equal(io->ops->remove_all(io, "__dms_metrics-3"), BASE_ERR_OK);
-    io_sim_set_full(fixture->sim, true);
+    io_sim_set_full(fixture->ground.sim, true);
     assert_int_equal(open_series(fixture, 1), BASE_ERR_NO_SPACE);
     assert_non_null(fixture->series);
     close_only_series(fixture);
-    io_sim_set_full(fixture->sim, false);
+    io_sim_set_full(fixture->ground.sim, false);
     assert_int_equal(open_series(fixture, 1), BASE_ERR_OK);
     on_loop(fixture, start, &call.task);
 }
