@@ -2,79 +2,17 @@
  *
  * A fetch tries all its partitions in order. With enough bytes, an error, or no time to wait
  * it answers; otherwise it parks: it watches every partition and tries again when one of
- * them has news, or answers with what there is when max_wait_ms is over. */
+ * them has news, or answers with what there is when max_wait_ms is over. What it asks for is
+ * in fetch_items.c, what it is answered in fetch_answer.c. */
 #include "core/base/assert.h"
 #include "core/telemetry/counters.h"
-#include "kafka-proto/error.h"
-#include "kafka-proto/handlers/conn_priv.h"
-#include "kafka-proto/handlers/fetch_session.h"
+#include "kafka-proto/handlers/fetch_priv.h"
 #include "kafka-proto/handlers/table.h"
 
-enum { READ_COMMITTED = 1, TOPIC_ID_VERSION_MIN = 13, STORAGE_ERROR_VERSION_MIN = 6 };
-
-/* One partition of the fetch, and what the last try gave. */
-struct fetch_item {
-    struct base_slice topic;
-    struct base_uuid topic_id;
-    int32_t index;
-    int64_t fetch_offset;
-    int32_t bytes_max;
-    int32_t leader_epoch;                    /* as the client knows it; -1 = do not check */
-    struct khandler_fetch_partition *cached; /* NULL without a session */
-
-    struct partition *partition; /* held; NULL when there is none */
-    enum kproto_error error;
-    int64_t high_watermark;
-    int64_t last_stable;
-    int64_t start;
-    struct base_chunk *chunks; /* owned references */
-    uint32_t chunks_count;
-    uint32_t chunks_capacity;
-    size_t length;
-    struct partition_watch watch;
-};
-
-struct fetch {
-    struct khandler_request *request;
-    const struct kproto_fetch_request *message;
-    struct khandler_fetch_session *session; /* busy; NULL without one */
-    bool incremental;                       /* the answer leaves out what did not change */
-    struct fetch_item *items;
-    uint32_t items_count;
-
-    uint32_t reading;         /* index of the item being read */
-    uint64_t catalog_version; /* in which the principal might read the items */
-    size_t length;            /* bytes of all items */
-    bool catalog_changed;     /* since the last try */
-    bool any_error;
-    bool last_try; /* max_wait is over, or the client does not wait */
-    bool parked;
-    bool read_pending;
-    bool given_up; /* cancelled: answer as soon as nothing is under way */
-    struct partition_watcher watcher;
-    struct base_timer timer;
-    struct logstore_read read;
-};
-
-static struct khandler_fetch_sessions *sessions_of(const struct fetch *fetch)
-{
-    return khandler__loop(fetch->request)->sessions;
-}
-
-static int64_t now_us(const struct fetch *fetch)
-{
-    return base_clock_monotonic_us(fetch->request->broker->clock);
-}
-
-static bool by_topic_id(const struct fetch *fetch)
-{
-    return fetch->request->header.api_version >= TOPIC_ID_VERSION_MIN;
-}
-
-static void release_chunks(struct fetch *fetch)
+static void release_chunks(struct khandler__fetch *fetch)
 {
     for (uint32_t i = 0; i < fetch->items_count; i++) {
-        struct fetch_item *item = &fetch->items[i];
+        struct khandler__fetch_item *item = &fetch->items[i];
         for (uint32_t c = 0; c < item->chunks_count; c++) {
             base_chunk_release(&item->chunks[c]);
         }
@@ -86,7 +24,7 @@ static void release_chunks(struct fetch *fetch)
 }
 
 /* Drops everything the fetch holds, except its request. */
-static void release_all(struct fetch *fetch)
+static void release_all(struct khandler__fetch *fetch)
 {
     base_timer_stop(fetch->request->executor, &fetch->timer);
     release_chunks(fetch);
@@ -94,19 +32,19 @@ static void release_all(struct fetch *fetch)
         partition_release(&fetch->items[i].partition);
     }
     if (fetch->session != NULL) {
-        khandler_fetch_session_done(sessions_of(fetch), fetch->session);
+        khandler_fetch_session_done(khandler__fetch_sessions(fetch), fetch->session);
         fetch->session = NULL;
     }
 }
 
-static void refuse(struct fetch *fetch, const char *why)
+static void refuse(struct khandler__fetch *fetch, const char *why)
 {
     release_all(fetch);
     khandler_refuse(fetch->request, why);
 }
 
 /* A whole-request error: no partitions. */
-static void answer_error(struct fetch *fetch, enum kproto_error error)
+static void answer_error(struct khandler__fetch *fetch, enum kproto_error error)
 {
     struct kproto_fetch_response response;
     kproto_init(fetch->request->api->response->schema, &response);
@@ -115,114 +53,17 @@ static void answer_error(struct fetch *fetch, enum kproto_error error)
     khandler_answer(fetch->request, &response);
 }
 
-/* Answering. */
-
-static enum kproto_error wire_error(const struct fetch *fetch, enum kproto_error error)
-{
-    bool old = fetch->request->header.api_version < STORAGE_ERROR_VERSION_MIN;
-    return error == KPROTO_ERROR_KAFKA_STORAGE_ERROR && old ? KPROTO_ERROR_NOT_LEADER_OR_FOLLOWER
-                                                            : error;
-}
-
-/* Whether an incremental answer needs the partition; remembers what it will say. */
-static bool is_news(const struct fetch *fetch, struct fetch_item *item)
-{
-    struct khandler_fetch_partition *cached = item->cached;
-    if (cached == NULL) {
-        return true;
-    }
-    bool news = item->length > 0 || item->error != KPROTO_ERROR_NONE ||
-                item->high_watermark != cached->sent_high_watermark ||
-                item->start != cached->sent_start_offset;
-    cached->sent_high_watermark =
-        item->error != KPROTO_ERROR_NONE ? -1 : item->high_watermark; /* an error is sent again */
-    cached->sent_start_offset = item->start;
-    return news || !fetch->incremental;
-}
-
-static bool same_topic(const struct fetch *fetch, const struct fetch_item *a,
-                       const struct fetch_item *b)
-{
-    return by_topic_id(fetch) ? base_uuid_equal(a->topic_id, b->topic_id)
-                              : base_slice_equal(a->topic, b->topic);
-}
-
-static void fill_partition(struct fetch *fetch, const struct fetch_item *item,
-                           struct kproto_fetch_response_partition *answer)
-{
-    answer->partition_index = item->index;
-    answer->error_code = (int16_t)wire_error(fetch, item->error);
-    answer->high_watermark = item->high_watermark;
-    answer->last_stable_offset = item->last_stable;
-    answer->log_start_offset = item->start;
-    if (fetch->message->isolation_level == READ_COMMITTED) {
-        answer->aborted_transactions =
-            khandler_array(fetch->request, fetch_response_aborted_transaction, 0);
-    }
-    answer->records.chunks = item->chunks;
-    answer->records.chunks_count = item->chunks_count;
-    answer->records.length = item->length;
-    answer->records.bytes = base_slice_of("", 0);
-}
-
-/* The answer's topics: runs of items of one topic. False: no memory. */
-static bool fill_topics(struct fetch *fetch, const bool *included,
-                        struct kproto_fetch_response *response)
+static void answer(struct khandler__fetch *fetch)
 {
     struct khandler_request *request = fetch->request;
-    response->responses = khandler_array(request, fetch_response_topic, fetch->items_count);
-    if (response->responses == NULL) {
-        return false;
-    }
-    struct kproto_fetch_response_partition *partitions =
-        khandler_array(request, fetch_response_partition, fetch->items_count);
-    if (partitions == NULL) {
-        return false;
-    }
-    const struct fetch_item *previous = NULL;
-    uint32_t filled = 0;
-    for (uint32_t i = 0; i < fetch->items_count; i++) {
-        const struct fetch_item *item = &fetch->items[i];
-        if (!included[i]) {
-            continue;
-        }
-        if (previous == NULL || !same_topic(fetch, previous, item)) {
-            struct kproto_fetch_response_topic *topic =
-                &response->responses[response->responses_count++];
-            topic->topic = item->topic;
-            topic->topic_id = item->topic_id;
-            topic->partitions = &partitions[filled];
-        }
-        struct kproto_fetch_response_topic *topic =
-            &response->responses[response->responses_count - 1];
-        fill_partition(fetch, item, &partitions[filled++]);
-        topic->partitions_count++;
-        previous = item;
-    }
-    return true;
-}
-
-static void answer(struct fetch *fetch)
-{
     struct kproto_fetch_response response;
 
-    kproto_init(fetch->request->api->response->schema, &response);
-    bool *included =
-        base_arena_array(&fetch->request->arena, fetch->items_count, sizeof included[0]);
-    if (included == NULL) {
-        refuse(fetch, "no memory");
-        return;
-    }
-    for (uint32_t i = 0; i < fetch->items_count; i++) {
-        included[i] = is_news(fetch, &fetch->items[i]);
-    }
-    response.session_id = fetch->session != NULL ? fetch->session->id : 0;
-    if (!fill_topics(fetch, included, &response)) {
+    kproto_init(request->api->response->schema, &response);
+    if (!khandler__fetch_fill(fetch, &response)) {
         refuse(fetch, "no memory");
         return;
     }
     telemetry_add(TELEMETRY_FETCHED_BYTES, fetch->length);
-    struct khandler_request *request = fetch->request;
     khandler_encode(request, &response);
     release_all(fetch);
     khandler_end(request);
@@ -230,7 +71,8 @@ static void answer(struct fetch *fetch)
 
 /* Trying. */
 
-static void set_error(struct fetch *fetch, struct fetch_item *item, enum kproto_error error)
+static void set_error(struct khandler__fetch *fetch, struct khandler__fetch_item *item,
+                      enum kproto_error error)
 {
     item->error = error;
     item->high_watermark = -1;
@@ -239,22 +81,23 @@ static void set_error(struct fetch *fetch, struct fetch_item *item, enum kproto_
     fetch->any_error = true;
 }
 
-static const struct catalog_topic *find_topic(const struct fetch *fetch,
-                                              const struct fetch_item *item)
+static const struct catalog_topic *find_topic(const struct khandler__fetch *fetch,
+                                              const struct khandler__fetch_item *item)
 {
     struct catalog_view *view = khandler_view(fetch->request);
-    return by_topic_id(fetch) ? catalog_view_topic_by_id(view, item->topic_id)
-                              : catalog_view_topic(view, item->topic);
+    return khandler__fetch_is_by_id(fetch) ? catalog_view_topic_by_id(view, item->topic_id)
+                                           : catalog_view_topic(view, item->topic);
 }
 
 /* Finds the partition, also when the topic was not there at the last try. */
-static enum kproto_error find_partition(struct fetch *fetch, struct fetch_item *item)
+static enum kproto_error find_partition(struct khandler__fetch *fetch,
+                                        struct khandler__fetch_item *item)
 {
     struct khandler_request *request = fetch->request;
     const struct catalog_topic *topic = find_topic(fetch, item);
     if (topic == NULL) {
-        return by_topic_id(fetch) ? KPROTO_ERROR_UNKNOWN_TOPIC_ID
-                                  : KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
+        return khandler__fetch_is_by_id(fetch) ? KPROTO_ERROR_UNKNOWN_TOPIC_ID
+                                               : KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
     if (!security_authorize(request->principal, SECURITY_READ, security_topic(topic))) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
@@ -267,7 +110,8 @@ static enum kproto_error find_partition(struct fetch *fetch, struct fetch_item *
 }
 
 /* What was allowed when the wait began may be forbidden when it ends. */
-static enum kproto_error judge_again(const struct fetch *fetch, const struct fetch_item *item)
+static enum kproto_error judge_again(const struct khandler__fetch *fetch,
+                                     const struct khandler__fetch_item *item)
 {
     const struct catalog_topic *topic = find_topic(fetch, item);
     if (topic == NULL) {
@@ -279,7 +123,7 @@ static enum kproto_error judge_again(const struct fetch *fetch, const struct fet
 }
 
 /* What can be said before reading. True: there is something to read. */
-static bool judge_item(struct fetch *fetch, struct fetch_item *item)
+static bool judge_item(struct khandler__fetch *fetch, struct khandler__fetch_item *item)
 {
     struct partition_offsets offsets;
     enum kproto_error error = KPROTO_ERROR_NONE;
@@ -319,7 +163,7 @@ static bool judge_item(struct fetch *fetch, struct fetch_item *item)
 }
 
 /* Takes over what a read gave. */
-static void take_read(struct fetch *fetch, struct fetch_item *item)
+static void take_read(struct khandler__fetch *fetch, struct khandler__fetch_item *item)
 {
     struct logstore_read *read = &fetch->read;
 
@@ -351,7 +195,7 @@ static void take_read(struct fetch *fetch, struct fetch_item *item)
 
 static void read_done(struct base_task *task);
 
-static size_t fetch_limit(const struct fetch *fetch)
+static size_t fetch_limit(const struct khandler__fetch *fetch)
 {
     int32_t wanted = fetch->message->max_bytes;
     int32_t most = fetch->request->broker->fetch_bytes_max;
@@ -362,7 +206,7 @@ static size_t fetch_limit(const struct fetch *fetch)
 }
 
 /* Starts reading one item. True: the read is under way and will come back. */
-static bool start_read(struct fetch *fetch, struct fetch_item *item)
+static bool start_read(struct khandler__fetch *fetch, struct khandler__fetch_item *item)
 {
     struct logstore_read *read = &fetch->read;
     size_t limit = fetch_limit(fetch);
@@ -386,13 +230,13 @@ static bool start_read(struct fetch *fetch, struct fetch_item *item)
     return false;
 }
 
-static void evaluate(struct fetch *fetch);
+static void evaluate(struct khandler__fetch *fetch);
 
 /* Reads on from fetch->reading; comes back through read_done where it has to wait. */
-static void read_items(struct fetch *fetch)
+static void read_items(struct khandler__fetch *fetch)
 {
     while (fetch->reading < fetch->items_count) {
-        struct fetch_item *item = &fetch->items[fetch->reading];
+        struct khandler__fetch_item *item = &fetch->items[fetch->reading];
         if (judge_item(fetch, item) && start_read(fetch, item)) {
             return;
         }
@@ -404,7 +248,7 @@ static void read_items(struct fetch *fetch)
 static void read_done(struct base_task *task)
 {
     struct logstore_read *read = BASE_CONTAINER_OF(task, struct logstore_read, task);
-    struct fetch *fetch = BASE_CONTAINER_OF(read, struct fetch, read);
+    struct khandler__fetch *fetch = BASE_CONTAINER_OF(read, struct khandler__fetch, read);
 
     fetch->read_pending = false;
     take_read(fetch, &fetch->items[fetch->reading]);
@@ -416,7 +260,7 @@ static void read_done(struct base_task *task)
     read_items(fetch);
 }
 
-static void try_all(struct fetch *fetch)
+static void try_all(struct khandler__fetch *fetch)
 {
     uint64_t version = catalog_version(fetch->request->broker->catalog);
 
@@ -429,7 +273,7 @@ static void try_all(struct fetch *fetch)
 
 /* Waiting. */
 
-static void unwatch_all(struct fetch *fetch, uint32_t count)
+static void unwatch_all(struct khandler__fetch *fetch, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (fetch->items[i].partition != NULL) {
@@ -439,10 +283,10 @@ static void unwatch_all(struct fetch *fetch, uint32_t count)
 }
 
 /* Watches every partition. False: one has news already. */
-static bool park(struct fetch *fetch)
+static bool park(struct khandler__fetch *fetch)
 {
     for (uint32_t i = 0; i < fetch->items_count; i++) {
-        struct fetch_item *item = &fetch->items[i];
+        struct khandler__fetch_item *item = &fetch->items[i];
         item->watch.watcher = &fetch->watcher;
         item->watch.offset = item->high_watermark;
         if (partition_watch(item->partition, &item->watch)) {
@@ -457,7 +301,7 @@ static bool park(struct fetch *fetch)
 /* The task of the watcher: some partition has news. */
 static void woken(struct base_task *task)
 {
-    struct fetch *fetch = BASE_CONTAINER_OF(task, struct fetch, watcher.task);
+    struct khandler__fetch *fetch = BASE_CONTAINER_OF(task, struct khandler__fetch, watcher.task);
 
     unwatch_all(fetch, fetch->items_count);
     fetch->parked = false;
@@ -470,7 +314,7 @@ static void woken(struct base_task *task)
 }
 
 /* Ends parking without news. True: nothing is on its way any more. */
-static bool stop_parking(struct fetch *fetch)
+static bool stop_parking(struct khandler__fetch *fetch)
 {
     unwatch_all(fetch, fetch->items_count);
     if (atomic_load(&fetch->watcher.fired)) {
@@ -481,7 +325,7 @@ static bool stop_parking(struct fetch *fetch)
 }
 
 /* Tries once more and answers with what there is. */
-static void end_wait(struct fetch *fetch)
+static void end_wait(struct khandler__fetch *fetch)
 {
     fetch->last_try = true;
     if (fetch->parked && stop_parking(fetch)) {
@@ -491,7 +335,7 @@ static void end_wait(struct fetch *fetch)
 
 static void time_is_up(struct base_timer *timer)
 {
-    end_wait(BASE_CONTAINER_OF(timer, struct fetch, timer));
+    end_wait(BASE_CONTAINER_OF(timer, struct khandler__fetch, timer));
 }
 
 static void drained(struct khandler_request *request)
@@ -501,7 +345,7 @@ static void drained(struct khandler_request *request)
 
 static void cancelled(struct khandler_request *request)
 {
-    struct fetch *fetch = request->context;
+    struct khandler__fetch *fetch = request->context;
 
     fetch->given_up = true;
     if (fetch->parked && stop_parking(fetch)) {
@@ -510,7 +354,7 @@ static void cancelled(struct khandler_request *request)
 }
 
 /* All partitions were tried: answer, or wait. */
-static void evaluate(struct fetch *fetch)
+static void evaluate(struct khandler__fetch *fetch)
 {
     size_t bytes_min = fetch->message->min_bytes > 0 ? (size_t)fetch->message->min_bytes : 0;
     size_t limit = fetch_limit(fetch);
@@ -537,166 +381,9 @@ static void evaluate(struct fetch *fetch)
 
 /* Starting. */
 
-static void fill_item(struct fetch_item *item, struct khandler_fetch_partition *cached,
-                      const struct kproto_fetch_request_topic *topic,
-                      const struct kproto_fetch_request_partition *asked)
-{
-    item->cached = cached;
-    if (cached != NULL) {
-        item->topic = base_slice_text(cached->topic);
-        item->topic_id = cached->topic_id;
-        item->index = cached->index;
-        item->fetch_offset = cached->fetch_offset;
-        item->bytes_max = cached->bytes_max;
-        item->leader_epoch = cached->leader_epoch;
-        return;
-    }
-    BASE_ASSERT(topic != NULL && asked != NULL);
-    item->topic = topic->topic;
-    item->topic_id = topic->topic_id;
-    item->index = asked->partition;
-    item->fetch_offset = asked->fetch_offset;
-    item->bytes_max = asked->partition_max_bytes;
-    item->leader_epoch = asked->current_leader_epoch;
-}
-
-static uint32_t count_asked(const struct kproto_fetch_request *message)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < message->topics_count; i++) {
-        count += message->topics[i].partitions_count;
-    }
-    return count;
-}
-
-/* Items as the request lists them. */
-static bool items_from_message(struct fetch *fetch)
-{
-    const struct kproto_fetch_request *message = fetch->message;
-    fetch->items =
-        base_arena_array(&fetch->request->arena, count_asked(message), sizeof fetch->items[0]);
-    if (fetch->items == NULL) {
-        return false;
-    }
-    for (uint32_t i = 0; i < message->topics_count; i++) {
-        for (uint32_t j = 0; j < message->topics[i].partitions_count; j++) {
-            fill_item(&fetch->items[fetch->items_count++], NULL, &message->topics[i],
-                      &message->topics[i].partitions[j]);
-        }
-    }
-    return true;
-}
-
-/* Items as the session remembers them. */
-static bool items_from_session(struct fetch *fetch)
-{
-    struct base_list *head = &fetch->session->partitions;
-    uint32_t count = 0;
-    for (struct base_list *node = head->next; node != head; node = node->next) {
-        count++;
-    }
-    fetch->items = base_arena_array(&fetch->request->arena, count, sizeof fetch->items[0]);
-    if (fetch->items == NULL) {
-        return false;
-    }
-    for (struct base_list *node = head->next; node != head; node = node->next) {
-        fill_item(&fetch->items[fetch->items_count++],
-                  BASE_CONTAINER_OF(node, struct khandler_fetch_partition, link), NULL, NULL);
-    }
-    return true;
-}
-
-/* Brings the session up to what the request lists and forgets. False: no room for it. */
-static bool update_session(struct khandler_fetch_session *session,
-                           const struct kproto_fetch_request *message)
-{
-    for (uint32_t i = 0; i < message->topics_count; i++) {
-        const struct kproto_fetch_request_topic *topic = &message->topics[i];
-        for (uint32_t j = 0; j < topic->partitions_count; j++) {
-            const struct kproto_fetch_request_partition *asked = &topic->partitions[j];
-            struct khandler_fetch_partition *cached = khandler_fetch_session_put(
-                session, topic->topic_id, topic->topic, asked->partition);
-            if (cached == NULL) {
-                return false;
-            }
-            cached->fetch_offset = asked->fetch_offset;
-            cached->bytes_max = asked->partition_max_bytes;
-            cached->leader_epoch = asked->current_leader_epoch;
-            cached->last_fetched_epoch = asked->last_fetched_epoch;
-        }
-    }
-    for (uint32_t i = 0; i < message->forgotten_topics_data_count; i++) {
-        const struct kproto_fetch_request_forgotten_topic *topic =
-            &message->forgotten_topics_data[i];
-        for (uint32_t j = 0; j < topic->partitions_count; j++) {
-            khandler_fetch_session_forget(session, topic->topic_id, topic->topic,
-                                          topic->partitions[j]);
-        }
-    }
-    return true;
-}
-
-/* A full fetch; with epoch 0 it opens a session if there is room for one. */
-static bool begin_full(struct fetch *fetch)
-{
-    const struct kproto_fetch_request *message = fetch->message;
-    struct khandler_fetch_sessions *sessions = sessions_of(fetch);
-
-    if (message->session_id != 0) {
-        struct khandler_fetch_session *old =
-            khandler_fetch_session_find(sessions, message->session_id);
-        if (old != NULL) {
-            khandler_fetch_session_drop(sessions, old);
-        }
-    }
-    if (message->session_epoch == 0 && message->topics_count > 0) {
-        fetch->session = khandler_fetch_session_create(sessions, by_topic_id(fetch), now_us(fetch));
-    }
-    if (fetch->session == NULL) {
-        return items_from_message(fetch);
-    }
-    if (update_session(fetch->session, message)) {
-        return items_from_session(fetch);
-    }
-    khandler_fetch_session_drop(sessions, fetch->session);
-    khandler_fetch_session_done(sessions, fetch->session);
-    fetch->session = NULL;
-    return items_from_message(fetch);
-}
-
-/* An incremental fetch. NONE, or the error for the whole request. */
-static enum kproto_error begin_incremental(struct fetch *fetch)
-{
-    struct khandler_fetch_sessions *sessions = sessions_of(fetch);
-    struct khandler_fetch_session *session =
-        khandler_fetch_session_find(sessions, fetch->message->session_id);
-
-    if (session == NULL) {
-        return KPROTO_ERROR_FETCH_SESSION_ID_NOT_FOUND;
-    }
-    if (session->busy || fetch->message->session_epoch != session->epoch) {
-        return KPROTO_ERROR_INVALID_FETCH_SESSION_EPOCH;
-    }
-    if (session->by_id != by_topic_id(fetch)) {
-        return KPROTO_ERROR_FETCH_SESSION_TOPIC_ID_ERROR;
-    }
-    khandler_fetch_session_use(sessions, session, now_us(fetch));
-    fetch->session = session;
-    fetch->incremental = true;
-    if (!update_session(session, fetch->message) || !items_from_session(fetch)) {
-        return KPROTO_ERROR_UNKNOWN_SERVER_ERROR;
-    }
-    if (base_list_is_empty(&session->partitions)) {
-        khandler_fetch_session_drop(sessions, session);
-        khandler_fetch_session_done(sessions, session);
-        fetch->session = NULL;
-    }
-    return KPROTO_ERROR_NONE;
-}
-
 void khandler_fetch(struct khandler_request *request)
 {
-    struct fetch *fetch = base_arena_object(&request->arena, struct fetch);
+    struct khandler__fetch *fetch = base_arena_object(&request->arena, struct khandler__fetch);
     if (fetch == NULL) {
         khandler_refuse(request, "no memory");
         return;
@@ -708,14 +395,13 @@ void khandler_fetch(struct khandler_request *request)
     fetch->watcher.task.run = woken;
     request->context = fetch;
 
-    bool incremental = fetch->message->session_id != 0 && fetch->message->session_epoch > 0;
-    if (incremental) {
-        enum kproto_error error = begin_incremental(fetch);
-        if (error != KPROTO_ERROR_NONE) {
-            answer_error(fetch, error);
-            return;
-        }
-    } else if (!begin_full(fetch)) {
+    bool has_memory = false;
+    enum kproto_error error = khandler__fetch_begin(fetch, &has_memory);
+    if (error != KPROTO_ERROR_NONE) {
+        answer_error(fetch, error);
+        return;
+    }
+    if (!has_memory) {
         refuse(fetch, "no memory");
         return;
     }
@@ -724,7 +410,7 @@ void khandler_fetch(struct khandler_request *request)
     fetch->last_try = fetch->message->max_wait_ms <= 0;
     if (!fetch->last_try) {
         base_timer_arm(request->executor, &fetch->timer,
-                       now_us(fetch) + (int64_t)fetch->message->max_wait_ms * 1000);
+                       khandler__fetch_now_us(fetch) + (int64_t)fetch->message->max_wait_ms * 1000);
     }
     try_all(fetch);
 }

@@ -198,9 +198,10 @@ void khandler_fetch_session_drop(struct khandler_fetch_sessions *sessions,
     }
 }
 
-struct khandler_fetch_partition *khandler_fetch_session_put(struct khandler_fetch_session *session,
-                                                            struct base_uuid topic_id,
-                                                            struct base_slice topic, int32_t index)
+/* Adds a partition at the end, or finds the one that is there. NULL: no memory, or too many. */
+static struct khandler_fetch_partition *put(struct khandler_fetch_session *session,
+                                            struct base_uuid topic_id, struct base_slice topic,
+                                            int32_t index)
 {
     struct key key;
     make_key(&key, topic_id, topic, index);
@@ -231,9 +232,8 @@ struct khandler_fetch_partition *khandler_fetch_session_put(struct khandler_fetc
     return partition;
 }
 
-void khandler_fetch_session_forget(struct khandler_fetch_session *session,
-                                   struct base_uuid topic_id, struct base_slice topic,
-                                   int32_t index)
+static void forget(struct khandler_fetch_session *session, struct base_uuid topic_id,
+                   struct base_slice topic, int32_t index)
 {
     struct key key;
     make_key(&key, topic_id, topic, index);
@@ -241,4 +241,32 @@ void khandler_fetch_session_forget(struct khandler_fetch_session *session,
     if (partition != NULL) {
         free_partition(session, partition);
     }
+}
+
+bool khandler_fetch_session_update(struct khandler_fetch_session *session,
+                                   const struct kproto_fetch_request *message)
+{
+    for (uint32_t i = 0; i < message->topics_count; i++) {
+        const struct kproto_fetch_request_topic *topic = &message->topics[i];
+        for (uint32_t j = 0; j < topic->partitions_count; j++) {
+            const struct kproto_fetch_request_partition *asked = &topic->partitions[j];
+            struct khandler_fetch_partition *cached =
+                put(session, topic->topic_id, topic->topic, asked->partition);
+            if (cached == NULL) {
+                return false;
+            }
+            cached->fetch_offset = asked->fetch_offset;
+            cached->bytes_max = asked->partition_max_bytes;
+            cached->leader_epoch = asked->current_leader_epoch;
+            cached->last_fetched_epoch = asked->last_fetched_epoch;
+        }
+    }
+    for (uint32_t i = 0; i < message->forgotten_topics_data_count; i++) {
+        const struct kproto_fetch_request_forgotten_topic *topic =
+            &message->forgotten_topics_data[i];
+        for (uint32_t j = 0; j < topic->partitions_count; j++) {
+            forget(session, topic->topic_id, topic->topic, topic->partitions[j]);
+        }
+    }
+    return true;
 }

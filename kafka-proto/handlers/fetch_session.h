@@ -15,6 +15,7 @@
 #include "core/base/list.h"
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
+#include "kafka-proto/schema.h"
 
 struct khandler_fetch_sessions;
 struct base_map;
@@ -76,14 +77,8 @@ void khandler_fetch_session_done(struct khandler_fetch_sessions *sessions,
 void khandler_fetch_session_drop(struct khandler_fetch_sessions *sessions,
                                  struct khandler_fetch_session *session);
 
-/* Adds a partition at the end, or finds the one that is there. NULL: no memory, or too many. */
-struct khandler_fetch_partition *khandler_fetch_session_put(struct khandler_fetch_session *session,
-                                                            struct base_uuid topic_id,
-                                                            struct base_slice topic, int32_t index);
-
-/* No-op when it is not there. */
-void khandler_fetch_session_forget(struct khandler_fetch_session *session,
-                                   struct base_uuid topic_id, struct base_slice topic,
-                                   int32_t index);
+/* Brings the session up to what the request lists and forgets. False: no memory, or too many. */
+bool khandler_fetch_session_update(struct khandler_fetch_session *session,
+                                   const struct kproto_fetch_request *message);
 
 #endif
