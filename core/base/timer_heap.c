@@ -1,14 +1,17 @@
 /* Timers in a binary heap; index 1 is the root, so that 0 can mean "not armed". */
 #include "core/base/timer_heap.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 
-enum { HEAP_CAPACITY_MIN = 64 };
+enum { HEAP_CAPACITY_MIN = 64 }; /* of an array of its own */
 
 void base_timer_heap_init(struct base_timer_heap *heap)
 {
-    *heap = (struct base_timer_heap){0};
+    *heap = (struct base_timer_heap){.timers = heap->first, .capacity = BASE_TIMER_HEAP_FIRST};
 }
 
 void base_timer_heap_fini(struct base_timer_heap *heap)
@@ -16,8 +19,10 @@ void base_timer_heap_fini(struct base_timer_heap *heap)
     for (uint32_t i = 1; i <= heap->count; i++) {
         heap->timers[i]->heap_index = 0;
     }
-    base_free(heap->timers);
-    *heap = (struct base_timer_heap){0};
+    if (heap->timers != heap->first) {
+        base_free(heap->timers);
+    }
+    base_timer_heap_init(heap);
 }
 
 static void place(struct base_timer_heap *heap, uint32_t index, struct base_timer *timer)
@@ -62,12 +67,16 @@ enum base_err base_timer_heap_reserve(struct base_timer_heap *heap, uint32_t cou
     if (count <= heap->capacity) {
         return BASE_ERR_OK;
     }
-    uint32_t capacity = heap->capacity == 0 ? HEAP_CAPACITY_MIN : heap->capacity * 2;
+    bool is_first = heap->timers == heap->first;
+    uint32_t capacity = is_first ? HEAP_CAPACITY_MIN : heap->capacity * 2;
     capacity = capacity < count ? count : capacity;
-    struct base_timer **timers =
-        base_realloc_array(heap->timers, (size_t)capacity + 1, sizeof heap->timers[0]);
+    struct base_timer **timers = base_realloc_array(is_first ? NULL : heap->timers,
+                                                    (size_t)capacity + 1, sizeof heap->timers[0]);
     if (timers == NULL) {
         return BASE_ERR_NOMEM;
+    }
+    if (is_first) {
+        memcpy(timers, heap->first, sizeof heap->first);
     }
     heap->timers = timers;
     heap->capacity = capacity;
@@ -78,8 +87,10 @@ void base_timer_heap_arm(struct base_timer_heap *heap, struct base_timer *timer)
 {
     BASE_ASSERT(timer->fire != NULL);
     if (timer->heap_index == 0) {
-        enum base_err err = base_timer_heap_reserve(heap, heap->count + 1);
-        BASE_ASSERT(err == BASE_ERR_OK);
+        if (heap->count >= heap->capacity / 2) {
+            enum base_err err = base_timer_heap_reserve(heap, heap->capacity + 1);
+            BASE_ASSERT(err == BASE_ERR_OK || heap->count < heap->capacity);
+        }
         heap->count++;
         place(heap, heap->count, timer);
     }

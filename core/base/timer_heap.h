@@ -7,10 +7,14 @@
 #include "core/base/err.h"
 #include "core/base/executor.h"
 
+enum { BASE_TIMER_HEAP_FIRST = 8 };
+
+/* Stays where it is: it holds the room of the first few timers. */
 struct base_timer_heap {
-    struct base_timer **timers; /* owned array of borrowed timers; [0] unused */
+    struct base_timer **timers; /* array of borrowed timers, owned unless it is first; [0] unused */
     uint32_t count;
     uint32_t capacity;
+    struct base_timer *first[BASE_TIMER_HEAP_FIRST + 1];
 };
 
 void base_timer_heap_init(struct base_timer_heap *heap);
@@ -21,8 +25,9 @@ void base_timer_heap_fini(struct base_timer_heap *heap);
 /* Room for count timers in all, so that arming them cannot abort. NOMEM changes nothing. */
 BASE_MUST_USE enum base_err base_timer_heap_reserve(struct base_timer_heap *heap, uint32_t count);
 
-/* Inserts timer, or moves it if it is already in. Aborts when memory for the
- * array is out: a lost timer would be a silent hang. */
+/* Inserts timer, or moves it if it is already in. The array grows when it is half full, so that
+ * memory that is out for a while does not matter; aborts when there is none until it is full: a
+ * lost timer would be a silent hang. */
 void base_timer_heap_arm(struct base_timer_heap *heap, struct base_timer *timer);
 
 void base_timer_heap_stop(struct base_timer_heap *heap, struct base_timer *timer);

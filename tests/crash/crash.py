@@ -95,8 +95,8 @@ class DiskBroker(harness.Broker):
         self.environment = {"LD_PRELOAD": DISK_LAYER, "CRASH_DISK_ROOT": self.data,
                             "CRASH_DISK_JOURNAL": self.journal,
                             "CRASH_DISK_FAULT": self.fault.path}
-        if os.path.exists(self.journal):
-            os.remove(self.journal)
+        with open(self.journal, "wb"):
+            pass  # it may die before it opens it
         super().spawn()
 
     def cut(self):

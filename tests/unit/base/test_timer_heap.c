@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/alloc.h"
 #include "core/base/timer_heap.h"
 
 enum { TIMERS_COUNT = 300 };
@@ -133,12 +134,28 @@ static void timer_may_arm_itself_while_it_fires(void **state)
     assert_true(base_timer_heap_next_us(&fixture.heap) == 51);
 }
 
+/* Every second allocation fails: no timer is lost, nothing aborts. */
+static void memory_that_is_out_for_a_while_does_not_matter(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < TIMERS_COUNT; i++) {
+        base_alloc_fail_after(0, i % 2);
+        fixture.timers[i].deadline_us = TIMERS_COUNT - i;
+        base_timer_heap_arm(&fixture.heap, &fixture.timers[i]);
+    }
+    base_alloc_fail_after(-1, 0);
+    assert_int_equal(base_timer_heap_run(&fixture.heap, TIMERS_COUNT, TIMERS_COUNT + 1),
+                     TIMERS_COUNT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(random_operations, setup, teardown),
         cmocka_unit_test_setup_teardown(run_stops_at_its_maximum, setup, teardown),
         cmocka_unit_test_setup_teardown(timer_may_arm_itself_while_it_fires, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_that_is_out_for_a_while_does_not_matter, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
