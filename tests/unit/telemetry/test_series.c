@@ -434,6 +434,7 @@ static void a_deleted_queue_is_forgotten(void **state)
     assert_int_equal(telemetry_series_count(fixture->series), 2);
     catalog_delete_topic(fixture->catalog, fixture->queue_id, &change.change);
     finish_change(fixture, &change);
+    catalog_topic_release(&change.change.topic);
     pass(fixture, 1);
     assert_int_equal(telemetry_series_count(fixture->series), 0);
 }
