@@ -19,7 +19,7 @@ enum base_err restgw_json_load(struct base_slice text, json_t **out, const char 
     if (*problem != NULL) {
         return BASE_ERR_MALFORMED;
     }
-    json_error_t error;
+    json_error_t error = {0}; /* jansson leaves the code alone when memory is out */
     json_t *root =
         json_loadb((const char *)text.data, text.length, JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     if (root == NULL) {
