@@ -274,7 +274,9 @@ static void fill_log_config(const struct partition_table *table, const struct ca
     config->retention_ms = values[CATALOG_CONFIG_RETENTION_MS];
     config->retention_bytes = values[CATALOG_CONFIG_RETENTION_BYTES];
     config->index_interval_bytes = (uint32_t)values[CATALOG_CONFIG_INDEX_INTERVAL_BYTES];
-    config->retention_exact = topic->kind == CATALOG_NORMAL || topic->kind == CATALOG_FIFO;
+    /* DMS promises it for each message, Kafka for each segment. */
+    config->retention_exact =
+        topic->made_by_rest || topic->kind == CATALOG_NORMAL || topic->kind == CATALOG_FIFO;
     config->durable = topic->kind != CATALOG_KAFKA_HT;
     config->flush_interval_ms = options->flush_interval_ms;
     if (values[CATALOG_CONFIG_FLUSH_MS] < config->flush_interval_ms) {
