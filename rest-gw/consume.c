@@ -2,9 +2,9 @@
 #include "core/queue/consume.h"
 
 #include "core/base/assert.h"
+#include "core/base/base64.h"
 #include "core/telemetry/counters.h"
 #include "rest-gw/answer.h"
-#include "rest-gw/base64.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/json_write.h"
@@ -49,7 +49,7 @@ static bool fits_answer(const struct consume *consume)
 {
     size_t size = ANSWER_ROOM;
     for (uint32_t i = 0; i < consume->consume.messages_count; i++) {
-        size += restgw_base64_size(consume->consume.messages[i].record.value.length);
+        size += BASE_BASE64_LENGTH(consume->consume.messages[i].record.value.length);
     }
     return !consume->is_kafka || size <= RESTGW_ANSWER_SIZE_MAX;
 }

@@ -1,9 +1,10 @@
+/* Messages as they are answered. */
 #include "rest-gw/message_priv.h"
 
 #include <string.h>
 
+#include "core/base/base64.h"
 #include "rest-gw/answer.h"
-#include "rest-gw/base64.h"
 #include "rest-gw/json_write.h"
 #include "rest-gw/produce_body.h"
 
@@ -15,9 +16,12 @@ void restgw__message_put_bytes(struct base_writer *body, struct base_slice bytes
         RESTGW_JSON_PUT(body, "null");
         return;
     }
-    RESTGW_JSON_PUT(body, "\"");
-    restgw_base64_put(body, bytes);
-    RESTGW_JSON_PUT(body, "\"");
+    uint8_t *text = base_writer_extend(body, BASE_BASE64_LENGTH(bytes.length) + 2);
+    if (text != NULL) {
+        text[0] = '"';
+        base_base64_encode(bytes, (char *)text + 1);
+        text[BASE_BASE64_LENGTH(bytes.length) + 1] = '"';
+    }
 }
 
 void restgw__message_put_body(struct base_writer *body, const struct logstore_record *record,

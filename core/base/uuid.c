@@ -1,12 +1,14 @@
 /* Identifiers and their two texts. */
 #include "core/base/uuid.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
 
 #include "core/base/assert.h"
+#include "core/base/base64.h"
 
 static atomic_bool seeded;
 static atomic_uint_fast64_t seed_state;
@@ -80,18 +82,8 @@ void base_uuid_format(struct base_uuid uuid, char text[BASE_UUID_TEXT_SIZE])
 
 void base_uuid_format_base64(struct base_uuid uuid, char text[BASE_UUID_BASE64_SIZE])
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    size_t at = 0;
-    for (size_t i = 0; i < BASE_UUID_SIZE; i += 3) {
-        uint32_t group = (uint32_t)uuid.bytes[i] << 16;
-        group |= i + 1 < BASE_UUID_SIZE ? (uint32_t)uuid.bytes[i + 1] << 8 : 0;
-        group |= i + 2 < BASE_UUID_SIZE ? uuid.bytes[i + 2] : 0;
-        for (int shift = 18; shift >= 0 && at < BASE_UUID_BASE64_SIZE - 1; shift -= 6) {
-            text[at++] = digits[(group >> shift) & 63];
-        }
-    }
-    text[at] = '\0';
-    BASE_ASSERT(at == BASE_UUID_BASE64_SIZE - 1);
+    static_assert(BASE_UUID_BASE64_SIZE == BASE_BASE64URL_SIZE(BASE_UUID_SIZE), "22 characters");
+    base_base64url_encode(base_slice_of(uuid.bytes, BASE_UUID_SIZE), text);
 }
 
 static int hex_value(char c)

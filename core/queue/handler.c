@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/base/assert.h"
+#include "core/base/base64.h"
 #include "core/base/endian.h"
-#include "core/queue/base64_priv.h"
 
 enum handler_position {
     HANDLER_AT_SCOPE = 0,
@@ -47,7 +47,7 @@ void queue__handler_format(const struct queue_handler_key *key, const struct que
     base_put_i32(packed + HANDLER_AT_PARTITION, handler->partition);
     uint64_t checksum = base_siphash(key->bytes, packed, HANDLER_AT_CHECKSUM);
     base_put_i64(packed + HANDLER_AT_CHECKSUM, (int64_t)checksum);
-    queue__base64_encode(packed, sizeof packed, text);
+    base_base64url_encode(base_slice_of(packed, sizeof packed), text);
 }
 
 bool queue__handler_parse(const struct queue_handler_key *key, struct base_slice text,
@@ -56,7 +56,7 @@ bool queue__handler_parse(const struct queue_handler_key *key, struct base_slice
     uint8_t packed[HANDLER_PACKED_SIZE];
 
     *out = (struct queue_handler){0};
-    if (!queue__base64_decode(text, packed, sizeof packed)) {
+    if (!base_base64url_decode(text, packed, sizeof packed)) {
         return false;
     }
     uint64_t checksum = base_siphash(key->bytes, packed, HANDLER_AT_CHECKSUM);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/base/assert.h"
+#include "core/base/base64.h"
 #include "core/base/endian.h"
-#include "core/queue/base64_priv.h"
 #include "core/base/siphash.h"
 
 enum {
@@ -59,7 +59,7 @@ void queue_message_id_format(struct base_uuid topic_id, int32_t partition, int64
     }
     put_half(place, left);
     put_half(place + 6, right);
-    queue__base64_encode(id, sizeof id, text);
+    base_base64url_encode(base_slice_of(id, sizeof id), text);
 }
 
 bool queue_message_id_parse(struct base_slice text, struct base_uuid *topic_id, int32_t *partition,
@@ -71,7 +71,7 @@ bool queue_message_id_parse(struct base_slice text, struct base_uuid *topic_id, 
     *topic_id = (struct base_uuid){0};
     *partition = -1;
     *offset = -1;
-    if (!queue__base64_decode(text, id, sizeof id)) {
+    if (!base_base64url_decode(text, id, sizeof id)) {
         return false;
     }
     memcpy(topic_id->bytes, id, BASE_UUID_SIZE);

@@ -7,31 +7,8 @@
 
 #include <string.h>
 
-#include "core/queue/base64_priv.h"
 #include "core/queue/handler_priv.h"
 #include "core/queue/message_id.h"
-
-static void base64_has_one_text_for_each_bytes(void **state)
-{
-    static const struct {
-        const char *bytes;
-        const char *text;
-    } rows[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"\xff\xfe\xfd", "__79"}};
-    uint8_t bytes[8];
-    char text[16];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        size_t size = strlen(rows[i].bytes);
-        queue__base64_encode((const uint8_t *)rows[i].bytes, size, text);
-        assert_string_equal(text, rows[i].text);
-        assert_true(queue__base64_decode(base_slice_text(text), bytes, size));
-        assert_memory_equal(bytes, rows[i].bytes, size);
-    }
-    assert_false(queue__base64_decode(base_slice_text("Zh"), bytes, 1)); /* unused bits set */
-    assert_false(queue__base64_decode(base_slice_text("Zg=="), bytes, 1));
-    assert_false(queue__base64_decode(base_slice_text("Z+"), bytes, 1));
-}
 
 static void handler_comes_back_whole(void **state)
 {
@@ -138,7 +115,6 @@ static void message_id_is_stable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base64_has_one_text_for_each_bytes),
         cmocka_unit_test(handler_comes_back_whole),
         cmocka_unit_test(handler_with_any_character_changed_is_refused),
         cmocka_unit_test(handler_of_another_start_is_refused),

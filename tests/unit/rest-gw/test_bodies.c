@@ -1,4 +1,4 @@
-/* What is read of produce and ack requests, names, and base64. */
+/* What is read of produce and ack requests, and names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,6 @@
 
 #include "core/base/alloc.h"
 #include "rest-gw/ack_body.h"
-#include "rest-gw/base64.h"
 #include "rest-gw/names.h"
 #include "rest-gw/produce_body.h"
 
@@ -318,30 +317,6 @@ static void names_and_descriptions_follow_their_rules(void **state)
                      RESTGW_ERROR_DESCRIPTION_CHARACTERS);
 }
 
-static void base64_is_that_of_the_rfc(void **state)
-{
-    (void)state;
-    static const char *const rows[][2] = {
-        {"", ""},
-        {"f", "Zg=="},
-        {"fo", "Zm8="},
-        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="},
-        {"fooba", "Zm9vYmE="},
-        {"foobar", "Zm9vYmFy"},
-        {"\xff\xef\xfe", "/+/+"},
-    };
-    for (size_t index = 0; index < sizeof rows / sizeof rows[0]; index++) {
-        struct base_writer writer;
-        base_writer_init(&writer, 64);
-        base_writer_slice(&writer, base_slice_text("|"));
-        restgw_base64_put(&writer, base_slice_text(rows[index][0]));
-        assert_int_equal(writer.length, 1 + restgw_base64_size(strlen(rows[index][0])));
-        assert_slice(base_slice_of(writer.buffer->data + 1, writer.length - 1), rows[index][1]);
-        base_writer_fini(&writer);
-    }
-}
-
 /* The request is answered with an error, or read; never half of it. */
 static void every_failed_allocation_is_noticed(void **state)
 {
@@ -381,7 +356,6 @@ int main(void)
         cmocka_unit_test(wrong_ack_bodies_have_their_errors),
         cmocka_unit_test(acks_have_a_limit),
         cmocka_unit_test(names_and_descriptions_follow_their_rules),
-        cmocka_unit_test(base64_is_that_of_the_rfc),
         cmocka_unit_test(every_failed_allocation_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
