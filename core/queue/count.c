@@ -32,7 +32,7 @@ static void add_committed(const struct queue_place *place, int64_t committed,
     const struct queue_cursor *cursor = &place->cursor;
     int64_t position = committed > cursor->floor ? committed : cursor->floor;
 
-    out->consumed += position - cursor->floor;
+    out->consumed += cursor->consumed + position - cursor->floor; /* a reset may have counted */
     if (place->start > position) {
         out->skipped += place->start - position;
         position = place->start;

@@ -60,7 +60,8 @@ static enum base_err write_places(struct queue_group *group, bool all,
         queue__journal_add_rule(&writing.batch, group->id, &group->rule);
         has_records = true;
     }
-    if (all && group->redrive != NULL) {
+    /* NONE: one that could not be written down when it was asked for. */
+    if (all && group->redrive != NULL && group->redrive->record.state != QUEUE_REDRIVE_NONE) {
         const struct queue_redrive_record redrive = queue__redrive_record(group);
         queue__journal_add_redrive(&writing.batch, group->id, &redrive);
         has_records = true;

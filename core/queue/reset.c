@@ -95,6 +95,21 @@ static void apply(struct queue_group *group, const struct queue_reset *reset)
     }
 }
 
+/* What is leased goes back; what settles is waited for. */
+static void end_leases(struct queue_group *group)
+{
+    for (int32_t i = 0; i < group->places_count; i++) {
+        struct queue_cursor *cursor = &group->places[i]->cursor;
+        for (int64_t offset = cursor->floor; offset < cursor->next && cursor->open_count > 0;
+             offset++) {
+            const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
+            if (slot != NULL && slot->state == QUEUE_SLOT_LEASED) {
+                queue_cursor_return(cursor, offset);
+            }
+        }
+    }
+}
+
 void queue__group_advance_resets(struct queue_group *group, struct base_executor *current)
 {
     base_mutex_assert_held(&group->lock);
@@ -103,6 +118,13 @@ void queue__group_advance_resets(struct queue_group *group, struct base_executor
         bool pending = false;
         if (reset->is_writing) {
             return;
+        }
+        if (group->leases.count > 0 && !reset->force) {
+            answer(reset, QUEUE_GROUP_LEASED, BASE_ERR_OK);
+            continue;
+        }
+        if (group->leases.count > 0) {
+            end_leases(group); /* what an ack that failed meanwhile has given back, too */
         }
         enum base_err err;
         if (is_quiet(group)) {
@@ -139,21 +161,6 @@ void queue__group_drop_resets(struct queue_group *group)
     }
 }
 
-/* What is leased goes back; what settles is waited for. */
-static void end_leases(struct queue_group *group)
-{
-    for (int32_t i = 0; i < group->places_count; i++) {
-        struct queue_cursor *cursor = &group->places[i]->cursor;
-        for (int64_t offset = cursor->floor; offset < cursor->next && cursor->open_count > 0;
-             offset++) {
-            const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
-            if (slot != NULL && slot->state == QUEUE_SLOT_LEASED) {
-                queue_cursor_return(cursor, offset);
-            }
-        }
-    }
-}
-
 /* Looks at the partitions once more: what has expired meanwhile cannot be gone back to. */
 static enum base_err look_again(struct queue_group *group, struct queue_reset *reset)
 {
@@ -185,12 +192,8 @@ static enum queue_progress enter(struct queue_group *group, struct queue_reset *
         return refuse(reset, QUEUE_STORAGE_FAILED, err);
     }
     queue__group_expire(group, reset->executor);
-    bool has_leases = group->leases.count > 0;
-    if (has_leases && !reset->force) {
+    if (group->leases.count > 0 && !reset->force) {
         return refuse(reset, QUEUE_GROUP_LEASED, BASE_ERR_OK);
-    }
-    if (has_leases) {
-        end_leases(group);
     }
     base_list_push_back(&group->resets, &reset->link);
     reset->is_starting = true;

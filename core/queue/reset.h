@@ -44,10 +44,12 @@ struct queue_reset {
  * 0, failures and the tag rule are forgotten, leases end (acks under way come first), waiting
  * consumes are answered without messages. Dead letters stay. Durable before the answer.
  *
- *   GROUP_LEASED              messages are leased, and force was not asked for
+ *   GROUP_LEASED              messages are leased (also by an ack under way that failed), and
+ *                             force was not asked for
  *   TIME_OUT_OF_RANGE         see timestamp_ms
  *   GROUP_BUSY_ON_KAFKA       members consume over Kafka
- *   STORAGE_FAILED            nothing has changed, unless err is OFFLINE or CLOSED
+ *   STORAGE_FAILED            nothing has changed, unless err is OFFLINE or CLOSED; but leases
+ *                             have ended, uncounted, where force was asked for
  *
  * What a group of a Kafka queue has committed over Kafka is not touched: that is up to the
  * caller, who has the offsets. */

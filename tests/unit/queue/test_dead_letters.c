@@ -603,6 +603,29 @@ static void crash_anywhere_in_a_redrive_loses_nothing(void **state)
     }
 }
 
+/* It left a record that no start could read, in the next snapshot. */
+static void redrive_that_could_not_be_written_is_not_in_a_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+    struct redriving own = {.redrive.rate = 100};
+
+    fixture->harness.snapshot_updates = 20;
+    restart(fixture, false);
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    make_letters(fixture, 1);
+    io_sim_set_full(fixture->harness.sim, true);
+    assert_int_equal(run_redrive(fixture, fixture->group, &own), QUEUE_STORAGE_FAILED);
+    io_sim_set_full(fixture->harness.sim, false);
+    for (unsigned i = 0; i < 60; i++) {
+        put(fixture, "m", i, 1);
+        struct messages messages = get(fixture, fixture->group, 10);
+        ack_all(fixture, fixture->group, &messages);
+    }
+    restart(fixture, true);
+    assert_int_equal(redrive_status(fixture, fixture->group).state, QUEUE_REDRIVE_NONE);
+    assert_letters(fixture, fixture->group, 1, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -625,6 +648,7 @@ int main(void)
         TEST(redrive_goes_on_after_a_restart),
         TEST(letters_are_redriven_one_by_one_when_nobody_has_them),
         TEST(crash_anywhere_in_a_redrive_loses_nothing),
+        TEST(redrive_that_could_not_be_written_is_not_in_a_snapshot),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,6 +332,56 @@ static void kafka_groups_are_reset_when_nobody_consumes_over_kafka(void **state)
     assert_int_equal(count(fixture, fixture->group).available, 0);
 }
 
+/* A group that never consumed over REST: what a reset went past is consumed all the same. */
+static void kafka_group_counts_what_a_reset_went_past(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 1, 0);
+    put(fixture, "m", 0, 4);
+    assert_int_equal(reset(fixture, QUEUE_RESET_LATEST, -1, false), QUEUE_OK);
+    put(fixture, "m", 4, 2);
+    assert_numbers(fixture, 4, 2, 0);
+    restart(fixture, true);
+    assert_numbers(fixture, 4, 2, 0);
+}
+
+/* The reset waits for an ack that then cannot be written: its lease is back, and must not block
+ * the group until its time is over. */
+static void ack_that_fails_under_a_reset_does_not_hold_it_up(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put(fixture, "m", 0, 2);
+    for (int force = 0; force < 2; force++) {
+        struct messages messages = get(fixture, fixture->group, 1);
+        struct queue_ack_item item = {.handler = base_slice_text(messages.handlers[0]),
+                                      .success = true};
+        struct queue_harness_ack acking = {.ack.topic = fixture->topic,
+                                           .ack.group_id = base_slice_text(fixture->group),
+                                           .ack.items = &item,
+                                           .ack.items_count = 1};
+        struct queue_harness_reset resetting;
+        io_sim_set_sync_us(fixture->harness.sim, 2000000);
+        queue_harness_start_ack(&fixture->harness, 0, &acking);
+        sim_scheduler_run(fixture->harness.scheduler);
+        begin_reset(fixture, &resetting, QUEUE_RESET_EARLIEST, -1, force == 1);
+        sim_scheduler_run(fixture->harness.scheduler);
+        assert_false(acking.is_over);
+        assert_false(resetting.is_over);
+        io_sim_crash(fixture->harness.sim);
+        advance_ms(fixture, 3000); /* far less than the lease */
+        assert_int_equal(acking.ack.verdict, QUEUE_STORAGE_FAILED);
+        assert_true(resetting.is_over);
+        assert_int_equal(resetting.reset.verdict,
+                         force == 1 ? QUEUE_STORAGE_FAILED : QUEUE_GROUP_LEASED);
+        queue_reset_release(&resetting.reset);
+        io_sim_set_sync_us(fixture->harness.sim, 0);
+        restart(fixture, false);
+    }
+}
+
 /* What is about to become a dead letter does so first; dead letters stay, and their messages are
  * delivered once more all the same. */
 static void dead_letters_are_untouched(void **state)
@@ -389,6 +439,8 @@ int main(void)
         TEST(nothing_changes_when_it_cannot_be_written),
         TEST(snapshot_behind_a_reset_has_it),
         TEST(kafka_groups_are_reset_when_nobody_consumes_over_kafka),
+        TEST(kafka_group_counts_what_a_reset_went_past),
+        TEST(ack_that_fails_under_a_reset_does_not_hold_it_up),
         TEST(dead_letters_are_untouched),
         TEST(unknown_and_deleted_groups_are_told),
     };
