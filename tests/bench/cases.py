@@ -122,7 +122,7 @@ def throughput():
                [Row(f"produce 1 KiB, {codec}: a GB as sent", *per_gb, None, receive_and_store,
                     gross=2 * GROSS)], 0.7e9, short=codec == "zstd") for codec in CODECS],
         Case(consume(1024, 1_000_000), [Row("consume 1 KiB from cache", *per_gb, 0.32, send,
-                                            gross=GROSS)], 1e9, peers=peers.consume(1024, 250_000)),
+                                            gross=2 * GROSS)], 1e9, peers=peers.consume(1024, 250_000)),
         Case(consume(100, 8_000_000), [Row("consume 100 B from cache", *per_million, None,
                                            send_million_of_100)], 1e9, short=False),
         Case(consume(1024, 1_000_000, partitions=1000, connections=1000),

@@ -13,7 +13,7 @@ DETAILS = [  # heading, key of a report, factor
 def show(value):
     if value is None:
         return ""
-    if value >= 1000:
+    if value >= 999.5:
         return f"{value:.0f}"
     return f"{value:.3g}" if value >= 1 else f"{value:.3f}"
 

@@ -4,6 +4,7 @@
     run.py [--dmsd PATH] [--loadgen PATH] [--against PATH] [--rounds N] [--only REGEX]
     run.py --peers --json FILE     the same beside other servers, kept
     run.py --table FILE ...        prints again what was kept
+    run.py --peers --readme        the same, and puts the tables into README.md
     run.py --short                 a minute; fails only where a cost is far from its bound
 
 Each round runs the floor and then every case against a dmsd of its own and, with --peers,
@@ -19,7 +20,6 @@ import os
 import re
 import shlex
 import sys
-import time
 
 import cases
 import cases_idle
@@ -29,6 +29,7 @@ import report
 from bench import ROOT, SERVER_CPU, Bench, PinnedBroker
 
 SHORT_SCALE = 0.1
+MARKS = ("<!-- figures: tests/bench/run.py --readme -->", "<!-- end of figures -->")
 
 
 def all_cases():
@@ -53,8 +54,25 @@ def run_case(bench, case, server, is_peer):
         bench.broker = None
 
 
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    return (f"{os.cpu_count()} cores ({model.group(1) if model else 'unknown'}), "
+            f"Linux {os.uname().release}, load average {os.getloadavg()[2]:.1f}")
+
+
+def keep(options, rounds, binaries, results):
+    """What --json writes: after each round, so that one who has no time left has something."""
+    kept = {"arguments": shlex.join(sys.argv[1:]), "machine": machine(), "rounds": rounds,
+            "scale": options.scale, "binaries": binaries, "results": results}
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(kept, file)
+    return kept
+
+
 def measure(options, chosen, binaries):
-    """Results as report.py has them, and what failed: one case does not end the others."""
+    """What keep() gives, and what failed: one case does not end the others."""
     bench = Bench(options.loadgen, options.scale)
     results, failures = {}, []
     for number in range(options.rounds):
@@ -75,38 +93,46 @@ def measure(options, chosen, binaries):
                     print(failures[-1], file=sys.stderr)
                     continue
                 results.setdefault(case.name, {}).setdefault(server, []).append(one)
-    return results, failures
+        kept = keep(options, number + 1, binaries, results)
+    return kept, failures
 
 
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        model = re.search(r"model name\s*: (.*)", file.read())
-    return (f"{os.cpu_count()} cores ({model.group(1) if model else 'unknown'}), "
-            f"Linux {os.uname().release}, load {os.getloadavg()[0]:.1f} at the end")
+def conditions(kept):
+    return (f"`run.py {kept['arguments']}`: medians of {kept['rounds']} rounds, scale "
+            f"{kept['scale']:g}; {kept['machine']}.")
 
 
-def print_tables(results, chosen, binaries):
-    print(report.floor_line(results))
-    for lines in (report.figures(results, chosen, binaries),
-                  report.matrix(results, chosen, binaries[0]),
-                  report.details(results, chosen, binaries[0])):
-        if lines:
-            print("\n" + "\n".join(lines))
-
-
-def print_kept(options):
-    """Of several files the later ones win, case by case."""
-    results = {}
-    for name in options.table:
+def merge(names):
+    """Of several files the later ones win, case by case; paths of binaries do not matter."""
+    results, texts = {}, []
+    for name in names:
         with open(name, encoding="utf-8") as file:
             kept = json.load(file)
-        # Binaries have other paths in other runs.
+        texts.append(conditions(kept))
         for case, servers in kept["results"].items():
             results[case] = {"dmsd" if server == kept["binaries"][0] else server: rounds
                              for server, rounds in servers.items()}
-        print(f"`{kept['command']}`: {kept['rounds']} rounds, scale {kept['scale']:g}; "
-              f"{kept['machine']}\n")
-    print_tables(results, all_cases(), ["dmsd"])
+    return results, texts
+
+
+def write_readme(paragraphs):
+    """Puts them between the marks."""
+    path = os.path.join(ROOT, "README.md")
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + "\n\n".join([MARKS[0], *paragraphs, MARKS[1]]) + after)
+
+
+def print_tables(options, results, chosen, binaries, texts):
+    figures, matrix, details = ("\n".join(lines) for lines in (
+        report.figures(results, chosen, binaries), report.matrix(results, chosen, binaries[0]),
+        report.details(results, chosen, binaries[0])))
+    said = [*texts, report.floor_line(results)]
+    print("\n\n".join(text for text in (*said, figures, matrix, details) if text))
+    if options.readme:
+        write_readme([text for text in (*said, figures, matrix) if text])
 
 
 def parse():
@@ -124,6 +150,7 @@ def parse():
     parser.add_argument("--only", default="", help="cases whose first row matches")
     parser.add_argument("--json", metavar="FILE", help="keep what was measured")
     parser.add_argument("--table", metavar="FILE", nargs="+", help="print what was kept")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--directory", default="/tmp", help="of the floor's file")
     options = parser.parse_args()
@@ -138,7 +165,8 @@ def parse():
 def main():
     options = parse()
     if options.table:
-        print_kept(options)
+        results, texts = merge(options.table)
+        print_tables(options, results, all_cases(), ["dmsd"], texts)
         return
     if options.peers and peers.missing():
         sys.exit(f"not installed: {', '.join(peers.missing())}; see tests/bench/README.md")
@@ -146,17 +174,10 @@ def main():
         os.setpriority(os.PRIO_PROCESS, 0, options.nice)
     binaries = [options.dmsd] + ([os.path.abspath(options.against)] if options.against else [])
     chosen = chosen_cases(options)
-    started = time.monotonic()
-    results, losses = measure(options, chosen, binaries)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"command": shlex.join(["run.py", *sys.argv[1:]]), "machine": machine(),
-                       "rounds": options.rounds, "scale": options.scale, "binaries": binaries,
-                       "results": results}, file)
-    print_tables(results, chosen, binaries)
-    print(f"\n{machine()}; {time.monotonic() - started:.0f} s")
+    kept, losses = measure(options, chosen, binaries)
+    print_tables(options, kept["results"], chosen, binaries, [conditions(kept)])
     if options.short:
-        losses += report.gross_losses(results, chosen, options.dmsd)
+        losses += report.gross_losses(kept["results"], chosen, options.dmsd)
     for loss in losses:
         print(loss, file=sys.stderr)
     sys.exit(1 if losses else 0)
