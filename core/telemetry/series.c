@@ -306,7 +306,7 @@ static enum base_err open_journal(struct telemetry_series *series, unsigned inde
         .retention_ms = (int64_t)TELEMETRY_SERIES_HOURS * MS_PER_HOUR +
                         (TELEMETRY_SERIES_FULL_INTERVALS + 2) * series->options.interval_ms,
         .retention_bytes = -1,
-        .segment_ms = SEGMENT_HOURS * MS_PER_HOUR};
+        .segment_ms = (int64_t)SEGMENT_HOURS * MS_PER_HOUR};
 
     (void)snprintf(name, sizeof name, "__dms_metrics-%u", index);
     return telemetry__journal_open(&options, &series->journals[index]);
