@@ -1,3 +1,4 @@
+/* The eight metrics of queues and groups, as of now, for /metrics. */
 #include "core/base/alloc.h"
 #include "core/catalog/dead_letters.h"
 #include "core/telemetry/metric.h"

@@ -1,3 +1,4 @@
+/* GET /openapi.json. */
 #include "rest-gw/openapi.h"
 
 #include "rest-gw/answer.h"

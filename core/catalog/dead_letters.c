@@ -1,3 +1,4 @@
+/* The topic of a group's dead letters, drafted from the group. */
 #include "core/catalog/dead_letters.h"
 
 #include <stdio.h>

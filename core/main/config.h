@@ -18,7 +18,7 @@
     X(HTTP_LISTENERS, "http.listeners", TEXT, "http://127.0.0.1:8080", 0, 0,                       \
       "REST door: host:port")                                                                      \
     X(INSECURE_LISTENERS, "dms.allow.insecure.listeners", BOOL, "false", 0, 1,                     \
-      "listen beyond loopback although nothing is encrypted (there is no TLS yet)")                \
+      "listen beyond loopback although nothing is encrypted (dmsd speaks no TLS)")                 \
     X(AUTHENTICATION, "dms.authentication", TEXT, "none", 0, 0,                                    \
       "none; builtin: users, tokens and access keys of this broker; keystone: tokens of another")  \
     X(AUTHENTICATION_THREADS, "dms.authentication.threads", INT, "2", 1, 64,                       \

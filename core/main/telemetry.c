@@ -1,3 +1,4 @@
+/* Opening and closing the telemetry, and the samples in between. */
 #include "core/main/telemetry.h"
 
 #include "core/base/list.h"

@@ -1,3 +1,4 @@
+/* Consuming: at once, or in line until there is something. */
 #include "core/queue/consume.h"
 
 #include "core/base/alloc.h"

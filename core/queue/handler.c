@@ -1,3 +1,4 @@
+/* Handlers packed, and checked. */
 #include "core/queue/handler_priv.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* Batches of records for the journal: made, and appended. */
 #include "core/queue/journal_priv.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* A move, step by step: collect, copy, journal, settle. */
 #include "core/queue/move_priv.h"
 
 #include "core/base/alloc.h"

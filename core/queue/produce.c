@@ -1,3 +1,4 @@
+/* Producing: what is ready goes to one partition, what is delayed to the delay log. */
 #include "core/queue/produce.h"
 
 #include "core/base/assert.h"

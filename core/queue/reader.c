@@ -1,3 +1,4 @@
+/* The window, and what comes next in it. */
 #include "core/queue/reader_priv.h"
 
 #include "core/base/assert.h"

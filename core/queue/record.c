@@ -1,3 +1,4 @@
+/* The journal's records as JSON, there and back. */
 #include "core/queue/record_priv.h"
 
 #include <stddef.h>

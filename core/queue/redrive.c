@@ -1,3 +1,4 @@
+/* Redrive: dead letters back to the end of their queue, at a rate. */
 #include "core/queue/redrive_priv.h"
 
 #include <assert.h>

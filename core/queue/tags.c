@@ -1,3 +1,4 @@
+/* Tags of messages against the rule of a group. */
 #include "core/queue/tags.h"
 
 #include <string.h>

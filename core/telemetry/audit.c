@@ -1,3 +1,4 @@
+/* Traces as JSON records; a search walks the journal backwards, block by block. */
 #include "core/telemetry/audit.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* One log, one writer, trimmed by age. */
 #include "core/telemetry/journal_priv.h"
 
 #include "core/base/alloc.h"

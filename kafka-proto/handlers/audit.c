@@ -1,3 +1,4 @@
+/* From an answered request to its trace. */
 #include "kafka-proto/handlers/audit.h"
 
 #include <inttypes.h>
