@@ -174,6 +174,19 @@ static enum step step(struct queue_move *move, struct queue_place *place, int64_
     return err == BASE_ERR_OK ? STEP_NEXT : fail_step(move, err);
 }
 
+/* What the end of a read that was waited for means: after a failure the same read is not made
+ * again at once. */
+static enum step end_read(struct queue_move *move)
+{
+    enum base_err err = move->window->reader.err;
+
+    if (err == BASE_ERR_OUT_OF_RANGE) {
+        queue__place_look(move->group, move->window->place, true); /* the log start has moved */
+        return STEP_NEXT;
+    }
+    return err == BASE_ERR_OK ? STEP_NEXT : fail_step(move, err);
+}
+
 /* Collects a batch. False: wait. */
 static bool collect(struct queue_move *move)
 {
@@ -181,6 +194,9 @@ static bool collect(struct queue_move *move)
 
     if (move->window != NULL && move->window->reader.is_pending) {
         return false;
+    }
+    if (move->window != NULL) {
+        result = end_read(move);
     }
     for (unsigned i = 0;
          result == STEP_NEXT && i < MOVE_STEPS_MAX && move->items_count < QUEUE_MOVE_MESSAGES_MAX;
