@@ -93,13 +93,13 @@ def memory(bench):
     pid = bench.broker.process.pid
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
         idle = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-    report = bench.load("produce", record_bytes=1024, messages=bench.count(10_000_000))
+    report = bench.load("produce", record_bytes=1024, messages=10_000_000)
     return {"idle_mib": idle / 2**20, "after_mib": report["rss_kib"] / 1024}
 
 
 def restart(bench):
     """From kill -9 with a log to the first answer."""
-    bench.load("produce", record_bytes=1024, messages=bench.count(10_000_000))
+    bench.load("produce", record_bytes=1024, messages=10_000_000)
     bench.broker.kill()
     started = time.monotonic()
     bench.broker.start()
@@ -168,6 +168,7 @@ def latency():
 
 
 def whole():
+    """10 GB whatever the scale."""
     return [
         Case(memory, [Row("RSS idle", "MiB", take("idle_mib"), 15),
                       Row("RSS after 10 GB", "MiB", take("after_mib"), 64)], 10e9, short=False),
