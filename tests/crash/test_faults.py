@@ -16,7 +16,7 @@ import harness
 import scenario
 from crash import FOR_EVER, Fault
 
-EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 25)
+EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 40)
 AT = crash.number("CRASH_AT", -1)
 WORKERS = 3  # they mostly wait
 

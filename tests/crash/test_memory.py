@@ -15,7 +15,7 @@ import scenario
 from crash import Fault
 from test_faults import OPTIONS
 
-START_EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 40)
+START_EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 60)
 EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 15)
 
 
