@@ -10,6 +10,7 @@ import cases_rest
 from bench import Case, PinnedBroker, Row, take
 
 TURNS = 3
+IDLE = 10_000  # whatever the scale
 SEGMENT_BYTES = 16384
 COLD_SHARE_MIN = 0.5  # of what the cold reader read must have come from the disk
 
@@ -24,19 +25,19 @@ def idle_connections(bench):
 
 @contextlib.contextmanager
 def idle_partitions(bench):
-    bench.load("topic", topic="idle", partitions=bench.count(10_000))
+    bench.load("topic", topic="idle", partitions=IDLE)
     yield
 
 
 @contextlib.contextmanager
 def idle_groups(bench):
-    bench.load("groups", topic="idle", groups=bench.count(10_000))
+    bench.load("groups", topic="idle", groups=IDLE)
     yield
 
 
 @contextlib.contextmanager
 def held_connections(bench):
-    holder = bench.start("hold", idle=bench.count(10_000))
+    holder = bench.start("hold", idle=IDLE)
     assert holder.stdout.readline(), "the connections were refused"
     yield
     holder.stdin.close()
@@ -52,9 +53,9 @@ def idle_segments(bench):
     broker.options["log.segment.bytes"] = str(SEGMENT_BYTES)
     broker.start()
     bench.load("produce", topic="idle", record_bytes=1024, batch_records=14,
-               messages=bench.count(10_000) * 14)
+               messages=IDLE * 14)
     made = max(len(os.listdir(one)) for one in glob.glob(os.path.join(broker.data, "*-0")))
-    assert made > bench.count(10_000) // 2, f"only {made} segments"
+    assert made > IDLE // 2, f"only {made} segments"
     broker.stop()
     del broker.options["log.segment.bytes"]
     broker.start()
