@@ -20,9 +20,14 @@ static void on_read(struct base_task *task)
 {
     struct logstore_read *read = BASE_CONTAINER_OF(task, struct logstore_read, task);
     struct queue_reader *reader = BASE_CONTAINER_OF(read, struct queue_reader, read);
+    struct queue_delay_move *move = BASE_CONTAINER_OF(reader, struct queue_delay_move, reader);
 
     queue__reader_fetched(reader);
-    queue__delay_move_run(BASE_CONTAINER_OF(reader, struct queue_delay_move, reader));
+    if (reader->err != BASE_ERR_OK && reader->err != BASE_ERR_OUT_OF_RANGE) {
+        queue__delay_move_end(move, 0, reader->err); /* the same read is not made again at once */
+        return;
+    }
+    queue__delay_move_run(move);
 }
 
 enum base_err queue__delay_move_begin(struct queue_delay_queue *queue,
