@@ -193,14 +193,15 @@ static uint32_t add_redriven(struct lease_queue *queue, const struct logstore_re
     return lease_model_add(queue, &message);
 }
 
-/* A delayed message once more: only a log that a failed sync left behind may bring that. */
+/* A delayed message once more: only a log that a failed sync left behind may bring that, or a
+ * disk so full that the first copy expired before it could be marked as moved. */
 static uint32_t add_repetition(struct lease_queue *queue, uint32_t source)
 {
     struct lease_message message = queue->messages[source];
 
     LEASE_CHECK(message.is_delayed);
     LEASE_CHECK(!queue->is_fifo);
-    LEASE_CHECK(queue->world->sync_failed);
+    LEASE_CHECK(queue->world->sync_failed || queue->expires);
     message.offset = -1;
     message.is_delayed = false;
     return lease_model_add(queue, &message);
