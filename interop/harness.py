@@ -172,13 +172,16 @@ class Broker:
                                             preexec_fn=_die_with_parent)
 
     def start(self):
+        is_new = not os.path.exists(self.data)
         for _ in range(3):
             self.spawn()
             if self.wait_ready():
                 return
             # Somebody may have taken a port; with data there the clients know ours.
-            if "ddress already in use" not in self.log() or os.path.exists(self.data):
+            if "the port is taken" not in self.log() or not is_new:
                 break
+            shutil.rmtree(self.data, ignore_errors=True)
+            os.remove(self.log_path)
             self.choose_ports()
         raise BrokerError(f"dmsd did not start:\n{self.log_tail()}")
 
