@@ -91,6 +91,7 @@ static size_t find_role(const struct assignment *assignment)
     const json_t *roles = json_object_get(assignment->user->json, "roles");
     size_t count = json_array_size(roles);
 
+    BASE_ASSERT(assignment->role != NULL);
     for (size_t i = 0; i < count; i++) {
         const json_t *entry = json_array_get(roles, i);
         const char *where = restgw__iam_text(entry, assignment->where_field);

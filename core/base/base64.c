@@ -42,7 +42,7 @@ static int value_of(const char *alphabet, uint8_t character)
     if (character >= '0' && character <= '9') {
         return character - '0' + 52;
     }
-    return character == alphabet[62] ? 62 : character == alphabet[63] ? 63 : -1;
+    return character == (uint8_t)alphabet[62] ? 62 : character == (uint8_t)alphabet[63] ? 63 : -1;
 }
 
 /* Text without padding; the bytes it makes have room. */

@@ -83,7 +83,7 @@ void queue__delay_rewrite_maybe(struct queue_delay_log *log,
     base_mutex_assert_held(&log->lock);
     if (log->is_rewriting || now_us < log->rewrite_us || offsets->err != BASE_ERR_OK ||
         offsets->size_bytes < options->delay_rewrite_bytes || log->pending_count == 0 ||
-        span / REWRITE_SHARE <= log->pending_count || span < QUEUE_DELAY_BLOCK * REWRITE_SHARE ||
+        span / REWRITE_SHARE <= log->pending_count || span / REWRITE_SHARE < QUEUE_DELAY_BLOCK ||
         log->moves_count >= QUEUE_DELAY_MOVES_MAX) {
         return;
     }

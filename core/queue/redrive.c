@@ -11,7 +11,7 @@
 
 enum {
     CREDIT_PER_MESSAGE = 1000 * 1000, /* so that microseconds times rate is credit */
-    CREDIT_SECONDS_MAX = 1,           /* what is not used is not saved up for longer */
+    CREDIT_MAX_US = 1000 * 1000,      /* what is not used is not saved up for longer */
     BATCHES_PER_SECOND = 10,          /* credit is collected for so many */
     WAIT_US = 1000 * 1000,            /* between looks at what cannot be moved now */
 };
@@ -245,10 +245,10 @@ void queue__redrive_run(struct queue_group *group, struct base_executor *current
         return;
     }
     int64_t now = now_us(group);
-    int64_t most = task->record.rate * CREDIT_SECONDS_MAX * CREDIT_PER_MESSAGE;
+    int64_t most = task->record.rate * CREDIT_MAX_US;
     int64_t elapsed_us = now - task->credit_us;
-    if (elapsed_us > CREDIT_SECONDS_MAX * 1000 * 1000) {
-        elapsed_us = CREDIT_SECONDS_MAX * 1000 * 1000;
+    if (elapsed_us > CREDIT_MAX_US) {
+        elapsed_us = CREDIT_MAX_US;
     }
     task->credit += elapsed_us * task->record.rate;
     task->credit = task->credit < most ? task->credit : most;

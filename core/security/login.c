@@ -59,7 +59,7 @@ static void check_password(struct base_task *task)
 
     bool is_right = security_password_verify(stored, login->password);
     atomic_fetch_sub(&identity->waiting, 1);
-    if (is_right) {
+    if (is_right && login->user != NULL) {
         security__throttle_succeeded(identity->throttle, login->throttle_key);
         verdict = security__principal_of(login->view, security__now_ms(identity), login->user,
                                          SECURITY_PASSWORD, login->user->id, &login->scope,

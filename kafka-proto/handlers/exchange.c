@@ -128,7 +128,7 @@ static void fail(struct khandler_exchange *exchange)
     request->on_cancel = cancel_delay;
     base_timer_arm(request->executor, &exchange->delay,
                    base_clock_monotonic_us(request->broker->clock) +
-                       KHANDLER_PROVING_FAILED_DELAY_MS * 1000);
+                       INT64_C(1000) * KHANDLER_PROVING_FAILED_DELAY_MS);
 }
 
 /* How long the session lasts, in milliseconds; 0 for ever. */
