@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/partition/partition.h"
+#include "tests/sim/seeds.h"
 
 enum {
     MODEL_TOPICS_MAX = 40, /* lives of topics: one deleted and made again counts twice */
@@ -19,14 +20,11 @@ enum {
     MODEL_VALUE_SIZE_MIN = 12,
 };
 
-/* The promise that broke, the seed, and how to run it again. Does not return. */
-void broker_model_fail(const char *file, int line, const char *what) __attribute__((noreturn));
-
-#define MODEL_CHECK(condition)                                 \
-    do {                                                       \
-        if (!(condition)) {                                    \
-            broker_model_fail(__FILE__, __LINE__, #condition); \
-        }                                                      \
+#define MODEL_CHECK(condition)                              \
+    do {                                                    \
+        if (!(condition)) {                                 \
+            sim_seeds_fail(__FILE__, __LINE__, #condition); \
+        }                                                   \
     } while (0)
 
 /* One record as its producer made it. Its number is its index. */

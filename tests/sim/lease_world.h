@@ -5,6 +5,7 @@
 #include "core/base/list.h"
 #include "tests/sim/lease_model.h"
 #include "tests/sim/queue_harness.h"
+#include "tests/sim/seeds.h"
 
 /* Faults between the broker and the model, which the model must find. */
 enum lease_plant {
@@ -45,15 +46,12 @@ struct lease_world {
     uint64_t crashes_count;
 };
 
-#define LEASE_CHECK(condition)                                \
-    do {                                                      \
-        if (!(condition)) {                                   \
-            lease_world_fail(__FILE__, __LINE__, #condition); \
-        }                                                     \
+#define LEASE_CHECK(condition)                              \
+    do {                                                    \
+        if (!(condition)) {                                 \
+            sim_seeds_fail(__FILE__, __LINE__, #condition); \
+        }                                                   \
     } while (0)
-
-/* Says what was found and how to see it again, and ends the program. */
-_Noreturn void lease_world_fail(const char *file, int line, const char *what);
 
 /* lease_world.c */
 uint64_t lease_world_pick(struct lease_world *world, uint64_t bound);

@@ -9,47 +9,18 @@
  * twice, no partition has two owners, committed offsets never go back. Checked in the end,
  * when faults have stopped: everybody gets on. A planted fault shows that the checks work. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
-#include "core/base/log.h"
 #include "tests/sim/broker_world.h"
 
 enum { STEPS = 50, CALM_SECONDS_MAX = 120 };
 
-/* Of the run under way, for whoever finds something. */
-static uint64_t seed_now;
-static const char *plant_name;
-
-static void print_seed(void)
-{
-    fprintf(stderr, "again with: sim_broker --seeds %" PRIu64 " 1%s%s\n", seed_now,
-            plant_name == NULL ? "" : " --plant ", plant_name == NULL ? "" : plant_name);
-}
-
-void broker_model_fail(const char *file, int line, const char *what)
-{
-    fprintf(stderr, "seed %" PRIu64 ": %s:%d: %s\n", seed_now, file, line, what);
-    print_seed();
-    if (getenv("SIM_ABORT") != NULL) {
-        (void)signal(SIGABRT, SIG_DFL);
-        abort(); /* for a debugger */
-    }
-    _exit(1);
-}
-
-/* An assertion of the broker itself. */
-static void on_abort(int number)
-{
-    (void)number;
-    print_seed();
-    _exit(1);
-}
+static const char *const plant_names[] = {
+    [PLANT_NONE] = "none",           [PLANT_DROP] = "drop",     [PLANT_SWAP] = "swap",
+    [PLANT_ACK_EARLY] = "ack-early", [PLANT_DOUBLE] = "double",
+};
 
 static void create_clients(struct broker_world *world)
 {
@@ -133,7 +104,7 @@ static void calm_down(struct broker_world *world)
         trouble = find_trouble(world, &before);
     }
     if (trouble != NULL) {
-        broker_model_fail(__FILE__, __LINE__, trouble);
+        sim_seeds_fail(__FILE__, __LINE__, trouble);
     }
 }
 
@@ -153,7 +124,7 @@ static void finish(struct broker_world *world)
     sim_scheduler_advance(world->harness.scheduler, WORLD_SECOND);
 }
 
-static void run_seed(uint64_t seed, enum broker_plant plant, bool is_verbose)
+static void run_seed(uint64_t seed, unsigned plant, bool is_verbose)
 {
     struct broker_world *world = base_alloc_object(struct broker_world);
     const struct io_sim_options options = {
@@ -163,9 +134,8 @@ static void run_seed(uint64_t seed, enum broker_plant plant, bool is_verbose)
     };
 
     BASE_ASSERT(world != NULL);
-    seed_now = seed;
     world->seed = seed;
-    world->plant = plant;
+    world->plant = (enum broker_plant)plant;
     broker_model_init(&world->model);
     core_harness_init(&world->harness, seed, 1 + (uint32_t)(seed % CORE_HARNESS_LOOPS_MAX),
                       &options);
@@ -193,62 +163,13 @@ static void run_seed(uint64_t seed, enum broker_plant plant, bool is_verbose)
     base_free(world);
 }
 
-struct arguments {
-    uint64_t from;
-    uint64_t count;
-    enum broker_plant plant;
-    bool is_verbose;
-};
-
-static bool parse_plant(const char *name, enum broker_plant *plant)
-{
-    static const char *const names[] = {"", "drop", "swap", "ack-early", "double"};
-
-    for (unsigned i = 1; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *plant = (enum broker_plant)i;
-            plant_name = names[i];
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
-{
-    *arguments = (struct arguments){.plant = PLANT_NONE};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--verbose") == 0) {
-            arguments->is_verbose = true;
-        } else if (strcmp(argv[i], "--plant") == 0 && i + 1 < argc) {
-            if (!parse_plant(argv[++i], &arguments->plant)) {
-                return false;
-            }
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 2 < argc) {
-            arguments->from = strtoull(argv[++i], NULL, 10);
-            arguments->count = strtoull(argv[++i], NULL, 10);
-        } else {
-            return false;
-        }
-    }
-    return arguments->count > 0;
-}
-
 int main(int argc, char **argv)
 {
-    struct arguments arguments;
-
-    if (!parse_arguments(argc, argv, &arguments)) {
-        fprintf(stderr, "usage: sim_broker --seeds FROM COUNT [--verbose]"
-                        " [--plant drop|swap|ack-early|double]\n");
-        return 2;
-    }
-    base_log_configure(getenv("SIM_LOG") != NULL ? BASE_LOG_TRACE : BASE_LOG_ERROR + 1,
-                       BASE_LOG_LOGFMT);
-    (void)signal(SIGABRT, on_abort);
-    for (uint64_t i = 0; i < arguments.count; i++) {
-        run_seed(arguments.from + i, arguments.plant, arguments.is_verbose);
-    }
-    printf("%" PRIu64 " seeds\n", arguments.count);
-    return 0;
+    static const struct sim_program program = {
+        .name = "sim_broker",
+        .plants = plant_names,
+        .plants_count = sizeof plant_names / sizeof plant_names[0],
+        .run = run_seed,
+    };
+    return sim_seeds_main(&program, argc, argv);
 }

@@ -12,15 +12,10 @@
  * has reached every group, and the counters are exact, also after one more crash. A planted fault
  * shows that the checks work. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
-#include "core/base/log.h"
 #include "tests/sim/lease_world.h"
 
 enum { STEPS = 300, WAITING_MAX = 6 /* consumes of one group at once */ };
@@ -36,35 +31,6 @@ static const char *const plant_names[LEASE_PLANT_COUNT] = {
     [LEASE_PLANT_LETTER_TWICE] = "letter-twice",
     [LEASE_PLANT_COUNTER] = "counter",
 };
-
-/* Of the run under way, for whoever finds something. */
-static uint64_t seed_now;
-static enum lease_plant plant_now;
-
-static void print_seed(void)
-{
-    fprintf(stderr, "again with: sim_queue --seeds %" PRIu64 " 1 --plant %s\n", seed_now,
-            plant_names[plant_now]);
-}
-
-void lease_world_fail(const char *file, int line, const char *what)
-{
-    fprintf(stderr, "seed %" PRIu64 ": %s:%d: %s\n", seed_now, file, line, what);
-    print_seed();
-    if (getenv("SIM_ABORT") != NULL) {
-        (void)signal(SIGABRT, SIG_DFL);
-        abort(); /* for a debugger */
-    }
-    _exit(1);
-}
-
-/* An assertion of the broker itself. */
-static void on_abort(int number)
-{
-    (void)number;
-    print_seed();
-    _exit(1);
-}
 
 static void consume(struct lease_world *world, struct lease_group *group)
 {
@@ -159,7 +125,7 @@ static void close_world(struct lease_world *world)
     base_free(world);
 }
 
-static void run_seed(uint64_t seed, enum lease_plant plant, bool is_verbose)
+static void run_seed(uint64_t seed, unsigned plant, bool is_verbose)
 {
     struct lease_world *world = base_alloc_object(struct lease_world);
     const struct io_sim_options options = {
@@ -168,9 +134,8 @@ static void run_seed(uint64_t seed, enum lease_plant plant, bool is_verbose)
     };
 
     BASE_ASSERT(world != NULL);
-    seed_now = seed;
     world->seed = seed;
-    world->plant = plant;
+    world->plant = (enum lease_plant)plant;
     world->life = 1;
     base_list_init(&world->consumes);
     queue_harness_init(&world->harness, seed, &options);
@@ -197,59 +162,13 @@ static void run_seed(uint64_t seed, enum lease_plant plant, bool is_verbose)
     close_world(world);
 }
 
-struct arguments {
-    uint64_t from;
-    uint64_t count;
-    enum lease_plant plant;
-    bool is_verbose;
-};
-
-static bool parse_plant(const char *name, enum lease_plant *plant)
-{
-    for (unsigned i = 0; i < LEASE_PLANT_COUNT; i++) {
-        if (strcmp(name, plant_names[i]) == 0) {
-            *plant = (enum lease_plant)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
-{
-    *arguments = (struct arguments){.plant = LEASE_PLANT_NONE};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--verbose") == 0) {
-            arguments->is_verbose = true;
-        } else if (strcmp(argv[i], "--plant") == 0 && i + 1 < argc) {
-            if (!parse_plant(argv[++i], &arguments->plant)) {
-                return false;
-            }
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 2 < argc) {
-            arguments->from = strtoull(argv[++i], NULL, 10);
-            arguments->count = strtoull(argv[++i], NULL, 10);
-        } else {
-            return false;
-        }
-    }
-    return arguments->count > 0;
-}
-
 int main(int argc, char **argv)
 {
-    struct arguments arguments;
-
-    if (!parse_arguments(argc, argv, &arguments)) {
-        fprintf(stderr, "usage: sim_queue --seeds FROM COUNT [--verbose] [--plant FAULT]\n");
-        return 2;
-    }
-    base_log_configure(getenv("SIM_LOG") != NULL ? BASE_LOG_TRACE : BASE_LOG_ERROR + 1,
-                       BASE_LOG_LOGFMT);
-    (void)signal(SIGABRT, on_abort);
-    plant_now = arguments.plant;
-    for (uint64_t i = 0; i < arguments.count; i++) {
-        run_seed(arguments.from + i, arguments.plant, arguments.is_verbose);
-    }
-    printf("%" PRIu64 " seeds\n", arguments.count);
-    return 0;
+    static const struct sim_program program = {
+        .name = "sim_queue",
+        .plants = plant_names,
+        .plants_count = LEASE_PLANT_COUNT,
+        .run = run_seed,
+    };
+    return sim_seeds_main(&program, argc, argv);
 }
