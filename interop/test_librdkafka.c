@@ -345,6 +345,7 @@ static void time_finds_the_first_message_at_or_after_it(void **state)
 /* A member of a group, polled by the test's only thread. */
 struct member {
     rd_kafka_t *consumer;  /* owned; NULL once it has left */
+    bool cooperative;      /* known here: a consumer that closes no longer tells its protocol */
     int assignments_count; /* rebalance callbacks of each kind */
     int revocations_count;
     int partitions_revoked; /* in all */
@@ -354,11 +355,10 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
     struct member *member = opaque;
-    bool cooperative = strcmp(rd_kafka_rebalance_protocol(consumer), "COOPERATIVE") == 0;
     rd_kafka_error_t *error = NULL;
     if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         member->assignments_count++;
-        if (cooperative) {
+        if (member->cooperative) {
             error = rd_kafka_incremental_assign(consumer, partitions);
         } else {
             (void)rd_kafka_assign(consumer, partitions);
@@ -366,7 +366,7 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err,
     } else {
         member->revocations_count++;
         member->partitions_revoked += partitions->cnt;
-        if (cooperative) {
+        if (member->cooperative) {
             error = rd_kafka_incremental_unassign(consumer, partitions);
         } else {
             (void)rd_kafka_assign(consumer, NULL);
@@ -382,6 +382,7 @@ static void join(struct member *member, const char *group, const char *topic, co
                  const char *instance)
 {
     memset(member, 0, sizeof(*member));
+    member->cooperative = strcmp(strategy, "cooperative-sticky") == 0;
     const struct setting settings[] = {
         {"group.id", group},
         {"partition.assignment.strategy", strategy},
