@@ -36,6 +36,7 @@ RSS_MIB_MAX = {
     "byte_at_a_time": 32,  # a frame's buffer grows with what has come, not with its length
     "never_reads": 320,    # 60 Kafka connections of 2 MiB unsent, 30 HTTP ones of 4, overhead
     "storm": 48,
+    "dense_json": 48,      # bodies of 6 MiB, and a tree of 10,000 values
     "pipeline": 64,        # 64 requests in flight per Kafka connection, 16 per HTTP connection
 }
 
@@ -177,6 +178,40 @@ class Hostile(harness.BrokerTest):
             sender.join()
         if not SANITIZED:
             self.assertLess(rss_mib(self.broker.process.pid) - before, 64)
+
+    def test_dense_json(self):
+        """A tree of JSON costs many times its text: what is no message has few values and is
+        short, what is one is no tree."""
+        rest = self.broker.rest()
+        queue = rest.create_queue()["id"]
+        group = rest.create_group(queue)
+        path = rest.prefix + "/queues"
+        short = b'{"groups":[' + b"{}," * 170000 + b"{}]}"
+        long = b'{"groups":[' + b"{}," * 2000000 + b"{}]}"
+        body = b"[" + b"{}," * 170000 + b"{}]"
+        before = rss_mib(self.broker.process.pid)
+
+        def post(url, text):
+            return rest.raw("POST", path + url, text)
+
+        for _ in range(5):
+            for url in ("", f"/{queue}/groups", f"/{queue}/policies",
+                        f"/{queue}/groups/{group}/reset"):
+                answer = post(url, short)
+                self.assertEqual((answer.status, answer.body["code"]), (400, 10240009))
+                self.assertIn("too many values", answer.body["message"])
+                try:
+                    answer = post(url, long)
+                    self.assertEqual((answer.status, answer.body["code"]), (413, 10540010))
+                except (ConnectionError, BrokenPipeError):
+                    pass  # it closed while we were talking
+            answer = post(f"/{queue}/messages", b'{"messages":[{"body":' + body + b"}]}")
+            self.assertEqual(answer.status, 201)
+            self.assertEqual(len(rest.consume(queue, group)[0]["message"]["body"]), 170001)
+        after = rss_mib(self.broker.process.pid)
+        print(f"dense JSON: memory {before:.0f} MiB, then {after:.0f} MiB", file=sys.stderr)
+        if not SANITIZED:
+            self.assertLess(after - before, RSS_MIB_MAX["dense_json"])
 
     def test_connection_storm(self):
         self.attack("storm")

@@ -65,8 +65,8 @@ enum {
 
 /* Looked through from the top: what is called most stands first. */
 static const struct restgw_route routes[] = {
-    {RESTGW_HTTP_POST, QUEUE "/messages", restgw__messages_produce, RESTGW_ROUTE_MESSAGES,
-     "produceMessages"},
+    {RESTGW_HTTP_POST, QUEUE "/messages", restgw__messages_produce,
+     RESTGW_ROUTE_MESSAGES | RESTGW_ROUTE_LONG_BODY, "produceMessages"},
     {RESTGW_HTTP_GET, GROUP "/messages", restgw__messages_consume, NO_FLAGS, "consumeMessages"},
     {RESTGW_HTTP_POST, GROUP "/ack", restgw__messages_ack, RESTGW_ROUTE_MESSAGES, "ackMessages"},
     {RESTGW_HTTP_GET, LETTERS, restgw__letters_consume, NO_FLAGS, "consumeDeadLetters"},

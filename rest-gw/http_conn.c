@@ -51,6 +51,7 @@ struct restgw_http_conn {
     bool is_reading;              /* on_input is on the stack */
     bool wants_continue;          /* "100 Continue" is owed once it is this request's turn */
     bool is_admitted;             /* the unfinished message may be longer than that of anybody */
+    bool takes_long_body;         /* its route was found to take what is longer than short */
     size_t unverified_size;       /* bytes of it counted in server->unverified_bytes */
     size_t charged_size;          /* bytes of the unfinished message counted in server->bytes */
     struct restgw_request *spare; /* owned; for the next request; may be NULL */
@@ -70,6 +71,7 @@ static void forget_admission(struct restgw_http_conn *conn)
     restgw__http_server_refund_unverified(conn->server, conn->unverified_size);
     conn->unverified_size = 0;
     conn->is_admitted = false;
+    conn->takes_long_body = false;
 }
 
 /* Closes now, or as soon as what is queued has been sent. */
@@ -333,6 +335,28 @@ static bool take_unverified(struct restgw_http_conn *conn)
     return true;
 }
 
+/* A request of which only the head has come, to be looked at; NULL when memory is out. */
+static struct restgw_request *head_take(struct restgw_http_conn *conn, const uint8_t *message)
+{
+    const struct restgw_http_head *head = &conn->parser.head;
+    struct restgw_request *request = request_take(conn);
+
+    if (request != NULL) {
+        request->message = message;
+        request->path = head->path;
+        request->query = head->query;
+        request->fields = head->fields;
+        request->fields_count = head->fields_count;
+    }
+    return request;
+}
+
+static void head_return(struct restgw_http_conn *conn, struct restgw_request *request)
+{
+    restgw__request_reset(request);
+    conn->spare = request;
+}
+
 /* Asks whether a message may be long, as soon as its head is there: before its body is kept, and
  * before a client that waits for "100 Continue" is told so. What is short is let in, to be answered
  * as any other. NONE, or why not. */
@@ -348,18 +372,12 @@ static enum restgw_error conn_admit(struct restgw_http_conn *conn, const uint8_t
         !restgw_http_has_head(&conn->parser) || !is_long) {
         return RESTGW_ERROR_NONE;
     }
-    struct restgw_request *request = request_take(conn);
+    struct restgw_request *request = head_take(conn, message);
     if (request == NULL) {
         return RESTGW_ERROR_INTERNAL_MEMORY;
     }
-    request->message = message;
-    request->path = head->path;
-    request->query = head->query;
-    request->fields = head->fields;
-    request->fields_count = head->fields_count;
     enum restgw_admission admission = conn->server->options.admit(request, &error);
-    restgw__request_reset(request);
-    conn->spare = request;
+    head_return(conn, request);
     if (admission == RESTGW_NOT_ADMITTED) {
         return error;
     }
@@ -368,6 +386,39 @@ static enum restgw_error conn_admit(struct restgw_http_conn *conn, const uint8_t
     }
     conn->is_admitted = true;
     return RESTGW_ERROR_NONE;
+}
+
+/* Holds the body to the size of its route, as soon as it is known to be longer than short. Bodies
+ * that are not cost no look at the routes. NONE, or why not. */
+static enum restgw_error conn_check_size(struct restgw_http_conn *conn, const uint8_t *message)
+{
+    const struct restgw_http_parser *parser = &conn->parser;
+    size_t size = parser->head.is_chunked ? parser->body_length + parser->chunk_remaining
+                                          : (size_t)parser->head.content_length;
+
+    if (!restgw_http_has_head(parser) || size <= RESTGW_HTTP_SHORT_BODY_SIZE_MAX ||
+        conn->takes_long_body) {
+        return RESTGW_ERROR_NONE;
+    }
+    struct restgw_request *request = head_take(conn, message);
+    if (request == NULL) {
+        return RESTGW_ERROR_INTERNAL_MEMORY;
+    }
+    conn->takes_long_body = restgw__request_takes_long_body(request);
+    head_return(conn, request);
+    return conn->takes_long_body ? RESTGW_ERROR_NONE : RESTGW_ERROR_HTTP_BODY_SIZE;
+}
+
+/* Whether the message may go on, by what of it has come. NONE, or why not. */
+static enum restgw_error conn_check(struct restgw_http_conn *conn, const uint8_t *message,
+                                    size_t input_size)
+{
+    enum restgw_error error = RESTGW_ERROR_NONE;
+
+    if (conn->parser.state != RESTGW_HTTP_DONE) {
+        error = conn_admit(conn, message, input_size);
+    }
+    return error == RESTGW_ERROR_NONE ? conn_check_size(conn, message) : error;
 }
 
 /* Sets the deadline for what the connection waits for now, if that is something else. */
@@ -433,16 +484,14 @@ static void conn_read(struct restgw_http_conn *conn)
         struct base_buffer *buffer = net_conn_input_buffer(conn->net);
         uint8_t *message = buffer->data + (input.data - buffer->data);
         enum restgw_http_state state = restgw_http_parse(&conn->parser, message, input.length);
+        enum restgw_error refused = conn_check(conn, message, input.length);
         if (state == RESTGW_HTTP_BAD) {
             conn_refuse(conn, conn->parser.error, conn->parser.detail);
+        } else if (refused != RESTGW_ERROR_NONE) {
+            conn_refuse(conn, refused, "the body is larger than this URL takes");
         } else if (state == RESTGW_HTTP_DONE) {
             conn_dispatch(conn, message);
         } else {
-            enum restgw_error refused = conn_admit(conn, message, input.length);
-            if (refused != RESTGW_ERROR_NONE) {
-                conn_refuse(conn, refused, "");
-                return;
-            }
             conn->wants_continue =
                 restgw_http_has_head(&conn->parser) && conn->parser.head.expect_continue;
             conn->parser.head.expect_continue = false; /* said once */

@@ -30,6 +30,9 @@ enum {
     RESTGW_HTTP_CHUNK_FRAMING_SIZE_MAX = 1024 * 1024,
     /* Ten messages of 512 KiB and what is around them. The default body limit. */
     RESTGW_HTTP_BODY_SIZE_MAX = 6 * 1024 * 1024,
+    /* Of a route that is not RESTGW_ROUTE_LONG_BODY; over it: 413. The most that such a body
+     * says are 20 policies of 100 users each, or a thousand handlers to acknowledge. */
+    RESTGW_HTTP_SHORT_BODY_SIZE_MAX = 512 * 1024,
     /* A message of that body size never needs more unconsumed input than this. */
     RESTGW_HTTP_MESSAGE_SIZE_MAX = RESTGW_HTTP_BODY_SIZE_MAX + RESTGW_HTTP_CHUNK_FRAMING_SIZE_MAX +
                                    RESTGW_HTTP_TARGET_SIZE_MAX + RESTGW_HTTP_FIELDS_SIZE_MAX +

@@ -341,14 +341,20 @@ static void skip_scalar(struct restgw_json_cursor *cursor, enum restgw_json_type
     }
 }
 
-struct base_slice restgw_json_value(struct restgw_json_cursor *cursor)
+/* Reads a value of at most nodes_max values, itself and those within it. */
+static inline struct base_slice read_value(struct restgw_json_cursor *cursor, size_t nodes_max)
 {
+    size_t nodes = 0;
     uint32_t objects = 0; /* bit n: the n-th container inside the value is an object */
     unsigned outer = cursor->depth;
     skip_space(cursor);
     const uint8_t *start = cursor->at;
 
     do {
+        if (++nodes > nodes_max) {
+            fail(cursor, "too many values");
+            break;
+        }
         enum restgw_json_type type = restgw_json_peek(cursor);
         bool is_object = type == RESTGW_JSON_OBJECT;
         if (is_object || type == RESTGW_JSON_ARRAY) {
@@ -373,6 +379,11 @@ struct base_slice restgw_json_value(struct restgw_json_cursor *cursor)
         return base_slice_of(NULL, 0);
     }
     return base_slice_of(start, (size_t)(cursor->at - start));
+}
+
+struct base_slice restgw_json_value(struct restgw_json_cursor *cursor)
+{
+    return read_value(cursor, SIZE_MAX);
 }
 
 enum base_err restgw_json_finish(struct restgw_json_cursor *cursor)
@@ -466,6 +477,6 @@ const char *restgw_json_check(struct base_slice text)
 {
     struct restgw_json_cursor cursor;
     restgw_json_cursor_init(&cursor, text);
-    (void)restgw_json_value(&cursor);
+    (void)read_value(&cursor, RESTGW_JSON_NODES_MAX);
     return restgw_json_finish(&cursor) == BASE_ERR_OK ? NULL : cursor.problem;
 }

@@ -17,7 +17,12 @@
 #include "core/base/err.h"
 #include "core/base/slice.h"
 
-enum { RESTGW_JSON_DEPTH_MAX = 32 }; /* objects and arrays within each other */
+enum {
+    RESTGW_JSON_DEPTH_MAX = 32, /* objects and arrays within each other */
+    /* Values of a text that becomes a tree, each some hundred bytes there. Messages are never
+     * trees. The most that means something are 20 policies of 100 users each. */
+    RESTGW_JSON_NODES_MAX = 10000,
+};
 
 enum restgw_json_type {
     RESTGW_JSON_NULL,
@@ -71,8 +76,9 @@ bool restgw_json_key_is(struct base_slice key, const char *name);
 BASE_MUST_USE enum base_err restgw_json_unescape(struct base_arena *arena, struct base_slice string,
                                                  struct base_slice *text);
 
-/* NULL when text is one valid JSON value no deeper than RESTGW_JSON_DEPTH_MAX, else
- * what is wrong; static storage. */
+/* NULL when text is one valid JSON value no deeper than RESTGW_JSON_DEPTH_MAX and of at most
+ * RESTGW_JSON_NODES_MAX values, itself and those within it; else what is wrong; static
+ * storage. */
 const char *restgw_json_check(struct base_slice text);
 
 #endif

@@ -110,14 +110,28 @@ static void add_allow_header(struct restgw_request *request, unsigned methods)
     restgw_answer_header(request, "Allow", base_slice_of(text, length));
 }
 
-/* The path's segments; false when that failed and the request was answered. */
-static bool split_path(struct restgw_request *request)
+static enum base_err split_path(struct restgw_request *request)
 {
     struct base_slice path = restgw_request_raw_path(request);
-    enum base_err err = path.length == 0
-                            ? BASE_ERR_NOT_FOUND /* "OPTIONS *", or a proxy's bare host */
+    return path.length == 0 ? BASE_ERR_NOT_FOUND /* "OPTIONS *", or a proxy's bare host */
                             : restgw_uri_split_path(&request->arena, path, request->segments,
                                                     &request->segments_count);
+}
+
+bool restgw__request_takes_long_body(struct restgw_request *request)
+{
+    struct restgw_match match;
+
+    return split_path(request) == BASE_ERR_OK &&
+           restgw_router_find(request->server->options.router, request->method, request->segments,
+                              request->segments_count, &match) == RESTGW_ROUTER_FOUND &&
+           (match.route->flags & RESTGW_ROUTE_LONG_BODY) != 0;
+}
+
+/* The path's segments; false when that failed and the request was answered. */
+static bool find_path(struct restgw_request *request)
+{
+    enum base_err err = split_path(request);
     if (err == BASE_ERR_NOT_FOUND) {
         restgw_answer_error(request, RESTGW_ERROR_URL_NOT_FOUND);
     } else if (err == BASE_ERR_MALFORMED) {
@@ -153,7 +167,7 @@ static bool find_route(struct restgw_request *request)
 void restgw__request_dispatch(struct restgw_request *request)
 {
     restgw__request_move(request, REQUEST_RUNNING);
-    if (!split_path(request) || !find_route(request)) {
+    if (!find_path(request) || !find_route(request)) {
         return;
     }
     enum base_err err = restgw_uri_split_query(&request->arena, restgw_request_raw_query(request),

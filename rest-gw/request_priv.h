@@ -84,6 +84,10 @@ BASE_MUST_USE enum base_err restgw__request_fill(struct restgw_request *request,
                                                  const struct restgw_http_parser *parser,
                                                  const uint8_t *message);
 
+/* Whether the route takes more than RESTGW_HTTP_SHORT_BODY_SIZE_MAX of a body. Of request nothing
+ * but the method, path and message are looked at; it is to be reset then. */
+bool restgw__request_takes_long_body(struct restgw_request *request);
+
 /* Finds the route and hands the request to the gate or handler, or answers it. */
 void restgw__request_dispatch(struct restgw_request *request);
 

@@ -23,6 +23,7 @@ enum {
     RESTGW_ROUTE_IAM = 1 << 3,         /* of the identity service: refusals in its form */
     RESTGW_ROUTE_ADMIN = 1 << 4,       /* for administrators only */
     RESTGW_ROUTE_METRICS = 1 << 5,     /* may be made public by the configuration */
+    RESTGW_ROUTE_LONG_BODY = 1 << 6,   /* longer than RESTGW_HTTP_SHORT_BODY_SIZE_MAX */
 };
 
 /* Also a flag: every request to the route leaves a trace in the audit trail, named after the

@@ -134,8 +134,9 @@ static void too_much(struct restgw_request *request)
 
 static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, "/echo/{word}", echo_word, RESTGW_ROUTE_PUBLIC, NULL},
-    {RESTGW_HTTP_POST, "/body", echo_body, 0, NULL},
-    {RESTGW_HTTP_PUT, "/body", echo_body, 0, NULL},
+    {RESTGW_HTTP_POST, "/body", echo_body, RESTGW_ROUTE_LONG_BODY, NULL},
+    {RESTGW_HTTP_PUT, "/body", echo_body, RESTGW_ROUTE_LONG_BODY, NULL},
+    {RESTGW_HTTP_POST, "/short", echo_body, 0, NULL},
     {RESTGW_HTTP_POST, "/json", echo_json, 0, NULL},
     {RESTGW_HTTP_POST, "/message", echo_json, RESTGW_ROUTE_MESSAGES, NULL},
     {RESTGW_HTTP_GET, "/describe", describe, 0, NULL},
@@ -633,6 +634,57 @@ static void a_client_that_waits_is_told_to_continue(void **state)
     assert_got(fixture, "413");
 }
 
+/* Sends a body in full, whatever the server thinks of it, and reads what it says. */
+static void post_short(struct fixture *fixture, const char *url, size_t size, bool is_chunked)
+{
+    static char text[RESTGW_HTTP_SHORT_BODY_SIZE_MAX + 1024];
+    int length = is_chunked ? snprintf(text, sizeof text,
+                                       "POST %s" HOST "Connection: close\r\nTransfer-Encoding: "
+                                       "chunked\r\n\r\n1\r\nx\r\n%zx\r\n",
+                                       url, size - 1)
+                            : snprintf(text, sizeof text,
+                                       "POST %s" HOST "Connection: close\r\n"
+                                       "Content-Length: %zu\r\n\r\n",
+                                       url, size);
+    size_t rest = is_chunked ? size - 1 : size;
+    memset(text + length, 'x', rest);
+    length += (int)rest;
+    if (is_chunked) {
+        length += snprintf(text + length, sizeof text - (size_t)length, "\r\n0\r\n\r\n");
+    }
+    connect_client(fixture);
+    for (size_t sent = 0; sent < (size_t)length;) {
+        ssize_t count = send(fixture->fd, text + sent, (size_t)length - sent, MSG_NOSIGNAL);
+        if (count <= 0) {
+            break; /* refused and closed before all of it came */
+        }
+        sent += (size_t)count;
+    }
+    receive_end(fixture);
+}
+
+static void a_route_takes_a_short_body_unless_it_says_more(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, (struct restgw_http_options){0});
+    /* By the head alone, without the body. */
+    ask(fixture, "POST /short" HOST "Expect: 100-continue\r\nContent-Length: 524289\r\n\r\n");
+    assert_got(fixture, "HTTP/1.1 413");
+    assert_got(fixture, "10540010");
+    assert_int_equal(count_text(fixture, "Continue"), 0);
+    ask(fixture, "POST /nowhere" HOST "Content-Length: 524289\r\n\r\n");
+    assert_got(fixture, "HTTP/1.1 413");
+    /* By the chunk that is too much. */
+    ask(fixture, "POST /short" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n80000\r\n");
+    assert_got(fixture, "HTTP/1.1 413");
+    for (int is_chunked = 0; is_chunked <= 1; is_chunked++) {
+        post_short(fixture, "/short", RESTGW_HTTP_SHORT_BODY_SIZE_MAX, is_chunked);
+        assert_got(fixture, "HTTP/1.1 201");
+        post_short(fixture, "/body", RESTGW_HTTP_SHORT_BODY_SIZE_MAX + 1, is_chunked);
+        assert_got(fixture, "HTTP/1.1 201");
+    }
+}
+
 static void check_big_echo(struct fixture *fixture, const uint8_t *body)
 {
     const char *start_of_body = NULL;
@@ -945,6 +997,7 @@ int main(void)
         TEST(at_most_16_requests_of_a_connection_run),
         TEST(many_pipelined_requests_take_several_turns),
         TEST(malformed_requests_get_json_and_a_close),
+        TEST(a_route_takes_a_short_body_unless_it_says_more),
         TEST(a_malformed_request_is_answered_in_its_turn),
         TEST(unknown_urls_and_methods_have_their_codes),
         TEST(bad_json_has_the_code_of_its_route),

@@ -131,6 +131,41 @@ static void depth_is_limited_exactly(void **state)
     assert_string_equal(problem, "nested too deeply");
 }
 
+static void a_tree_has_a_limit_of_values(void **state)
+{
+    (void)state;
+    enum { PAIR = 3 };
+    char text[PAIR * (RESTGW_JSON_NODES_MAX + 1) + 1];
+    const char *problem = NULL;
+    json_t *root;
+
+    for (size_t count = RESTGW_JSON_NODES_MAX - 1; count <= RESTGW_JSON_NODES_MAX + 1; count++) {
+        /* {"a":[{},{},..]}: the object, the array and count - 2 objects */
+        size_t length = 0;
+        memcpy(text, "{\"a\":[{}", 8);
+        length = 8;
+        for (size_t i = 3; i < count; i++) {
+            memcpy(text + length, ",{}", PAIR);
+            length += PAIR;
+        }
+        memcpy(text + length, "]}", 2);
+        length += 2;
+        bool fits = count <= RESTGW_JSON_NODES_MAX;
+        assert_int_equal(restgw_json_load(base_slice_of(text, length), &root, &problem),
+                         fits ? BASE_ERR_OK : BASE_ERR_MALFORMED);
+        assert_int_equal(root != NULL, fits);
+        json_decref(root);
+        if (!fits) {
+            assert_string_equal(problem, "too many values");
+        }
+        /* A message's body is none. */
+        struct restgw_json_cursor cursor;
+        restgw_json_cursor_init(&cursor, base_slice_of(text, length));
+        assert_int_equal(restgw_json_value(&cursor).length, length);
+        assert_int_equal(restgw_json_finish(&cursor), BASE_ERR_OK);
+    }
+}
+
 static void containers_alternate_at_every_depth(void **state)
 {
     (void)state;
@@ -449,6 +484,7 @@ int main(void)
         cmocka_unit_test(valid_values_pass_whole_and_fail_cut),
         cmocka_unit_test(invalid_values_are_refused),
         cmocka_unit_test(depth_is_limited_exactly),
+        cmocka_unit_test(a_tree_has_a_limit_of_values),
         cmocka_unit_test(containers_alternate_at_every_depth),
         cmocka_unit_test(a_cursor_walks_and_gives_text_verbatim),
         cmocka_unit_test(a_cursor_fails_once),
