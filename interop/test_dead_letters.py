@@ -3,9 +3,11 @@
 reference. The tests run side by side, each in a project of its own."""
 
 import json
+import pathlib
 import time
 
 import harness
+import wire
 
 ACK_WAIT_MIN = 15  # seconds
 
@@ -473,8 +475,37 @@ class Restart:
         self.assertEqual(self.counters(queue, group, rest), (60, 0, 30, 30))
 
 
+class Damage:
+    def test_record_that_is_no_letter_is_shown_as_what_it_is(self):
+        """What is read from the disk is input: a record without the headers of a letter ends
+        nothing."""
+        broker = self.own_broker()
+        rest = broker.rest()
+        queue, group = self.queue(rest=rest)
+        rest.produce(queue, "letter")
+        self.kill(queue, group, 1, rest)
+        self.wait_counters(queue, group, (1, 0, 1, 1), rest)
+        broker.kill()
+        (log,) = pathlib.Path(broker.data, f"{group[2:]}-0").glob("*.log")
+        letter = log.read_bytes()
+        letter = letter[:12 + int.from_bytes(letter[8:12], "big")]  # one batch, then zeros
+        alien = wire.batch([b'"alien"'], int(time.time() * 1000), base_offset=1)
+        log.write_bytes(letter + alien[:12] + letter[12:16] + alien[16:])  # of the same epoch
+        broker.start()
+        rows = rest.must(200, "GET", self.path(queue, group, "list"))["deadletters"]
+        self.assertEqual([one["message"]["body"] for one in rows], ["letter", "alien"])
+        self.assertIsInstance(rows[0]["id"], str)
+        self.assertEqual((rows[1]["id"], rows[1]["origin"], rows[1]["attempts"]),
+                         (None, {"partition": -1, "offset": -1}, -1))
+        exported = rest.call("GET", self.path(queue, group, "export"))
+        self.assertEqual([json.loads(line)["id"] for line in exported.raw.splitlines()],
+                         [rows[0]["id"], None])
+        got = self.letters(queue, group, rest=rest)
+        self.assertEqual([one["message"]["body"] for one in got], ["letter", "alien"])
+
+
 class DeadLetters(Policy, Dying, Deleting, Listing, Redriving, OverKafka, Restart,
-                  LettersTest):
+                  Damage, LettersTest):
     """All of them at once: most wait most of the time."""
 
 

@@ -38,7 +38,8 @@ static void put_number(struct base_writer *body, const char *name, int64_t value
     restgw_json_put_integer(body, value);
 }
 
-/* Where the message was in its queue, and the id that produce answered. */
+/* Where the message was in its queue, and the id that produce answered: null when the record,
+ * which somebody may have damaged, says neither. */
 static void put_origin(struct base_writer *body, const struct catalog_topic *letters,
                        const struct logstore_record *record, const struct queue_dead_letter *letter)
 {
@@ -47,13 +48,15 @@ static void put_origin(struct base_writer *body, const struct catalog_topic *let
 
     put_number(body, ",\"origin\":{\"partition\":", letter->partition);
     put_number(body, ",\"offset\":", letter->offset);
-    RESTGW_JSON_PUT(body, "}");
-    if (!logstore_record_header(record, QUEUE_MESSAGE_ID_HEADER, &text)) {
+    RESTGW_JSON_PUT(body, "},\"id\":");
+    if (logstore_record_header(record, QUEUE_MESSAGE_ID_HEADER, &text)) {
+        restgw_json_put_string(body, text);
+    } else if (letter->partition >= 0 && letter->offset >= 0) {
         queue_message_id_format(letters->origin_id, letter->partition, letter->offset, id);
-        text = base_slice_text(id);
+        restgw_json_put_string(body, base_slice_text(id));
+    } else {
+        RESTGW_JSON_PUT(body, "null");
     }
-    RESTGW_JSON_PUT(body, ",\"id\":");
-    restgw_json_put_string(body, text);
 }
 
 static void put_letter(struct base_writer *body, const struct catalog_topic *letters,
