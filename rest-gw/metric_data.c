@@ -115,7 +115,7 @@ static bool find_subject(struct restgw_request *request, const struct subject *s
                             of_group ? RESTGW_ERROR_GROUP_NOT_FOUND : RESTGW_ERROR_QUEUE_NOT_FOUND);
         return false;
     }
-    if (!restgw__scope_allows(request, SECURITY_GET_QUEUE, security_topic(topic))) {
+    if (!restgw__scope_allows(request, SECURITY_GET_QUEUE, security_topic(view, topic))) {
         return false;
     }
     search->id = topic->id;

@@ -42,10 +42,15 @@ bool restgw__scope_project(struct restgw_request *request, struct base_slice *pr
     return false;
 }
 
+/* A topic that the API knows: dead letters are reached by their group only. */
+static bool is_queue(const struct catalog_topic *topic)
+{
+    return topic->kind != CATALOG_INTERNAL && !catalog_topic_is_dead_letters(topic);
+}
+
 bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice project_id)
 {
-    return topic->kind != CATALOG_INTERNAL && !catalog_topic_is_dead_letters(topic) &&
-           base_slice_is(project_id, topic->project_id);
+    return is_queue(topic) && base_slice_is(project_id, topic->project_id);
 }
 
 static enum restgw_error error_of_refusal(enum security_judgement judgement)
@@ -92,19 +97,20 @@ const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
         restgw_answer_error(request, RESTGW_ERROR_QUEUE_ID);
         return NULL;
     }
-    const struct catalog_topic *topic = catalog_view_topic_by_id(restgw__view(request), id);
-    bool is_own = topic != NULL && restgw__is_queue_of(topic, project_id);
+    const struct catalog_view *view = restgw__view(request);
+    const struct catalog_topic *topic = catalog_view_topic_by_id(view, id);
     /* Without authentication the project is whose the path says it is. */
-    if (topic == NULL || topic->kind == CATALOG_INTERNAL ||
-        (security_is_anonymous(principal) && !is_own)) {
+    if (topic == NULL || !is_queue(topic) ||
+        (security_is_anonymous(principal) && !restgw__is_queue_of(topic, project_id))) {
         restgw_answer_error(request, RESTGW_ERROR_QUEUE_NOT_FOUND);
         return NULL;
     }
-    return restgw__scope_allows(request, action, security_topic(topic)) ? topic : NULL;
+    return restgw__scope_allows(request, action, security_topic(view, topic)) ? topic : NULL;
 }
 
 /* The queues of a project that whoever asks may see. */
 struct collection {
+    const struct catalog_view *view; /* borrowed */
     const struct security_principal *principal;
     struct base_slice project_id;
     const struct catalog_topic **topics; /* NULL: only counts */
@@ -116,7 +122,8 @@ static bool collect(void *context, const struct catalog_topic *topic)
     struct collection *collection = context;
 
     if (!restgw__is_queue_of(topic, collection->project_id) ||
-        !security_authorize(collection->principal, SECURITY_GET_QUEUE, security_topic(topic))) {
+        !security_authorize(collection->principal, SECURITY_GET_QUEUE,
+                            security_topic(collection->view, topic))) {
         return true;
     }
     if (collection->topics != NULL) {
@@ -139,13 +146,13 @@ static int compare_age(const void *a, const void *b)
 
 const struct catalog_topic **restgw__scope_queues(struct restgw_request *request, size_t *count)
 {
-    struct collection collection = {.principal = restgw__principal(request)};
+    struct catalog_view *view = restgw__view(request);
+    struct collection collection = {.view = view, .principal = restgw__principal(request)};
 
     *count = 0;
     if (!restgw__scope_project(request, &collection.project_id)) {
         return NULL;
     }
-    struct catalog_view *view = restgw__view(request);
     catalog_view_each(view, collect, &collection);
     collection.topics = base_arena_array(restgw_request_arena(request), collection.count,
                                          sizeof collection.topics[0]);
@@ -183,8 +190,9 @@ struct base_slice restgw__scope_group(struct restgw_request *request,
         restgw_answer_error(request, error);
         return base_slice_of(NULL, 0);
     }
-    return restgw__scope_allows(request, action, security_group(topic)) ? id
-                                                                        : base_slice_of(NULL, 0);
+    return restgw__scope_allows(request, action, security_group(restgw__view(request), topic))
+               ? id
+               : base_slice_of(NULL, 0);
 }
 
 bool restgw__scope_letters(struct restgw_request *request, enum security_action action,

@@ -4,39 +4,51 @@
 #include <string.h>
 
 #include "core/base/assert.h"
+#include "core/catalog/dead_letters.h"
 #include "core/security/policy.h"
 
 #define BIT(value) (1u << (value))
-
-/* Policy actions of which one is enough for what is asked; 0: no policy is about it. */
-static unsigned policy_actions_for(enum security_resource_type type, enum security_action action)
-{
-    static const unsigned of_topic[SECURITY_ACTION_COUNT] = {
-        [SECURITY_DESCRIBE] = BIT(CATALOG_MAY_GET_QUEUE) | BIT(CATALOG_MAY_PRODUCE_MESSAGES) |
-                              BIT(CATALOG_MAY_CONSUME_MESSAGES),
-        [SECURITY_READ] = BIT(CATALOG_MAY_CONSUME_MESSAGES),
-        [SECURITY_WRITE] = BIT(CATALOG_MAY_PRODUCE_MESSAGES),
-        [SECURITY_GET_QUEUE] = BIT(CATALOG_MAY_GET_QUEUE),
-        [SECURITY_CREATE_GROUP] = BIT(CATALOG_MAY_CREATE_GROUP),
-        [SECURITY_GET_GROUPS] = BIT(CATALOG_MAY_GET_GROUPS),
-        [SECURITY_DELETE_GROUP] = BIT(CATALOG_MAY_DELETE_GROUP),
-    };
-    static const unsigned of_group[SECURITY_ACTION_COUNT] = {
-        [SECURITY_DESCRIBE] = BIT(CATALOG_MAY_GET_GROUPS) | BIT(CATALOG_MAY_CONSUME_MESSAGES),
-        [SECURITY_READ] = BIT(CATALOG_MAY_CONSUME_MESSAGES),
-        [SECURITY_DELETE] = BIT(CATALOG_MAY_DELETE_GROUP),
-    };
-
-    return type == SECURITY_TOPIC   ? of_topic[action]
-           : type == SECURITY_GROUP ? of_group[action]
-                                    : 0;
-}
 
 #define MAY(action) BIT(SECURITY_##action)
 enum {
     LOOK = MAY(DESCRIBE) | MAY(DESCRIBE_CONFIGS) | MAY(GET_QUEUE) | MAY(GET_GROUPS),
     USE = LOOK | MAY(READ) | MAY(WRITE),
+    OF_LETTERS = MAY(DESCRIBE) | MAY(DESCRIBE_CONFIGS) | MAY(GET_QUEUE) | MAY(READ),
 };
+
+/* What policies have to do with one thing that is asked. */
+struct rule {
+    unsigned implied_by; /* security actions of which one is enough; 0: it stands for itself */
+    unsigned granted_by; /* policy actions of which one is enough for a guest */
+    unsigned denied_by;  /* policy actions of which one denied is enough to refuse */
+};
+
+#define SAME(action)                                                                    \
+    {                                                                                   \
+        .granted_by = BIT(CATALOG_MAY_##action), .denied_by = BIT(CATALOG_MAY_##action) \
+    }
+
+static const struct rule topic_rules[SECURITY_ACTION_COUNT] = {
+    [SECURITY_DESCRIBE] = {.implied_by = MAY(GET_QUEUE) | MAY(READ) | MAY(WRITE)},
+    [SECURITY_READ] = SAME(CONSUME_MESSAGES),
+    [SECURITY_WRITE] = SAME(PRODUCE_MESSAGES),
+    [SECURITY_DESCRIBE_CONFIGS] = {.denied_by = BIT(CATALOG_MAY_GET_QUEUE)},
+    [SECURITY_GET_QUEUE] = SAME(GET_QUEUE),
+    [SECURITY_CREATE_GROUP] = SAME(CREATE_GROUP),
+    [SECURITY_GET_GROUPS] = SAME(GET_GROUPS),
+    [SECURITY_DELETE_GROUP] = SAME(DELETE_GROUP),
+};
+
+static const struct rule group_rules[SECURITY_ACTION_COUNT] = {
+    [SECURITY_DESCRIBE] = {.implied_by = MAY(GET_GROUPS) | MAY(READ)},
+    [SECURITY_READ] = SAME(CONSUME_MESSAGES),
+    [SECURITY_DELETE] = SAME(DELETE_GROUP),
+    /* A guest who consumes may look at the groups it consumes with, unless that is denied. */
+    [SECURITY_GET_GROUPS] = {.granted_by =
+                                 BIT(CATALOG_MAY_GET_GROUPS) | BIT(CATALOG_MAY_CONSUME_MESSAGES),
+                             .denied_by = BIT(CATALOG_MAY_GET_GROUPS)},
+};
+#undef SAME
 #undef MAY
 
 /* What the roles say about the principal's own project, and about the cluster. */
@@ -60,29 +72,94 @@ static enum security_judgement judge_by_role(const struct security_principal *pr
     return roles == SECURITY_ROLE_DMS_READER ? SECURITY_ONLY_LOOKS : SECURITY_LACKS_ROLE;
 }
 
+/* One action that nothing else implies. */
+static enum security_judgement judge_one(const struct security_principal *principal,
+                                         enum security_action action,
+                                         struct security_resource resource, const struct rule *rule)
+{
+    const struct catalog_topic *queue = resource.queue;
+    struct security_policy_effect effect;
+
+    security_policy_evaluate(&queue->policies, principal, &effect);
+    if ((rule->denied_by & effect.denied) != 0) {
+        return SECURITY_DENIED;
+    }
+    if (strcmp(queue->project_id, principal->project_id) == 0) {
+        return judge_by_role(principal, action, resource.type);
+    }
+    unsigned given = effect.allowed & ~effect.denied;
+    if ((rule->granted_by & given) != 0) {
+        return SECURITY_ALLOWED;
+    }
+    return given != 0 ? SECURITY_DENIED : SECURITY_STRANGER; /* a guest knows that it exists */
+}
+
+static enum security_judgement judge_by_queue(const struct security_principal *principal,
+                                              enum security_action action,
+                                              struct security_resource resource)
+{
+    const struct rule *rules = resource.type == SECURITY_TOPIC ? topic_rules : group_rules;
+    enum security_judgement refusal = SECURITY_ALLOWED;
+
+    if (rules[action].implied_by == 0) {
+        return judge_one(principal, action, resource, &rules[action]);
+    }
+    for (unsigned other = 0; other < SECURITY_ACTION_COUNT; other++) {
+        if ((rules[action].implied_by & BIT(other)) == 0) {
+            continue;
+        }
+        enum security_judgement judgement =
+            judge_one(principal, (enum security_action)other, resource, &rules[other]);
+        if (judgement == SECURITY_ALLOWED) {
+            return SECURITY_ALLOWED;
+        }
+        if (refusal == SECURITY_ALLOWED || judgement == SECURITY_DENIED) {
+            refusal = judgement;
+        }
+    }
+    return refusal;
+}
+
 static enum security_judgement judge_by_topic(const struct security_principal *principal,
                                               enum security_action action,
                                               struct security_resource resource)
 {
-    const struct catalog_topic *topic = resource.topic;
-    unsigned wanted = policy_actions_for(resource.type, action);
-    struct security_policy_effect effect;
+    bool is_of_letters = catalog_topic_is_dead_letters(resource.topic);
 
-    if (topic->kind == CATALOG_INTERNAL) {
+    if (resource.topic->kind == CATALOG_INTERNAL) {
         return judge_by_role(principal, action, SECURITY_CLUSTER);
     }
-    security_policy_evaluate(&topic->policies, principal, &effect);
-    if (wanted != 0 && (wanted & ~effect.denied) == 0) {
-        return SECURITY_DENIED;
+    if (resource.queue == NULL) {
+        return SECURITY_STRANGER; /* letters without a queue are on their way out */
     }
-    if (strcmp(topic->project_id, principal->project_id) == 0) {
-        return judge_by_role(principal, action, resource.type);
+    enum security_judgement judgement = judge_by_queue(principal, action, resource);
+    bool is_refused =
+        is_of_letters && resource.type == SECURITY_TOPIC && (BIT(action) & OF_LETTERS) == 0;
+    return is_refused && judgement == SECURITY_ALLOWED ? SECURITY_DENIED : judgement;
+}
+
+static struct security_resource resource_of(enum security_resource_type type,
+                                            const struct catalog_view *view,
+                                            const struct catalog_topic *topic)
+{
+    struct security_resource resource = {type, topic, topic};
+
+    if (topic != NULL && catalog_topic_is_dead_letters(topic)) {
+        resource.queue = catalog_view_topic_by_id(view, topic->origin_id);
     }
-    unsigned given = effect.allowed & ~effect.denied;
-    if ((wanted & given) != 0) {
-        return SECURITY_ALLOWED;
-    }
-    return given != 0 ? SECURITY_DENIED : SECURITY_STRANGER; /* a guest knows that it exists */
+    return resource;
+}
+
+struct security_resource security_topic(const struct catalog_view *view,
+                                        const struct catalog_topic *topic)
+{
+    return resource_of(SECURITY_TOPIC, view, topic);
+}
+
+struct security_resource security_group(const struct catalog_view *view,
+                                        const struct catalog_topic *topic)
+{
+    return resource_of(SECURITY_GROUP, view, topic);
 }
 
 enum security_judgement security_judge(const struct security_principal *principal,

@@ -3,7 +3,14 @@
  * A queue is judged by its policies and by its project, in this order: what a policy denies is
  * denied, to everybody; then the principal's roles say what it may do with the queues of its own
  * project; then what a policy allows is allowed; anything else is refused. Nothing is cached: a
- * change of the catalog counts from the next request on. */
+ * change of the catalog counts from the next request on.
+ *
+ * The topic of a group's dead letters is judged as the queue they come from, and can only be
+ * looked at and read: what else is done with letters is done to the queue's group.
+ *
+ * As in Kafka, to describe is implied: by GET_QUEUE, READ or WRITE of a topic, by GET_GROUPS or
+ * READ of a group. Who is denied GetQueue but may consume or produce still finds the topic, as it
+ * could do neither otherwise; who may do none of the three does not. */
 #ifndef SECURITY_SECURITY_H
 #define SECURITY_SECURITY_H
 
@@ -23,7 +30,7 @@ enum security_action {
     SECURITY_DESCRIBE_CONFIGS,
     SECURITY_GET_QUEUE, /* these four: of a topic that is a queue */
     SECURITY_CREATE_GROUP,
-    SECURITY_GET_GROUPS,
+    SECURITY_GET_GROUPS, /* of a group as well: list and describe it */
     SECURITY_DELETE_GROUP,
     SECURITY_ACTION_COUNT
 };
@@ -41,6 +48,8 @@ struct security_resource {
     enum security_resource_type type;
     const struct catalog_topic *topic; /* borrowed; the topic, or the queue of the group; NULL:
                                           none, or not there yet */
+    const struct catalog_topic *queue; /* borrowed; whose project and policies count: topic, or
+                                          the queue of the dead letters in it; NULL: not there */
 };
 
 enum security_judgement {
@@ -63,17 +72,13 @@ static inline bool security_authorize(const struct security_principal *principal
     return security_judge(principal, action, resource) == SECURITY_ALLOWED;
 }
 
-/* topic may be NULL: one that would be the principal's own. */
-static inline struct security_resource security_topic(const struct catalog_topic *topic)
-{
-    return (struct security_resource){SECURITY_TOPIC, topic};
-}
+/* topic, which is in view, may be NULL: one that would be the principal's own. */
+struct security_resource security_topic(const struct catalog_view *view,
+                                        const struct catalog_topic *topic);
 
-/* queue: the one the group was made for over REST; NULL for any other group. */
-static inline struct security_resource security_group(const struct catalog_topic *queue)
-{
-    return (struct security_resource){SECURITY_GROUP, queue};
-}
+/* topic, which is in view: the one the group was made for over REST; NULL for any other group. */
+struct security_resource security_group(const struct catalog_view *view,
+                                        const struct catalog_topic *topic);
 
 static inline struct security_resource security_cluster(void)
 {

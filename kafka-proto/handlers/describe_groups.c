@@ -15,7 +15,7 @@ static int32_t operations(const struct khandler_request *request, struct base_sl
     } rows[] = {
         {SECURITY_READ, OPERATION_READ},
         {SECURITY_DELETE, OPERATION_DELETE},
-        {SECURITY_DESCRIBE, OPERATION_DESCRIBE},
+        {SECURITY_GET_GROUPS, OPERATION_DESCRIBE},
     };
     int32_t bits = 0;
 
@@ -70,7 +70,7 @@ static bool describe(struct khandler_request *request, struct base_slice group_i
     struct group_description description;
 
     answer->group_id = group_id;
-    if (!khandler_group_allows(request, SECURITY_DESCRIBE, group_id)) {
+    if (!khandler_group_allows(request, SECURITY_GET_GROUPS, group_id)) {
         answer->error_code = KPROTO_ERROR_GROUP_AUTHORIZATION_FAILED;
         return true;
     }

@@ -99,7 +99,8 @@ static enum kproto_error find_partition(struct khandler__fetch *fetch,
         return khandler__fetch_is_by_id(fetch) ? KPROTO_ERROR_UNKNOWN_TOPIC_ID
                                                : KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    if (!security_authorize(request->principal, SECURITY_READ, security_topic(topic))) {
+    if (!security_authorize(request->principal, SECURITY_READ,
+                            security_topic(khandler_view(request), topic))) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     if (item->index < 0 || item->index >= topic->partitions_count) {
@@ -117,7 +118,8 @@ static enum kproto_error judge_again(const struct khandler__fetch *fetch,
     if (topic == NULL) {
         return KPROTO_ERROR_NONE; /* its partition knows */
     }
-    return security_authorize(fetch->request->principal, SECURITY_READ, security_topic(topic))
+    return security_authorize(fetch->request->principal, SECURITY_READ,
+                              security_topic(khandler_view(fetch->request), topic))
                ? KPROTO_ERROR_NONE
                : KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
 }

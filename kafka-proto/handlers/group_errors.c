@@ -112,7 +112,7 @@ bool khandler_group_id(const struct khandler_request *request, struct base_slice
 bool khandler_group_allows(const struct khandler_request *request, enum security_action action,
                            struct base_slice group_id)
 {
-    const struct catalog_topic *queue =
-        catalog_view_topic_of_group(khandler_view(request), group_id);
-    return security_authorize(request->principal, action, security_group(queue));
+    const struct catalog_view *view = khandler_view(request);
+    const struct catalog_topic *queue = catalog_view_topic_of_group(view, group_id);
+    return security_authorize(request->principal, action, security_group(view, queue));
 }

@@ -53,7 +53,7 @@ static bool list(struct khandler_request *request, struct base_arena *arena,
     for (uint32_t i = 0; i < count; i++) {
         struct base_slice group_id;
         if (!khandler_group_id(request, listings[i].group_id, &group_id) ||
-            !khandler_group_allows(request, SECURITY_DESCRIBE, group_id)) {
+            !khandler_group_allows(request, SECURITY_GET_GROUPS, group_id)) {
             continue;
         }
         struct kproto_list_groups_response_group *group =

@@ -50,7 +50,8 @@ static enum kproto_error judge_topic(const struct khandler_request *request, boo
     if (topic == NULL && by_id) {
         return KPROTO_ERROR_UNKNOWN_TOPIC_ID;
     }
-    if (!security_authorize(request->principal, SECURITY_READ, security_topic(topic))) {
+    if (!security_authorize(request->principal, SECURITY_READ,
+                            security_topic(khandler_view(request), topic))) {
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
     return topic == NULL ? KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION : KPROTO_ERROR_NONE;

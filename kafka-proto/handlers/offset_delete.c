@@ -44,7 +44,8 @@ static bool add_topic(struct removal *own, const struct kproto_offset_delete_req
 {
     struct khandler_request *request = own->request;
     const struct catalog_topic *topic = catalog_view_topic(khandler_view(request), data->name);
-    bool allowed = security_authorize(request->principal, SECURITY_READ, security_topic(topic));
+    bool allowed = security_authorize(request->principal, SECURITY_READ,
+                                      security_topic(khandler_view(request), topic));
 
     answer_row->name = data->name;
     answer_row->partitions =

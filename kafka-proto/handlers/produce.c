@@ -142,7 +142,8 @@ static enum kproto_error judge_topic(const struct khandler_request *request,
         *why = "NORMAL and FIFO queues are produced to over REST";
         return KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
     }
-    return security_authorize(request->principal, SECURITY_WRITE, security_topic(topic))
+    return security_authorize(request->principal, SECURITY_WRITE,
+                              security_topic(khandler_view(request), topic))
                ? KPROTO_ERROR_NONE
                : KPROTO_ERROR_TOPIC_AUTHORIZATION_FAILED;
 }

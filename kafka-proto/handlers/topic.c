@@ -28,8 +28,9 @@ enum { OPERATIONS_COUNT = sizeof operations / sizeof operations[0] };
 bool khandler_topic_allows(const struct khandler_request *request, enum security_action action,
                            struct base_slice name)
 {
+    const struct catalog_view *view = khandler_view(request);
     return security_authorize(request->principal, action,
-                              security_topic(catalog_view_topic(khandler_view(request), name)));
+                              security_topic(view, catalog_view_topic(view, name)));
 }
 
 void khandler_topic_leader(struct khandler_request *request, const struct catalog_topic *topic,
@@ -98,6 +99,7 @@ enum kproto_error khandler_topic_partition(struct khandler_request *request, str
 
 struct listing {
     struct khandler_request *request;
+    const struct catalog_view *view; /* borrowed */
     const struct catalog_topic **topics;
     size_t count;
     size_t capacity;
@@ -108,7 +110,8 @@ static bool list_topic(void *context, const struct catalog_topic *topic)
     struct listing *listing = context;
 
     BASE_ASSERT(listing->count < listing->capacity);
-    if (security_authorize(listing->request->principal, SECURITY_DESCRIBE, security_topic(topic))) {
+    if (security_authorize(listing->request->principal, SECURITY_DESCRIBE,
+                           security_topic(listing->view, topic))) {
         listing->topics[listing->count++] = topic;
     }
     return true;
@@ -125,7 +128,8 @@ const struct catalog_topic **khandler_topic_list(struct khandler_request *reques
                                                  struct base_arena *arena, size_t *count)
 {
     struct catalog_view *view = khandler_view(request);
-    struct listing listing = {.request = request, .capacity = catalog_view_topics_count(view)};
+    struct listing listing = {
+        .request = request, .view = view, .capacity = catalog_view_topics_count(view)};
 
     *count = 0;
     listing.topics = base_arena_array(arena, listing.capacity, sizeof listing.topics[0]);
@@ -141,10 +145,12 @@ const struct catalog_topic **khandler_topic_list(struct khandler_request *reques
 int32_t khandler_topic_operations(struct khandler_request *request,
                                   const struct catalog_topic *topic)
 {
+    const struct security_resource resource = security_topic(khandler_view(request), topic);
     uint32_t bits = 0;
+
     for (size_t i = 0; i < OPERATIONS_COUNT; i++) {
         if (operations[i].of_topic &&
-            security_authorize(request->principal, operations[i].action, security_topic(topic))) {
+            security_authorize(request->principal, operations[i].action, resource)) {
             bits |= UINT32_C(1) << operations[i].number;
         }
     }

@@ -112,7 +112,7 @@ static void policies_name_users_in_every_form(void **state)
             policy_for(false, rows[i].users, BIT(CATALOG_MAY_PRODUCE_MESSAGES));
         struct catalog_topic topic = topic_with(&policy, 1);
         enum security_judgement verdict =
-            security_judge(&alice, SECURITY_WRITE, security_topic(&topic));
+            security_judge(&alice, SECURITY_WRITE, security_topic(NULL, &topic));
         if ((verdict == SECURITY_ALLOWED) != rows[i].matches) {
             fail_msg("\"%s\"", rows[i].users);
         }
@@ -129,11 +129,12 @@ static void each_policy_action_allows_what_it_is_for_and_nothing_else(void **sta
     } rows[] = {
         {CATALOG_MAY_GET_QUEUE, BIT(SECURITY_DESCRIBE) | BIT(SECURITY_GET_QUEUE), 0},
         {CATALOG_MAY_CREATE_GROUP, BIT(SECURITY_CREATE_GROUP), 0},
-        {CATALOG_MAY_GET_GROUPS, BIT(SECURITY_GET_GROUPS), BIT(SECURITY_DESCRIBE)},
+        {CATALOG_MAY_GET_GROUPS, BIT(SECURITY_GET_GROUPS),
+         BIT(SECURITY_DESCRIBE) | BIT(SECURITY_GET_GROUPS)},
         {CATALOG_MAY_DELETE_GROUP, BIT(SECURITY_DELETE_GROUP), BIT(SECURITY_DELETE)},
         {CATALOG_MAY_PRODUCE_MESSAGES, BIT(SECURITY_DESCRIBE) | BIT(SECURITY_WRITE), 0},
         {CATALOG_MAY_CONSUME_MESSAGES, BIT(SECURITY_DESCRIBE) | BIT(SECURITY_READ),
-         BIT(SECURITY_DESCRIBE) | BIT(SECURITY_READ)},
+         BIT(SECURITY_DESCRIBE) | BIT(SECURITY_READ) | BIT(SECURITY_GET_GROUPS)},
     };
     struct security_principal stranger = principal_of(OTHER, SECURITY_ROLE_ADMIN);
 
@@ -145,9 +146,9 @@ static void each_policy_action_allows_what_it_is_for_and_nothing_else(void **sta
         unsigned of_group = 0;
         for (unsigned action = 0; action < SECURITY_ACTION_COUNT; action++) {
             enum security_action asked = (enum security_action)action;
-            of_topic |= (unsigned)security_authorize(&stranger, asked, security_topic(&topic))
+            of_topic |= (unsigned)security_authorize(&stranger, asked, security_topic(NULL, &topic))
                         << action;
-            of_group |= (unsigned)security_authorize(&stranger, asked, security_group(&topic))
+            of_group |= (unsigned)security_authorize(&stranger, asked, security_group(NULL, &topic))
                         << action;
         }
         assert_int_equal(of_topic, rows[i].of_topic);
@@ -182,12 +183,12 @@ static void roles_rule_their_own_project_only(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct security_principal own = principal_of(OWNER, rows[i].roles);
         struct security_principal other = principal_of(OTHER, rows[i].roles);
-        assert_int_equal(security_judge(&own, rows[i].action, security_topic(&topic)),
+        assert_int_equal(security_judge(&own, rows[i].action, security_topic(NULL, &topic)),
                          rows[i].verdict);
-        assert_int_equal(security_judge(&other, rows[i].action, security_topic(&topic)),
+        assert_int_equal(security_judge(&other, rows[i].action, security_topic(NULL, &topic)),
                          SECURITY_STRANGER);
         bool is_admin = rows[i].roles == SECURITY_ROLE_ADMIN;
-        assert_int_equal(security_authorize(&own, SECURITY_READ, security_topic(&internal)),
+        assert_int_equal(security_authorize(&own, SECURITY_READ, security_topic(NULL, &internal)),
                          is_admin);
         assert_int_equal(security_authorize(&own, SECURITY_ALTER, security_cluster()), is_admin);
     }
@@ -203,26 +204,55 @@ static void denying_wins_over_everything(void **state)
     struct security_principal owner = principal_of(OWNER, SECURITY_ROLE_ADMIN);
     struct security_principal other = principal_of(OTHER, 0);
 
-    assert_int_equal(security_judge(&owner, SECURITY_WRITE, security_topic(&topic)),
+    assert_int_equal(security_judge(&owner, SECURITY_WRITE, security_topic(NULL, &topic)),
                      SECURITY_DENIED);
-    assert_int_equal(security_judge(&other, SECURITY_WRITE, security_topic(&topic)),
+    assert_int_equal(security_judge(&other, SECURITY_WRITE, security_topic(NULL, &topic)),
                      SECURITY_DENIED);
-    assert_int_equal(security_judge(&owner, SECURITY_READ, security_topic(&topic)),
+    assert_int_equal(security_judge(&owner, SECURITY_READ, security_topic(NULL, &topic)),
                      SECURITY_ALLOWED);
     /* What one may not look at is still visible as long as one may consume or produce. */
     policies[0].actions = BIT(CATALOG_MAY_GET_QUEUE);
-    assert_int_equal(security_judge(&owner, SECURITY_GET_QUEUE, security_topic(&topic)),
+    assert_int_equal(security_judge(&owner, SECURITY_GET_QUEUE, security_topic(NULL, &topic)),
                      SECURITY_DENIED);
-    assert_int_equal(security_judge(&owner, SECURITY_DESCRIBE, security_topic(&topic)),
+    assert_int_equal(security_judge(&owner, SECURITY_DESCRIBE, security_topic(NULL, &topic)),
                      SECURITY_ALLOWED);
-    assert_int_equal(security_judge(&other, SECURITY_DESCRIBE, security_topic(&topic)),
+    assert_int_equal(security_judge(&other, SECURITY_DESCRIBE, security_topic(NULL, &topic)),
                      SECURITY_ALLOWED);
     policies[0].actions = BIT(CATALOG_POLICY_ACTION_COUNT) - 1;
-    assert_int_equal(security_judge(&owner, SECURITY_DESCRIBE, security_topic(&topic)),
+    assert_int_equal(security_judge(&owner, SECURITY_DESCRIBE, security_topic(NULL, &topic)),
                      SECURITY_DENIED);
     /* The owner can always take the policy away again. */
-    assert_int_equal(security_judge(&owner, SECURITY_ALTER, security_topic(&topic)),
+    assert_int_equal(security_judge(&owner, SECURITY_ALTER, security_topic(NULL, &topic)),
                      SECURITY_ALLOWED);
+}
+
+/* Kafka's DESCRIBE, which READ and WRITE imply: what is denied is what nothing else implies. */
+static void denied_look_hides_what_one_may_not_use_either(void **state)
+{
+    (void)state;
+    struct catalog_policy denial = policy_for(true, "*", BIT(CATALOG_MAY_GET_QUEUE));
+    struct catalog_topic topic = topic_with(&denial, 1);
+    struct security_principal reader = principal_of(OWNER, SECURITY_ROLE_DMS_READER);
+    struct security_principal user = principal_of(OWNER, SECURITY_ROLE_DMS_USER);
+
+    assert_int_equal(security_judge(&reader, SECURITY_DESCRIBE, security_topic(NULL, &topic)),
+                     SECURITY_DENIED);
+    assert_int_equal(
+        security_judge(&reader, SECURITY_DESCRIBE_CONFIGS, security_topic(NULL, &topic)),
+        SECURITY_DENIED);
+    assert_true(security_authorize(&user, SECURITY_DESCRIBE, security_topic(NULL, &topic)));
+    assert_false(
+        security_authorize(&user, SECURITY_DESCRIBE_CONFIGS, security_topic(NULL, &topic)));
+    denial.actions |= BIT(CATALOG_MAY_CONSUME_MESSAGES);
+    assert_true(security_authorize(&user, SECURITY_DESCRIBE, security_topic(NULL, &topic)));
+    denial.actions |= BIT(CATALOG_MAY_PRODUCE_MESSAGES);
+    assert_false(security_authorize(&user, SECURITY_DESCRIBE, security_topic(NULL, &topic)));
+
+    denial.actions = BIT(CATALOG_MAY_GET_GROUPS);
+    assert_false(security_authorize(&user, SECURITY_GET_GROUPS, security_group(NULL, &topic)));
+    assert_true(security_authorize(&user, SECURITY_DESCRIBE, security_group(NULL, &topic)));
+    assert_true(security_authorize(&user, SECURITY_READ, security_group(NULL, &topic)));
+    assert_false(security_authorize(&reader, SECURITY_DESCRIBE, security_group(NULL, &topic)));
 }
 
 static void services_and_users_are_apart(void **state)
@@ -236,15 +266,15 @@ static void services_and_users_are_apart(void **state)
     smn.service = CATALOG_SERVICE_SMN;
     struct security_principal user = principal_of(OTHER, SECURITY_ROLE_DMS_ADMIN);
 
-    assert_false(security_authorize(&smn, SECURITY_WRITE, security_topic(&topic)));
+    assert_false(security_authorize(&smn, SECURITY_WRITE, security_topic(NULL, &topic)));
     policy = (struct catalog_policy){.of_services = true,
                                      .services = BIT(CATALOG_SERVICE_SMN),
                                      .users = (char *)(uintptr_t) "",
                                      .actions = produce};
-    assert_true(security_authorize(&smn, SECURITY_WRITE, security_topic(&topic)));
-    assert_false(security_authorize(&user, SECURITY_WRITE, security_topic(&topic)));
+    assert_true(security_authorize(&smn, SECURITY_WRITE, security_topic(NULL, &topic)));
+    assert_false(security_authorize(&user, SECURITY_WRITE, security_topic(NULL, &topic)));
     smn.service = CATALOG_SERVICE_FUNCTION_STAGE;
-    assert_false(security_authorize(&smn, SECURITY_WRITE, security_topic(&topic)));
+    assert_false(security_authorize(&smn, SECURITY_WRITE, security_topic(NULL, &topic)));
 }
 
 static void without_authentication_everything_is_allowed(void **state)
@@ -255,7 +285,7 @@ static void without_authentication_everything_is_allowed(void **state)
 
     for (unsigned action = 0; action < SECURITY_ACTION_COUNT; action++) {
         assert_true(security_authorize(security_anonymous(), (enum security_action)action,
-                                       security_topic(&topic)));
+                                       security_topic(NULL, &topic)));
     }
 }
 
@@ -267,6 +297,7 @@ int main(void)
         cmocka_unit_test(each_policy_action_allows_what_it_is_for_and_nothing_else),
         cmocka_unit_test(roles_rule_their_own_project_only),
         cmocka_unit_test(denying_wins_over_everything),
+        cmocka_unit_test(denied_look_hides_what_one_may_not_use_either),
         cmocka_unit_test(services_and_users_are_apart),
         cmocka_unit_test(without_authentication_everything_is_allowed),
     };
