@@ -15,11 +15,13 @@ from test_rest import RestTest
 ACTIONS = ("GetQueue", "CreateGroup", "GetGroups", "DeleteGroup", "ProduceMessages",
            "ConsumeMessages")
 TOPIC_AUTHORIZATION_FAILED = 29
+GROUP_AUTHORIZATION_FAILED = 30
 
 
 class SharingTest(accounts.AccountsTest):
     """owner has a queue; guest is somebody else's user."""
 
+    options = {**accounts.AccountsTest.options, "group_initial_rebalance_delay_ms": 0}
     check_error = RestTest.check_error
 
     @classmethod
@@ -301,6 +303,116 @@ class Kafka(SharingTest):
         self.assertEqual(delete(self.guest, name), [(name, 0)])
         self.assertNotIn(name, self.groups(self.guest))
         self.assertIn(name, self.groups(self.owner))
+
+    def deny(self, queue, *actions):
+        return self.allow(queue, *actions, users=["*"], effect="deny")
+
+    def test_denying_wins_here_too(self):
+        queue, group = self.make_queue("KAFKA_HA")
+        topic = f"k-{self.owner.project}-{queue}"
+        denied = confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED
+        self.allow(queue, *ACTIONS, users=["*"])
+        for user in (self.owner, self.guest):
+            self.assertIsNone(self.produce(user, topic, b"x"))
+        denial = self.deny(queue, "ProduceMessages")
+        for user in (self.owner, self.guest):
+            self.assertEqual(self.produce(user, topic, b"no"), denied)
+        self.assertEqual(self.consume(self.guest, topic, group, 2), [b"x"] * 2)
+        self.at_owner.must(204, "DELETE", f"/queues/{queue}/policies/{denial}")
+        denial = self.deny(queue, "ConsumeMessages")
+        for user in (self.owner, self.guest):
+            with self.assertRaises(AssertionError):
+                user.kcat("-C", "-t", topic, "-o", "beginning", "-e", "-q")
+            self.assertIsNone(self.produce(user, topic, b"x"))
+            self.assertEqual(self.join(user, group), GROUP_AUTHORIZATION_FAILED)
+
+    def join(self, user, group):
+        body = wire.string(group) + wire.i32(10000) + wire.string("") + wire.string("consumer") \
+            + wire.array([wire.string("range") + wire.data(b"")])
+        return self.connect(user).call(wire.JOIN_GROUP, 0, body).i16()
+
+    def test_denied_look_hides_the_topic_from_who_may_not_use_it(self):
+        # Whoever may produce or consume finds the topic, as in Kafka: it could do neither without.
+        queue, _ = self.make_queue("KAFKA_HA")
+        topic = f"k-{self.owner.project}-{queue}"
+        reader = self.accounts.make_user("dms_reader", self.owner.project)
+        everybody = (self.owner, self.guest, reader)
+
+        def seen():
+            return [user for user in everybody if topic in self.topics(user)]
+
+        self.allow(queue, "GetQueue", "ProduceMessages")
+        self.assertEqual(seen(), list(everybody))
+        self.deny(queue, "GetQueue")
+        self.assertEqual(seen(), [self.owner, self.guest])
+        self.check_error(reader.rest().call("GET", f"/queues/{queue}"), 403, 10240309)
+        self.deny(queue, "ProduceMessages")
+        self.assertEqual(seen(), [self.owner])
+        self.deny(queue, "ConsumeMessages")
+        self.assertEqual(seen(), [])
+        with self.assertRaises(AssertionError):
+            self.owner.kcat("-L", "-t", topic, "-C", "-e")
+
+    def test_services_are_no_users_here_either(self):
+        queue, group = self.make_queue("KAFKA_HA")
+        topic = f"k-{self.owner.project}-{queue}"
+        denied = confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED
+        smn, stage = (self.accounts.make_user(domain=self.domain, service=name)
+                      for name in ("SMN", "FunctionStage"))
+        self.allow(queue, "ProduceMessages", "ConsumeMessages", users=["*"])
+        for user in (smn, stage):
+            self.assertEqual(self.produce(user, topic, b"no"), denied)
+        self.allow(queue, "ProduceMessages", users=[], type="service", services=["SMN"])
+        self.allow(queue, "ConsumeMessages", users=[], type="service",
+                   services=["FunctionStage"])
+        self.assertIsNone(self.produce(smn, topic, b"notice"))
+        self.assertEqual(self.produce(stage, topic, b"no"), denied)
+        self.assertEqual(self.consume(stage, topic, group, 1), [b"notice"])
+        self.assertEqual(self.join(smn, group), GROUP_AUTHORIZATION_FAILED)
+
+    def describe(self, user, group):
+        reader = self.connect(user).call(wire.DESCRIBE_GROUPS, 0,
+                                         wire.array([wire.string(group)]))
+        self.assertEqual(reader.i32(), 1)
+        return reader.i16()
+
+    def delete_group(self, user, group):
+        reader = self.connect(user).call(wire.DELETE_GROUPS, 0, wire.array([wire.string(group)]))
+        reader.i32()
+        return reader.array(lambda one: (one.string(), one.i16()))[0][1]
+
+    def test_groups_are_listed_described_and_deleted_as_allowed(self):
+        queue, group = self.make_queue("KAFKA_HA")
+        topic = f"k-{self.owner.project}-{queue}"
+        user = self.accounts.make_user("dms_user", self.owner.project)
+
+        def looks(one):
+            errors = (self.describe(one, group), group in self.groups(one))
+            self.assertIn(errors, ((0, True), (GROUP_AUTHORIZATION_FAILED, False)))
+            return errors[1]
+
+        self.assertIsNone(self.produce(self.owner, topic, b"x"))
+        self.assertEqual(self.consume(user, topic, group, 1), [b"x"])
+        self.assertEqual([looks(one) for one in (self.owner, user, self.guest)],
+                         [True, True, False])
+        self.assertEqual(self.delete_group(user, group), GROUP_AUTHORIZATION_FAILED)
+        policy = self.allow(queue, "GetGroups")
+        self.assertTrue(looks(self.guest))
+        self.assertEqual(self.delete_group(self.guest, group), GROUP_AUTHORIZATION_FAILED)
+        self.at_owner.must(204, "DELETE", f"/queues/{queue}/policies/{policy}")
+        self.allow(queue, "ConsumeMessages", "DeleteGroup")
+        self.assertTrue(looks(self.guest))  # it may know of whom it consumes with
+        denial = self.deny(queue, "GetGroups")
+        self.check_error(self.at_owner.call("GET", f"/queues/{queue}/groups"), 403, 10240309)
+        self.assertEqual([looks(one) for one in (self.owner, user, self.guest)], [False] * 3)
+        self.assertIsNone(self.produce(self.owner, topic, b"y"))
+        self.assertEqual(self.consume(user, topic, group, 1), [b"y"])  # from where it was
+        self.at_owner.must(204, "DELETE", f"/queues/{queue}/policies/{denial}")
+        denial = self.deny(queue, "DeleteGroup")
+        for one in (self.owner, self.guest):
+            self.assertEqual(self.delete_group(one, group), GROUP_AUTHORIZATION_FAILED)
+        self.at_owner.must(204, "DELETE", f"/queues/{queue}/policies/{denial}")
+        self.assertEqual(self.delete_group(self.guest, group), 0)
 
     def test_internal_topics_are_for_administrators(self):
         for name in ("__consumer_offsets",):
