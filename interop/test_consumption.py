@@ -121,6 +121,26 @@ class Consumption(harness.BrokerTest):
         self.assertEqual(done, list(range(count)))
         self.assertEqual(self.rest.counters(queue, group), (count, count, 0))
 
+    def test_fifo_messages_are_not_acked_before_those_in_front(self):
+        """1.6: messages are acked in the order they came."""
+        queue, group = self.queue("FIFO")
+        self.rest.produce(queue, *range(5))
+        messages = self.rest.consume(queue, group)
+        path = f"/queues/{queue}/groups/{group}/ack"
+
+        def rows(*numbers):
+            return {"message": [{"handler": messages[number]["handler"], "status": "success"}
+                                for number in numbers]}
+
+        answer = self.rest.call("POST", path, rows(2))
+        self.assertEqual((answer.status, answer.body["code"]), (400, 10542209))
+        self.assertEqual(self.rest.must(200, "POST", path, rows(1, 0, 4)),
+                         {"success": 2, "fail": 1})
+        answer = self.rest.call("POST", path, rows(3))
+        self.assertEqual((answer.status, answer.body["code"]), (400, 10542209))
+        self.assertEqual(self.rest.drain(queue, group, 3), [2, 3, 4])
+        self.assertEqual(self.rest.counters(queue, group), (5, 5, 0))
+
     def test_batch_is_acked_in_order_up_to_the_first_failure(self):
         """1.6, batches: at a failure the rest is not processed; what was good is confirmed.
         API 1.9: the first N confirmed, the last M not."""

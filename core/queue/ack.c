@@ -6,26 +6,38 @@
 #include "core/queue/group_priv.h"
 #include "core/queue/manager_priv.h"
 
-/* Whether the item's handler names a lease of this group that lives. */
-static enum queue_verdict judge(struct queue_group *group, struct queue_ack_item *item)
+/* Reads the item's handler: whose it is, and which lease it names. */
+static void read_handler(const struct queue_group *group, struct queue_ack_item *item)
 {
     struct queue_handler handler;
 
     item->is_held = false;
+    item->verdict = QUEUE_HANDLER_UNKNOWN;
     if (!queue__handler_parse(&group->manager->key, item->handler, &handler)) {
-        return QUEUE_HANDLER_UNKNOWN;
+        return;
     }
     if (handler.scope != group->scope) {
-        return handler.scope == group->scope_sibling ? QUEUE_HANDLER_OF_OTHER
-                                                     : QUEUE_HANDLER_MISMATCH;
+        item->verdict =
+            handler.scope == group->scope_sibling ? QUEUE_HANDLER_OF_OTHER : QUEUE_HANDLER_MISMATCH;
+        return;
     }
-    struct queue_place *place = queue__group_place(group, handler.partition);
-    if (place == NULL ||
-        !queue_cursor_is_leased(&place->cursor, handler.offset, handler.lease_number)) {
-        return QUEUE_HANDLER_UNKNOWN;
-    }
+    item->verdict = QUEUE_OK;
     item->partition = handler.partition;
     item->offset = handler.offset;
+    item->lease_number = handler.lease_number;
+}
+
+/* Whether the item's handler names a lease of this group that lives. */
+static enum queue_verdict judge(struct queue_group *group, const struct queue_ack_item *item)
+{
+    if (item->verdict != QUEUE_OK) {
+        return item->verdict;
+    }
+    struct queue_place *place = queue__group_place(group, item->partition);
+    if (place == NULL ||
+        !queue_cursor_is_leased(&place->cursor, item->offset, item->lease_number)) {
+        return QUEUE_HANDLER_UNKNOWN;
+    }
     return QUEUE_OK;
 }
 
@@ -57,6 +69,62 @@ static void hold_failed(struct queue_group *group, struct queue_ack *ack,
     hold(group, item, QUEUE_SLOT_FAILING);
 }
 
+static bool is_fifo(const struct queue_group *group)
+{
+    return group->topic->kind == CATALOG_FIFO;
+}
+
+/* Puts the group's own handlers into the order of the messages; the others stay where they are.
+ * Clients that keep handlers in a map send them in any order. */
+static void sort_by_offset(struct queue_ack *ack)
+{
+    for (uint32_t i = 1; i < ack->items_count; i++) {
+        uint32_t at = i;
+        const struct queue_ack_item item = ack->items[i];
+        for (uint32_t k = i; item.verdict == QUEUE_OK && k-- > 0;) {
+            if (ack->items[k].verdict != QUEUE_OK) {
+                continue;
+            }
+            if (ack->items[k].offset <= item.offset) {
+                break;
+            }
+            ack->items[at] = ack->items[k];
+            at = k;
+        }
+        ack->items[at] = item;
+    }
+}
+
+/* A message of a FIFO queue may not be done before one that was delivered in front of it. A
+ * failure may come out of order: it makes nothing done. */
+static bool is_out_of_order(struct queue_group *group, const struct queue_ack_item *item)
+{
+    return is_fifo(group) && item->success &&
+           queue_cursor_has_open_before(cursor_of(group, item->partition), item->offset);
+}
+
+/* Decides about one item and holds its lease; true: the walk goes on. */
+static bool take(struct queue_group *group, struct queue_ack *ack, struct queue_ack_item *item)
+{
+    ack->stopped_by = judge(group, item);
+    if (ack->stopped_by != QUEUE_OK) {
+        return false;
+    }
+    if (is_out_of_order(group, item)) {
+        ack->stopped_by = QUEUE_HANDLER_UNKNOWN;
+        hold(group, item, QUEUE_SLOT_RETURNING);
+        return false;
+    }
+    if (!item->success) {
+        hold_failed(group, ack, item);
+        ack->has_failed = true;
+        return false;
+    }
+    hold(group, item, QUEUE_SLOT_ACKING);
+    ack->success_count++;
+    return true;
+}
+
 /* Walks the items in order: decides and holds. */
 static void decide(struct queue_group *group, struct queue_ack *ack)
 {
@@ -66,19 +134,14 @@ static void decide(struct queue_group *group, struct queue_ack *ack)
     ack->stopped_by = QUEUE_OK;
     ack->has_failed = false;
     ack->behind_count = 0;
-    for (; i < ack->items_count; i++) {
-        struct queue_ack_item *item = &ack->items[i];
-        ack->stopped_by = judge(group, item);
-        if (ack->stopped_by != QUEUE_OK) {
-            break;
-        }
-        if (!item->success) {
-            hold_failed(group, ack, item);
-            ack->has_failed = true;
-            break;
-        }
-        hold(group, item, QUEUE_SLOT_ACKING);
-        ack->success_count++;
+    for (uint32_t k = 0; k < ack->items_count; k++) {
+        read_handler(group, &ack->items[k]);
+    }
+    if (is_fifo(group)) {
+        sort_by_offset(ack);
+    }
+    while (i < ack->items_count && take(group, ack, &ack->items[i])) {
+        i++;
     }
     for (uint32_t k = i + 1; k < ack->items_count; k++) {
         if (judge(group, &ack->items[k]) == QUEUE_OK) {

@@ -9,8 +9,10 @@ struct queue_ack_item {
     bool success;
 
     /* the engine's own */
+    enum queue_verdict verdict; /* OK: the handler is one of the group's */
     int32_t partition;
     int64_t offset;
+    uint64_t lease_number;
     bool is_held; /* its lease waits for the journal */
 };
 
@@ -21,7 +23,7 @@ struct queue_ack {
     struct base_task task;             /* run set by the caller; posted after PENDING */
     const struct catalog_topic *topic; /* borrowed for the call */
     struct base_slice group_id;        /* borrowed for the call */
-    struct queue_ack_item *items;      /* borrowed until the answer; written to */
+    struct queue_ack_item *items;      /* borrowed until the answer; written to, FIFO: sorted */
     uint32_t items_count;              /* 1 to QUEUE_ACK_ITEMS_MAX */
 
     /* out */
@@ -43,6 +45,10 @@ struct queue_ack {
  * not valid. That one counts as a failure of its message if its lease was valid; those
  * behind it go back to the queue without counting. In a FIFO queue a failure also ends the
  * leases of everything behind the failed message.
+ *
+ * In a FIFO queue what is acked must be the first messages of the batch: the items are taken in
+ * the order of the messages, and a success whose predecessor is not done is as an unknown handler,
+ * but its message goes back to the queue like those behind it.
  *
  * verdict is OK whenever some item was valid, HANDLER_* when the very first one was not (those
  * behind it went back to the queue). STORAGE_FAILED: nothing was acked and the leases are as they

@@ -135,6 +135,10 @@ void queue_cursor_hold(struct queue_cursor *cursor, int64_t offset, enum queue_s
 uint32_t queue_cursor_leased_behind(const struct queue_cursor *cursor, int64_t offset,
                                     int64_t out[QUEUE_MESSAGES_MAX]);
 
+/* Whether an offset that was delivered with the leased `offset`, and before it, is neither done
+ * nor about to be. */
+bool queue_cursor_has_open_before(const struct queue_cursor *cursor, int64_t offset);
+
 /* The settling offset is settled. */
 void queue_cursor_settle(struct queue_cursor *cursor, int64_t offset);
 

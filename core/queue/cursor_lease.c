@@ -168,6 +168,20 @@ uint32_t queue_cursor_leased_behind(const struct queue_cursor *cursor, int64_t o
     return count;
 }
 
+bool queue_cursor_has_open_before(const struct queue_cursor *cursor, int64_t offset)
+{
+    const struct queue_lease *lease = queue__cursor_slot_at(cursor, offset)->lease;
+
+    BASE_ASSERT(lease != NULL);
+    for (uint32_t i = 0; i < lease->count && lease->offsets[i] < offset; i++) {
+        const struct queue_slot *slot = queue_cursor_slot(cursor, lease->offsets[i]);
+        if (slot != NULL && !queue__slot_is_done(slot) && slot->state != QUEUE_SLOT_ACKING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_settling(const struct queue_slot *slot)
 {
     return slot->state == QUEUE_SLOT_ACKING || slot->state == QUEUE_SLOT_FAILING ||

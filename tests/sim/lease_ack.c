@@ -10,8 +10,10 @@ struct ack {
     struct lease_group *group;
     uint32_t epoch;
     struct queue_ack_item items[QUEUE_MESSAGES_MAX];
-    struct lease_held held[QUEUE_MESSAGES_MAX];
-    bool was_acking[QUEUE_MESSAGES_MAX]; /* set to ACKING by this ack */
+    char sent[QUEUE_MESSAGES_MAX][QUEUE_HANDLER_SIZE]; /* what the items point to */
+    struct lease_held held[QUEUE_MESSAGES_MAX];        /* in the order the broker takes them */
+    bool success[QUEUE_MESSAGES_MAX];                  /* the same */
+    bool was_acking[QUEUE_MESSAGES_MAX];               /* set to ACKING by this ack */
     bool has_failure;
     uint32_t certain_count; /* items that it must take, or stop at a failure */
 };
@@ -26,6 +28,71 @@ static bool names_its_lease(const struct ack *ack, uint32_t index)
     const struct lease_view *view = view_of(ack, index);
     return view->is_leased && ack->held[index].life == ack->group->queue->world->life &&
            memcmp(view->handler, ack->held[index].handler, QUEUE_HANDLER_SIZE) == 0;
+}
+
+static int64_t offset_of(const struct ack *ack, uint32_t index)
+{
+    return ack->group->queue->messages[ack->held[index].number].offset;
+}
+
+/* The broker takes the items of a FIFO queue in the order of the messages, as far as it can read
+ * their handlers: those of this life. */
+static void sort_as_broker(struct ack *ack)
+{
+    uint32_t life = ack->group->queue->world->life;
+
+    for (uint32_t i = 1; ack->group->queue->is_fifo && i < ack->own.ack.items_count; i++) {
+        const struct lease_held held = ack->held[i];
+        int64_t offset = offset_of(ack, i);
+        bool success = ack->success[i];
+        uint32_t at = i;
+        for (uint32_t k = i; held.life == life && k-- > 0;) {
+            if (ack->held[k].life == life && offset_of(ack, k) <= offset) {
+                break;
+            }
+            if (ack->held[k].life == life) {
+                ack->held[at] = ack->held[k];
+                ack->success[at] = ack->success[k];
+                at = k;
+            }
+        }
+        ack->held[at] = held;
+        ack->success[at] = success;
+    }
+}
+
+/* Whether something of the item's batch in front of it may not be done. */
+static bool has_open_before(const struct ack *ack, uint32_t index)
+{
+    const struct lease_group *group = ack->group;
+    const struct lease_view *view = view_of(ack, index);
+
+    for (uint32_t i = 0; i < group->queue->messages_count; i++) {
+        const struct lease_view *other = &group->views[i];
+        if (group->queue->messages[i].offset < offset_of(ack, index) &&
+            group->queue->messages[i].offset >= 0 && other->batch == view->batch &&
+            other->progress != PROGRESS_DONE && other->progress != PROGRESS_ACKING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The item succeeded: in a FIFO queue no message of its batch is left in front of it. */
+static void check_order(const struct ack *ack, uint32_t index)
+{
+    const struct lease_group *group = ack->group;
+    const struct lease_view *view = view_of(ack, index);
+
+    for (uint32_t i = 0; group->queue->is_fifo && i < group->queue->messages_count; i++) {
+        const struct lease_message *message = &group->queue->messages[i];
+        const struct lease_view *other = &group->views[i];
+        bool is_before = message->offset >= 0 && message->offset < offset_of(ack, index) &&
+                         other->batch == view->batch;
+        bool is_clear = !view->is_blurred && !other->is_blurred && other->acks_open == 0 &&
+                        !lease_model_has_expired(group->queue, message);
+        LEASE_CHECK(!is_before || !is_clear || other->progress != PROGRESS_OPEN);
+    }
 }
 
 /* The failed item of a FIFO queue takes what was delivered behind it along. */
@@ -45,7 +112,7 @@ static void note_failure(struct ack *ack, uint32_t index)
     struct lease_group *group = ack->group;
     struct lease_view *view = view_of(ack, index);
 
-    LEASE_CHECK(!ack->items[index].success);
+    LEASE_CHECK(!ack->success[index]);
     if (view->progress != PROGRESS_DEAD) { /* its letter may have been seen before this answer */
         view->is_leased = false;
         view->failures_min++;
@@ -67,9 +134,10 @@ static void ack_succeeded(struct ack *ack)
         bool is_stop = i == request->success_count;
         LEASE_CHECK(!is_stop || i >= ack->certain_count);
         if (i < request->success_count) {
-            LEASE_CHECK(ack->items[i].success);
+            LEASE_CHECK(ack->success[i]);
             LEASE_CHECK(ack->was_acking[i] || names_its_lease(ack, i) || view->is_blurred);
             LEASE_CHECK(view->progress != PROGRESS_DEAD);
+            check_order(ack, i);
             view->progress = PROGRESS_DONE;
             view->is_leased = false;
             continue;
@@ -77,9 +145,9 @@ static void ack_succeeded(struct ack *ack)
         if (ack->was_acking[i] && view->progress == PROGRESS_ACKING) {
             view->progress = lease_model_open_progress(world, view);
         }
-        if (is_stop && request->stopped_by != QUEUE_OK) {
-            /* It was not valid: its lease had ended, or another ack holds it. */
-        } else if (is_stop) {
+        /* One that stopped it otherwise was not valid (its lease had ended, or another ack holds
+         * it) or out of order. */
+        if (is_stop && request->stopped_by == QUEUE_OK) {
             note_failure(ack, i);
         } else if (ack->items[i].is_held && names_its_lease(ack, i)) {
             view->is_leased = false; /* returned */
@@ -102,7 +170,7 @@ static void ack_failed(struct ack *ack)
             view->maybe_life = world->life;
             view->progress = PROGRESS_MAYBE;
         }
-        view->failures_max += !is_open && !ack->items[i].success ? 1 : 0;
+        view->failures_max += !is_open && !ack->success[i] ? 1 : 0;
         if (request->verdict == QUEUE_HANDLER_UNKNOWN && ack->items[i].is_held &&
             names_its_lease(ack, i)) {
             view->is_leased = false; /* returned */
@@ -135,6 +203,10 @@ static void on_acked(struct queue_harness_ack *own)
     struct ack *ack = BASE_CONTAINER_OF(own, struct ack, own);
     const struct lease_group *group = ack->group;
 
+    for (uint32_t i = 0; own->ack.verdict == QUEUE_OK && i < own->ack.items_count; i++) {
+        LEASE_CHECK(memcmp(own->ack.items[i].handler.data, ack->held[i].handler,
+                           strlen(ack->held[i].handler)) == 0);
+    }
     LEASE_CHECK(own->ack.success_count + own->ack.fail_count == own->ack.items_count ||
                 own->ack.verdict == QUEUE_GROUP_NOT_FOUND);
     LEASE_CHECK(own->ack.verdict == QUEUE_OK || own->ack.success_count == 0);
@@ -157,11 +229,13 @@ static void on_ack_starts(struct queue_harness_ack *own)
     struct lease_world *world = group->queue->world;
     bool is_clear = ack->epoch == group->epoch && group->resets_count == 0;
 
-    for (uint32_t i = 0; is_clear && i < own->ack.items_count && ack->items[i].success; i++) {
+    sort_as_broker(ack);
+    for (uint32_t i = 0; is_clear && i < own->ack.items_count && ack->success[i]; i++) {
         struct lease_view *view = view_of(ack, i);
         bool may_have_ended = lease_model_may_have_timed_out(world, view);
         bool is_contested = view->acks_open > 0 || (group->queue->is_fifo && group->fails_open > 0);
-        if (!names_its_lease(ack, i) || is_contested || may_have_ended) {
+        bool is_in_order = !group->queue->is_fifo || !has_open_before(ack, i);
+        if (!names_its_lease(ack, i) || is_contested || may_have_ended || !is_in_order) {
             break; /* the ack may stop here */
         }
         LEASE_CHECK(view->progress == PROGRESS_OPEN || view->progress == PROGRESS_MAYBE);
@@ -172,7 +246,7 @@ static void on_ack_starts(struct queue_harness_ack *own)
     }
     for (uint32_t i = 0; i < own->ack.items_count; i++) {
         view_of(ack, i)->acks_open += !ack->was_acking[i];
-        ack->has_failure |= !ack->items[i].success;
+        ack->has_failure |= !ack->success[i];
     }
     group->fails_open += ack->has_failure;
 }
@@ -208,6 +282,19 @@ static void start(struct lease_world *world, struct ack *ack, uint32_t count)
     }
 }
 
+static void shuffle(struct lease_world *world, struct ack *ack, uint32_t count)
+{
+    for (uint32_t i = count; i > 1; i--) {
+        uint32_t other = (uint32_t)lease_world_pick(world, i);
+        const struct lease_held held = ack->held[i - 1];
+        bool success = ack->success[i - 1];
+        ack->held[i - 1] = ack->held[other];
+        ack->success[i - 1] = ack->success[other];
+        ack->held[other] = held;
+        ack->success[other] = success;
+    }
+}
+
 void lease_ack(struct lease_world *world, struct lease_group *group)
 {
     uint32_t known = group->held_count < LEASE_HELD_MAX ? group->held_count : LEASE_HELD_MAX;
@@ -218,6 +305,10 @@ void lease_ack(struct lease_world *world, struct lease_group *group)
 
     back = back > known ? known : back;
     count = count > back ? back : count;
+    if (group->queue->is_fifo && lease_world_chance(world, 2)) {
+        back = group->last_count; /* a prefix: it is in order */
+        count = count > back ? back : count;
+    }
     if (world->is_draining) {
         back = group->last_count;
         count = back;
@@ -230,8 +321,15 @@ void lease_ack(struct lease_world *world, struct lease_group *group)
     ack->group = group;
     for (uint32_t i = 0; i < count; i++) {
         ack->held[i] = group->held[(group->held_count - back + i) % LEASE_HELD_MAX];
-        ack->items[i].handler = base_slice_text(ack->held[i].handler);
-        ack->items[i].success = !fails || !lease_world_chance(world, 4);
+        ack->success[i] = !fails || !lease_world_chance(world, 4);
+    }
+    if (lease_world_chance(world, 4)) {
+        shuffle(world, ack, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(ack->sent[i], ack->held[i].handler, QUEUE_HANDLER_SIZE);
+        ack->items[i].handler = base_slice_text(ack->sent[i]);
+        ack->items[i].success = ack->success[i];
     }
     start(world, ack, count);
 }

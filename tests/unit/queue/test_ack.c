@@ -270,15 +270,98 @@ static void fifo_resumes_in_order_after_a_time_out(void **state)
     make_queue(fixture, CATALOG_FIFO, 1, 0);
     put(fixture, "m", 0, 4);
     struct messages messages = get(fixture, fixture->group, 3);
-    assert_int_equal(ack(fixture, fixture->group, &messages, 1, 1, "").success_count, 1);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "").success_count, 1);
     advance_ms(fixture, 31000);
     messages = get(fixture, fixture->group, 10);
     assert_int_equal(messages.count, 3);
-    assert_string_equal(messages.values[0], "m0");
+    assert_string_equal(messages.values[0], "m1");
     assert_string_equal(messages.values[1], "m2");
     assert_string_equal(messages.values[2], "m3");
     assert_int_equal(messages.failures[0], 1);
     assert_int_equal(messages.failures[2], 0);
+}
+
+/* The guide, 1.6: messages are to be acked in the order they came. */
+static void fifo_ack_out_of_order_is_refused_and_returned(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    put(fixture, "m", 0, 5);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 2, 1, "").verdict,
+                     QUEUE_HANDLER_UNKNOWN);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 0, 2, "").success_count, 2);
+    /* m2 went back, so that nothing behind it can be done in its place. */
+    assert_int_equal(ack(fixture, fixture->group, &messages, 3, 2, "").verdict,
+                     QUEUE_HANDLER_UNKNOWN);
+    struct messages again = get(fixture, fixture->group, 10);
+    assert_int_equal(again.count, 3);
+    for (uint32_t i = 0; i < again.count; i++) {
+        assert_int_equal(again.offsets[i], 2 + i);
+        assert_int_equal(again.failures[i], 0);
+    }
+    ack_all(fixture, fixture->group, &again);
+    assert_counters(fixture, fixture->group, 5, 5, 0);
+}
+
+static void fifo_ack_with_a_gap_stops_at_it(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    put(fixture, "m", 0, 4);
+    struct messages messages = get(fixture, fixture->group, 10);
+    struct messages some = messages;
+    memcpy(some.handlers[1], messages.handlers[2], QUEUE_HANDLER_SIZE);
+    memcpy(some.handlers[2], messages.handlers[3], QUEUE_HANDLER_SIZE);
+    struct queue_ack result = ack(fixture, fixture->group, &some, 0, 3, "");
+    assert_int_equal(result.verdict, QUEUE_OK);
+    assert_int_equal(result.success_count, 1);
+    assert_int_equal(result.fail_count, 2);
+    assert_int_equal(get(fixture, fixture->group, 10).count, 0); /* m1 is still leased */
+    assert_int_equal(ack(fixture, fixture->group, &messages, 1, 1, "").success_count, 1);
+    struct messages again = get(fixture, fixture->group, 10);
+    assert_int_equal(again.count, 2);
+    assert_int_equal(again.offsets[0], 2);
+}
+
+/* Clients that keep handlers in a map send them in any order. */
+static void fifo_ack_takes_its_items_in_the_order_of_the_messages(void **state)
+{
+    struct fixture *fixture = *state;
+    static const unsigned order[] = {3, 0, 4, 1, 2};
+
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    put(fixture, "m", 0, 5);
+    struct messages messages = get(fixture, fixture->group, 10);
+    struct messages mixed = messages;
+    for (unsigned i = 0; i < 5; i++) {
+        memcpy(mixed.handlers[i], messages.handlers[order[i]], QUEUE_HANDLER_SIZE);
+    }
+    struct queue_ack result = ack(fixture, fixture->group, &mixed, 0, 5, "fssss"); /* m3 */
+    assert_int_equal(result.success_count, 3);
+    assert_int_equal(result.fail_count, 2);
+    struct messages again = get(fixture, fixture->group, 10);
+    assert_int_equal(again.count, 2);
+    assert_int_equal(again.offsets[0], 3);
+    assert_int_equal(again.failures[0], 1);
+    assert_int_equal(again.failures[1], 0);
+}
+
+static void fifo_failure_may_come_before_what_is_in_front_of_it(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    put(fixture, "m", 0, 3);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 1, 1, "f").verdict, QUEUE_OK);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "").success_count, 1);
+    struct messages again = get(fixture, fixture->group, 10);
+    assert_int_equal(again.count, 2);
+    assert_int_equal(again.offsets[0], 1);
+    assert_int_equal(again.failures[0], 1);
 }
 
 static void fifo_ack_that_cannot_be_written_leaves_the_whole_batch(void **state)
@@ -315,6 +398,10 @@ int main(void)
         TEST(fifo_gives_as_many_as_there_are),
         TEST(fifo_resumes_at_the_failed_message),
         TEST(fifo_resumes_in_order_after_a_time_out),
+        TEST(fifo_ack_out_of_order_is_refused_and_returned),
+        TEST(fifo_ack_with_a_gap_stops_at_it),
+        TEST(fifo_ack_takes_its_items_in_the_order_of_the_messages),
+        TEST(fifo_failure_may_come_before_what_is_in_front_of_it),
         TEST(fifo_ack_that_cannot_be_written_leaves_the_whole_batch),
 #undef TEST
     };
