@@ -152,11 +152,11 @@ static const struct logstore_io_ops file_ops = {
 
 static enum base_err open_root(struct logstore__file_io *io, const char *root)
 {
-    bool made = mkdir(root, DIRECTORY_MODE) == 0;
+    bool made = mkdirat(AT_FDCWD, root, DIRECTORY_MODE) == 0;
     if (!made && errno != EEXIST) {
         return logstore__file_failed("mkdir", root);
     }
-    io->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    io->root_fd = openat(AT_FDCWD, root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (io->root_fd < 0) {
         return logstore__file_failed("opendir", root);
     }

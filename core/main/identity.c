@@ -1,19 +1,17 @@
 /* Making the identity service: its key, the first administrator. */
 #include "core/main/identity.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/base/assert.h"
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/uuid.h"
+#include "core/main/secret_file.h"
 #include "core/security/keystone.h"
 
-enum { PATH_SIZE = 4200, SECRET_MODE = 0600, SECRET_TEXT_SIZE = 1024 };
+enum { PATH_SIZE = 4200, SECRET_TEXT_SIZE = 1024 };
 
 bool main_authentication_parse(const struct main_config *config, enum main_authentication *out)
 {
@@ -29,57 +27,15 @@ bool main_authentication_parse(const struct main_config *config, enum main_authe
     return false;
 }
 
-static enum base_err refuse_file(const char *path, const char *cause)
-{
-    base_log(BASE_LOG_ERROR, "SECRET_FILE_REFUSED", "file=%s cause=\"%s\"", path, cause);
-    return BASE_ERR_INVALID;
-}
-
 static const char *path_of(const struct main_config *config, const char *name, char path[PATH_SIZE])
 {
     (void)snprintf(path, PATH_SIZE, "%s/%s", main_config_text(config, MAIN_LOG_DIRS), name);
     return path;
 }
 
-/* Writes a file that only this user may read, durably; it must not be there. */
-static enum base_err write_secret(const char *path, const void *data, size_t size)
+static const char *directory_of(const struct main_identity_options *options)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, SECRET_MODE);
-    if (fd < 0) {
-        return refuse_file(path, strerror(errno));
-    }
-    bool is_written = write(fd, data, size) == (ssize_t)size && fsync(fd) == 0;
-    const char *cause = is_written ? NULL : strerror(errno);
-    if (close(fd) != 0 || !is_written) {
-        (void)unlink(path);
-        return refuse_file(path, cause == NULL ? "not written" : cause);
-    }
-    return BASE_ERR_OK;
-}
-
-/* Reads at most size bytes of a file that only its owner may read. NOT_FOUND when absent. */
-static enum base_err read_secret(const char *path, void *data, size_t size, size_t *length)
-{
-    struct stat facts;
-    enum base_err err = BASE_ERR_OK;
-
-    *length = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        return errno == ENOENT ? BASE_ERR_NOT_FOUND : refuse_file(path, strerror(errno));
-    }
-    ssize_t got = read(fd, data, size);
-    if (fstat(fd, &facts) != 0 || got < 0) {
-        err = refuse_file(path, strerror(errno));
-    } else if ((facts.st_mode & 077) != 0) {
-        err = refuse_file(path, "others than its owner may read it; expected mode 0600");
-    } else if (facts.st_size != got) {
-        err = refuse_file(path, "it is too long");
-    } else {
-        *length = (size_t)got;
-    }
-    (void)close(fd);
-    return err;
+    return main_config_text(options->config, MAIN_LOG_DIRS);
 }
 
 /* A key that is gone is not made anew: every secret key would be lost without a word. */
@@ -90,10 +46,11 @@ static enum base_err load_key(const struct main_identity_options *options,
     size_t length = 0;
 
     (void)path_of(options->config, MAIN_IDENTITY_KEY_FILE, path);
-    enum base_err err = read_secret(path, key, SECURITY_KEY_SIZE, &length);
+    enum base_err err = main_secret_file_read(path, key, SECURITY_KEY_SIZE, &length);
     if (err == BASE_ERR_OK) {
-        return length == SECURITY_KEY_SIZE ? BASE_ERR_OK
-                                           : refuse_file(path, "it is no key: it is too short");
+        return length == SECURITY_KEY_SIZE
+                   ? main_secret_file_sync(directory_of(options))
+                   : main_secret_file_refuse(path, "it is no key: it is too short");
     }
     if (err != BASE_ERR_NOT_FOUND) {
         return err;
@@ -102,10 +59,12 @@ static enum base_err load_key(const struct main_identity_options *options,
     size_t sealed_count = catalog_view_objects_count(view, CATALOG_OBJECT_ACCESS_KEY);
     catalog_view_release(&view);
     if (sealed_count > 0) {
-        return refuse_file(path, "it is missing, and there are secret keys sealed with it");
+        return main_secret_file_refuse(path,
+                                       "it is missing, and there are secret keys sealed with it");
     }
     base_random_bytes(key, SECURITY_KEY_SIZE);
-    return write_secret(path, key, SECURITY_KEY_SIZE);
+    return main_secret_file_write(directory_of(options), MAIN_IDENTITY_KEY_FILE, key,
+                                  SECURITY_KEY_SIZE);
 }
 
 /* In the form of OpenStack's clients: ". admin-credentials; openstack token issue". */
@@ -127,13 +86,13 @@ static enum base_err write_admin_file(const struct main_identity_options *option
                           host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ? "127.0.0.1" : host,
                           options->http_address->port, password);
     BASE_ASSERT(length > 0 && (size_t)length < sizeof text);
-    (void)unlink(path_of(options->config, MAIN_ADMIN_FILE, path)); /* of a start that was cut off */
-    enum base_err err = write_secret(path, text, (size_t)length);
+    enum base_err err =
+        main_secret_file_write(directory_of(options), MAIN_ADMIN_FILE, text, (size_t)length);
     memset(text, 0, sizeof text);
     if (err == BASE_ERR_OK) {
         base_log(BASE_LOG_INFO, "FIRST_ADMINISTRATOR",
                  "user=admin file=%s advice=\"log in, change the password, remove the file\"",
-                 path);
+                 path_of(options->config, MAIN_ADMIN_FILE, path));
     }
     return err;
 }
@@ -192,9 +151,9 @@ static enum base_err open_keystone(const struct main_identity_options *options,
     char password[SECRET_TEXT_SIZE] = "";
     size_t length = 0;
 
-    enum base_err err = read_secret(path, password, sizeof password - 1, &length);
+    enum base_err err = main_secret_file_read(path, password, sizeof password - 1, &length);
     if (err == BASE_ERR_NOT_FOUND) {
-        return refuse_file(path, "dms.keystone.password.file is missing");
+        return main_secret_file_refuse(path, "dms.keystone.password.file is missing");
     }
     if (err != BASE_ERR_OK) {
         return err;
@@ -202,7 +161,7 @@ static enum base_err open_keystone(const struct main_identity_options *options,
     password[length] = '\0';
     password[strcspn(password, "\r\n")] = '\0';
     if (password[0] == '\0') {
-        return refuse_file(path, "there is no password in it");
+        return main_secret_file_refuse(path, "there is no password in it");
     }
     struct security_keystone_options keystone = {
         .url = main_config_text(config, MAIN_KEYSTONE_URL),
@@ -243,6 +202,8 @@ enum base_err main_identity_open(const struct main_identity_options *options,
     if (authentication == MAIN_AUTHENTICATION_NONE) {
         return BASE_ERR_OK;
     }
+    main_secret_file_tidy(directory_of(options), MAIN_IDENTITY_KEY_FILE);
+    main_secret_file_tidy(directory_of(options), MAIN_ADMIN_FILE);
     if (authentication == MAIN_AUTHENTICATION_KEYSTONE) {
         err = open_keystone(options, &identity.keystone);
     } else {

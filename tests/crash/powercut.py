@@ -185,6 +185,11 @@ class Disk:
         write_folder(self.root, path)
 
 
+def private(path, flags):
+    """Opens a file that is its owner's only, as there are some whose mode counts."""
+    return os.open(path, flags, 0o600)
+
+
 def write_folder(folder, path):
     os.mkdir(path)
     for name, node in folder.durable.items():
@@ -192,5 +197,5 @@ def write_folder(folder, path):
         if isinstance(node, Folder):
             write_folder(node, target)
         else:
-            with open(target, "wb") as file:
+            with open(target, "wb", opener=private) as file:
                 file.write(node.durable)

@@ -41,39 +41,50 @@ class Scenario:
         """The same, for a broker on a copy of the data."""
         moved = copy.deepcopy({key: one for key, one in self.__dict__.items()
                                if key not in ("broker", "kafka")})
-        twin = Scenario(broker, self.project, self.prefix)
+        twin = type(self)(broker, self.project, self.prefix)
         twin.__dict__.update(moved)
         return twin
 
     # Calls. None when refused.
 
-    def rest(self, method, path, body=None, seconds=ANSWER_SECONDS_MAX):
-        connection = http.client.HTTPConnection(harness.HOST, self.broker.http_port,
-                                                timeout=seconds)
+    def headers(self):
+        """What says who asks."""
+        return {}
+
+    def prove(self, kafka):
+        """Says who asks on a new connection to the Kafka door."""
+
+    def request(self, method, path, body=None, seconds=ANSWER_SECONDS_MAX):
+        """The answer, a harness.Answer."""
+        rest = harness.Rest(self.broker.http_port, self.project)
         try:
-            connection.request(method, f"/v1.0/{self.project}{path}",
-                               None if body is None else json.dumps(body))
-            response = connection.getresponse()
-            answer = json.loads(response.read() or b"null")
+            answer = rest.raw(method, path, None if body is None else json.dumps(body).encode(),
+                              self.headers(), timeout=seconds)
         except TimeoutError:
             raise Hang(f"{method} {path}: no answer in {seconds} s") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             self.refused(f"{method} {path}", repr(error))
             return None
-        finally:
-            connection.close()
-        if response.status >= 400:
-            if not isinstance(answer, dict) or set(answer) < {"code", "message"}:
-                raise AssertionError(f"{method} {path}: {response.status} says {answer}")
-            self.refused(f"{method} {path}", f"{response.status} {answer}")
+        if answer.status >= 400:
+            said = answer.body if isinstance(answer.body, dict) else {}
+            if set(said.get("error", said)) < {"code", "message"}:
+                raise AssertionError(f"{method} {path}: {answer.status} says {answer.raw}")
+            self.refused(f"{method} {path}", f"{answer.status} {answer.body}")
             return None
-        return answer if answer is not None else {}
+        return answer
+
+    def rest(self, method, path, body=None):
+        answer = self.request(method, f"/v1.0/{self.project}{path}", body)
+        if answer is None:
+            return None
+        return answer.body if answer.body is not None else {}
 
     def call(self, key, version, body):
         """The reader of the answer; None when the connection ended."""
         try:
             if self.kafka is None:
                 self.kafka = wire.Connection(self.broker.connect(timeout=ANSWER_SECONDS_MAX))
+                self.prove(self.kafka)
             sent = self.kafka.send(key, version, body)
             answer = self.kafka.receive()
         except TimeoutError:

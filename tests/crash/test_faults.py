@@ -14,9 +14,13 @@ import unittest
 import crash
 import harness
 import scenario
+import scenario_identities
 from crash import FOR_EVER, Fault
 
 EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 40)
+# With authentication the first start does more, and it is that start which is to be seen.
+EVERY_OF_FIRST_START = max(1, EVERY // 4)
+EVERY_BEHIND_FIRST_START = EVERY * (1 if harness.SOAK else 4)
 AT = crash.number("CRASH_AT", -1)
 WORKERS = 3  # they mostly wait
 
@@ -29,19 +33,23 @@ KINDS = {
 }
 OPTIONS = {**crash.OPTIONS, "num_partitions": 1, "dms_queue_partitions": 1,
            "offsets_topic_num_partitions": 1}
+BUILTIN = {"dms_authentication": "builtin"}
 
 
 class Run:
     """One start, scenario, end and restart with one fault."""
 
-    def __init__(self, seed, kind, at, data=None, before=None):
+    def __init__(self, seed, kind, at, data=None, before=None, with_identities=False):
         self.kind = kind
         self.at = at
-        self.broker = crash.DiskBroker(random.Random(f"{seed} {kind} {at}"), data, **OPTIONS)
+        make = scenario_identities.Scenario if with_identities else scenario.Scenario
+        self.broker = crash.DiskBroker(random.Random(f"{seed} {kind} {at}"), data, **OPTIONS,
+                                       **(BUILTIN if with_identities else {}))
         project = before.project if before else harness.new_project()
         self.before = before.moved_to(self.broker) if before else None
-        self.scenario = scenario.Scenario(self.broker, project, "again" if before else "")
+        self.scenario = make(self.broker, project, "again" if before else "")
         self.calls = 0
+        self.start_calls = 0
 
     def check(self):
         """What is wrong; None when nothing is."""
@@ -61,6 +69,7 @@ class Run:
         fault, times, error = KINDS.get(self.kind, (Fault.NONE, 0, 0))
         self.broker.fault.arm(fault, self.at, times, error)
         if self.start():
+            self.start_calls = self.broker.fault.calls()
             self.scenario.run()
             self.scenario.disconnect()
             self.end()
@@ -113,18 +122,28 @@ class Faults(unittest.TestCase):
             self.skipTest("CRASH_DISK_LAYER does not name the disk layer")
         self.seed = crash.seed()
 
-    def every_call(self, data=None, before=None):
-        plain = Run(self.seed, "none", 0, data, before)
+    def every_call(self, data=None, before=None, with_identities=False):
+        def run(kind, at):
+            return Run(self.seed, kind, at, data, before, with_identities)
+        plain = run("none", 0)
         self.assertIsNone(plain.check())
         self.assertEqual(plain.scenario.refusals, [])
         first = random.Random(self.seed).randrange(EVERY)
-        calls = range(first, plain.calls, EVERY) if AT < 0 else [AT]
-        kinds = [os.environ["CRASH_KIND"]] if "CRASH_KIND" in os.environ else list(KINDS)
+        if AT >= 0:
+            calls = [AT]
+        elif with_identities:
+            calls = [*range(first % EVERY_OF_FIRST_START, plain.start_calls, EVERY_OF_FIRST_START),
+                     *range(plain.start_calls + first, plain.calls, EVERY_BEHIND_FIRST_START)]
+        else:
+            calls = range(first, plain.calls, EVERY)
+        kinds = ["eio", "cut"] if with_identities and not harness.SOAK else list(KINDS)
+        if "CRASH_KIND" in os.environ:
+            kinds = [os.environ["CRASH_KIND"]]
         runs = [(kind, at) for kind in kinds for at in calls]
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-            found = list(pool.map(lambda one: Run(self.seed, *one, data, before).check(), runs))
+            found = list(pool.map(lambda one: run(*one).check(), runs))
         problems = [one for one in found if one is not None]
-        print(f"seed {self.seed}: {plain.calls} calls, {len(runs)} faults, {len(problems)} "
+        print(f"seed {self.seed}: {plain.calls} calls, {plain.start_calls} of them to start; {len(runs)} faults, {len(problems)} "
               f"problems", file=sys.stderr)
         self.assertFalse(problems, "\n\n".join(problems) + f"\nagain: CRASH_SEED={self.seed}")
 
@@ -141,6 +160,9 @@ class Faults(unittest.TestCase):
         before.disconnect()
         self.assertEqual(before.refusals, [])
         self.every_call(broker.data, before)
+
+    def test_with_identities(self):
+        self.every_call(with_identities=True)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,13 @@ FILES = {
     for name in ("open", "openat", "read", "write", "pread", "pwrite", "close", "fsync",
                  "fdatasync")
 }
+# The crash tests see every change of files because all go through these calls (tests/crash/disk.c).
+CHANGES = {
+    "creat": "openat", "open": "openat", "write": "pwrite", "writev": "pwritev",
+    "mkdir": "mkdirat", "unlink": "unlinkat", "rmdir": "unlinkat", "remove": "unlinkat",
+    "rename": "renameat", "truncate": "ftruncate", "link": "renameat", "linkat": "renameat",
+    "symlink": "renameat", "fallocate": "ftruncate", "posix_fallocate": "ftruncate",
+}
 CLOCK = {name: "base_clock" for name in ("time", "gettimeofday", "clock_gettime")}
 
 # (calls with their replacements, paths where they are allowed)
@@ -39,6 +46,7 @@ RULES = [
     (EVERYWHERE, None),
     (ALLOCATION, re.compile(rf"{TESTS}|core/base/alloc\.c$")),
     (FILES, re.compile(rf"{TESTS}|core/net/|logstore/io_\w+\.c$|core/base/file\.c$|core/main/")),
+    (CHANGES, re.compile(rf"{TESTS}|core/net/|core/base/log\.c$")),
     (CLOCK, re.compile(rf"{TESTS}|core/base/clock\.c$")),
 ]
 

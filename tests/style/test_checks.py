@@ -152,6 +152,12 @@ class Banned(Tree):
         self.put("core/group/x.c", "long f(void)\n{\n    return time(NULL);\n}\n")
         self.finds(check_banned, "core/group/x.c:3:", "base_clock")
 
+    def test_changes_of_files_go_through_the_calls_that_crash_tests_see(self):
+        self.put("core/main/x.c", "void f(void)\n{\n    (void)unlinkat(1, path, 0);\n}\n")
+        self.clean(check_banned)
+        self.put("core/main/x.c", "void f(void)\n{\n    (void)unlink(path);\n}\n")
+        self.finds(check_banned, "core/main/x.c:3:", "unlink()", "unlinkat")
+
     def test_tests_are_not_exempt_from_what_is_banned_everywhere(self):
         self.put("tests/unit/base/test_x.c", "int x = atoi(y);\n")
         self.finds(check_banned, "atoi")
