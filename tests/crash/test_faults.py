@@ -143,8 +143,8 @@ class Faults(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             found = list(pool.map(lambda one: run(*one).check(), runs))
         problems = [one for one in found if one is not None]
-        print(f"seed {self.seed}: {plain.calls} calls, {plain.start_calls} of them to start; {len(runs)} faults, {len(problems)} "
-              f"problems", file=sys.stderr)
+        print(f"seed {self.seed}: {plain.calls} calls, {plain.start_calls} of them to start; "
+              f"{len(runs)} faults, {len(problems)} problems", file=sys.stderr)
         self.assertFalse(problems, "\n\n".join(problems) + f"\nagain: CRASH_SEED={self.seed}")
 
     def test_on_an_empty_directory(self):
