@@ -69,16 +69,13 @@ static void answer_object(struct restgw_request *request, int status, const stru
     json_decref(body);
 }
 
-/* The object of {id}; NULL with the request answered when there is none. */
-static const struct catalog_object *find(struct restgw_request *request, struct catalog_view *view,
-                                         const struct kind *kind)
+static const char not_found[] = "Could not find it.";
+
+/* The object of {id}; NULL when there is none. */
+static const struct catalog_object *find(const struct restgw_request *request,
+                                         struct catalog_view *view, const struct kind *kind)
 {
-    struct base_slice id = restgw_request_parameter(request, "id");
-    const struct catalog_object *object = catalog_view_object(view, kind->type, id);
-    if (object == NULL) {
-        restgw__iam_error(request, 404, "Could not find it.");
-    }
-    return object;
+    return catalog_view_object(view, kind->type, restgw_request_parameter(request, "id"));
 }
 
 static void op_end(struct op *op)
@@ -88,6 +85,7 @@ static void op_end(struct op *op)
     catalog_view_release(&op->view);
 }
 
+/* op is gone afterwards: it dies with its answered request. */
 static void refuse(struct op *op, int status, const char *message)
 {
     op_end(op);
@@ -299,7 +297,7 @@ static void update(struct restgw_request *request, const struct kind *kind)
     }
     op->before = find(request, op->view, kind);
     if (op->before == NULL) {
-        op_end(op);
+        refuse(op, 404, not_found);
         return;
     }
     op->target = restgw_request_parameter(request, "id");
@@ -365,9 +363,11 @@ static void get(struct restgw_request *request, const struct kind *kind)
         return;
     }
     const struct catalog_object *object = find(request, restgw__view(request), kind);
-    if (object != NULL) {
-        answer_object(request, 200, kind, object);
+    if (object == NULL) {
+        restgw__iam_error(request, 404, not_found);
+        return;
     }
+    answer_object(request, 200, kind, object);
 }
 
 /* Why an object may not go yet. */
@@ -435,7 +435,7 @@ static void delete_object(struct restgw_request *request, const struct kind *kin
     struct deletion *deletion = base_arena_object(restgw_request_arena(request), struct deletion);
     op->before = find(request, op->view, kind);
     if (op->before == NULL) {
-        op_end(op);
+        refuse(op, 404, not_found);
         return;
     }
     const char *problem = deletion == NULL ? "Out of memory." : why_not_delete(op);
@@ -490,7 +490,7 @@ void restgw__iam_password_set(struct restgw_request *request)
                           .view = catalog_view_hold(restgw__view(request))};
     own->op.before = find(request, own->op.view, &users);
     if (own->op.before == NULL) {
-        op_end(&own->op);
+        refuse(&own->op, 404, not_found);
         return;
     }
     own->op.target = restgw_request_parameter(request, "id");

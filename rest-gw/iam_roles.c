@@ -196,12 +196,13 @@ static void change_assignment(struct restgw_request *request, bool add)
         restgw_answer_base_error(request, BASE_ERR_NOMEM);
         return;
     }
-    op->request = request;
-    op->view = catalog_view_hold(restgw__view(request));
-    if (!read_assignment(request, op->view, &assignment)) {
-        catalog_view_release(&op->view);
+    struct catalog_view *view = catalog_view_hold(restgw__view(request));
+    if (!read_assignment(request, view, &assignment)) {
+        catalog_view_release(&view); /* op died with its answered request */
         return;
     }
+    op->request = request;
+    op->view = view;
     bool is_there = has_role(&assignment);
     if (add == is_there) {
         catalog_view_release(&op->view);

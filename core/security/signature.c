@@ -37,7 +37,10 @@ static struct base_slice trim(struct base_slice text)
 /* What is before the first `separator` in *rest, which moves behind it; all when there is none. */
 static struct base_slice cut(struct base_slice *rest, char separator)
 {
-    const uint8_t *end = rest->length == 0 ? NULL : memchr(rest->data, separator, rest->length);
+    if (rest->length == 0) {
+        return *rest; /* may be the null slice */
+    }
+    const uint8_t *end = memchr(rest->data, separator, rest->length);
     size_t length = end == NULL ? rest->length : (size_t)(end - rest->data);
     struct base_slice part = base_slice_of(rest->data, length);
     size_t taken = end == NULL ? length : length + 1;
