@@ -11,82 +11,38 @@
 #include "core/base/assert.h"
 #include "tests/fuzz/door.h"
 
-enum { INPUT_BYTES_MAX = 1 << 15, REQUEST_BYTES_MAX = INPUT_BYTES_MAX * 16, NAME_SIZE = 40 };
+enum { INPUT_BYTES_MAX = 1 << 15, REQUEST_BYTES_MAX = INPUT_BYTES_MAX * DOOR_NAME_SIZE / 3 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PROJECT "0123456789abcdef0123456789abcdef"
 
-static struct {
-    char key;
-    char text[NAME_SIZE];
-} names[] = {{'p', PROJECT}, {'q', ""}, {'f', ""}, {'k', ""}, {'g', ""}};
+static struct door_name names[] = {{'p', PROJECT}, {'q', ""}, {'f', ""}, {'k', ""}, {'g', ""}};
 
 enum { NAME_PROJECT, NAME_NORMAL, NAME_FIFO, NAME_KAFKA, NAME_GROUP, NAME_COUNT };
 
 /* Posts body to path and takes the id from the answer. */
-static void make(const struct door *door, const char *path, const char *body, char id[NAME_SIZE])
+static void make(const struct door *door, const char *path, const char *body,
+                 char id[DOOR_NAME_SIZE])
 {
-    static const char mark[] = "\"id\":\"";
-    char request[1024];
-    const uint8_t *response;
-
-    int length = snprintf(request, sizeof request,
-                          "POST /v1.0/" PROJECT "%s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-                          "Content-Length: %zu\r\n\r\n%s",
-                          path, strlen(body), body);
-    size_t received = door_talk(door->http_port, DOOR_PATIENCE_MS, (const uint8_t *)request,
-                                (size_t)length, &response);
-    const uint8_t *found = memmem(response, received, mark, sizeof mark - 1);
-    BASE_ASSERT(found != NULL);
-    (void)snprintf(id, NAME_SIZE, "%.*s", (int)strcspn((const char *)found + sizeof mark - 1, "\""),
-                   (const char *)found + sizeof mark - 1);
+    char whole[256];
+    (void)snprintf(whole, sizeof whole, "/v1.0/" PROJECT "%s", path);
+    door_ask(door, "POST", whole, "", body, "\"id\":\"", id);
 }
 
 static void make_names(const struct door *door)
 {
     char path[128];
-    char ignored[NAME_SIZE];
+    char ignored[DOOR_NAME_SIZE];
 
-    make(door, "/queues", "{\"name\":\"n\"}", names[NAME_NORMAL].text);
+    make(door, "/queues", "{\"name\":\"n\",\"redrive_policy\":\"enable\",\"max_consume_count\":1}",
+         names[NAME_NORMAL].text);
     make(door, "/queues", "{\"name\":\"f\",\"queue_mode\":\"FIFO\"}", names[NAME_FIFO].text);
     make(door, "/queues", "{\"name\":\"k\",\"queue_mode\":\"KAFKA_HT\"}", names[NAME_KAFKA].text);
     (void)snprintf(path, sizeof path, "/queues/%s/groups", names[NAME_NORMAL].text);
     make(door, path, "{\"groups\":[{\"name\":\"g\"}]}", names[NAME_GROUP].text);
     (void)snprintf(path, sizeof path, "/queues/%s/messages", names[NAME_NORMAL].text);
     make(door, path, "{\"messages\":[{\"body\":1},{\"body\":\"two\"}],\"returnId\":true}", ignored);
-}
-
-/* The text {x} stands for; NULL when it stands for nothing. */
-static const char *name_of(const uint8_t *bytes, size_t left)
-{
-    if (left < 3 || bytes[0] != '{' || bytes[2] != '}') {
-        return NULL;
-    }
-    for (unsigned i = 0; i < NAME_COUNT; i++) {
-        if (names[i].key == (char)bytes[1]) {
-            return names[i].text;
-        }
-    }
-    return NULL;
-}
-
-static size_t fill_in(const uint8_t *data, size_t size, uint8_t *out)
-{
-    size_t length = 0;
-
-    for (size_t i = 0; i < size; i++) {
-        const char *name = name_of(data + i, size - i);
-        if (name == NULL) {
-            out[length++] = data[i];
-        } else {
-            size_t name_length = strlen(name);
-            memcpy(out + length, name, name_length);
-            length += name_length;
-            i += 2;
-        }
-    }
-    return length;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -99,11 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > INPUT_BYTES_MAX) {
         return 0;
     }
-    const struct door *door = door_open(&is_new);
+    const struct door *door = door_open(DOOR_FREE, &is_new);
     if (is_new) {
         make_names(door);
     }
-    size_t length = fill_in(data, size, request);
+    size_t length = door_fill_in(names, NAME_COUNT, data, size, request);
     size_t received = door_talk(door->http_port, DOOR_QUIET_MS, request, length, &response);
     BASE_ASSERT(received < sizeof start || memcmp(response, start, sizeof start - 1) == 0);
     bool has_head = memmem(request, length, "HEAD", 4) != NULL; /* answered without a body */

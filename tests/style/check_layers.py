@@ -48,9 +48,11 @@ def closure(library):
     return seen
 
 
-def is_unit_test_of(path, library):
-    """tests/unit/queue/ may look inside core/queue: small pieces are tested on their own."""
-    return library is not None and path.startswith(f"tests/unit/{os.path.basename(library)}/")
+def may_look_inside(path, library):
+    """tests/unit/queue/ may look inside core/queue: small pieces are tested on their own. Fuzz
+    targets may look everywhere: decoders are private."""
+    return library is not None and path.startswith(
+        (f"tests/unit/{os.path.basename(library)}/", "tests/fuzz/"))
 
 
 def check_include(root, path, name):
@@ -59,7 +61,7 @@ def check_include(root, path, name):
         return f'"{name}" is not a path from the repository root'
     user = source.library_of(path)
     used = source.library_of(name)
-    if name.endswith("_priv.h") and user != used and not is_unit_test_of(path, used):
+    if name.endswith("_priv.h") and user != used and not may_look_inside(path, used):
         return f'"{name}" is private to {used}'
     if user is None:
         return None  # tests and interop may use everything public

@@ -10,6 +10,7 @@ import unittest
 
 import check_authorizers
 import check_banned
+import check_config
 import check_format
 import check_headers
 import check_layers
@@ -37,6 +38,27 @@ class Tree(unittest.TestCase):
 
     def clean(self, check):
         self.assertEqual(check.check(self.root), [])
+
+
+class Config(unittest.TestCase):
+    FOUND = [("log.dirs", "./data", "where data is"), ("node.id", "1", "its number")]
+
+    def test_dictionary_with_all_keys_is_clean(self):
+        words = '# Keys\n"log.dirs="\n"node.id="\n"true"\n"="\n'
+        self.assertEqual(check_config.check_dictionary(words, self.FOUND), [])
+
+    def test_missing_and_foreign_words_are_found(self):
+        problems = check_config.check_dictionary('"log.dirs="\n"log.dir="\n', self.FOUND)
+        self.assertEqual(len(problems), 2, problems)
+        self.assertIn("missing node.id=", problems[0])
+        self.assertIn("no such key: log.dir", problems[1])
+
+    def test_readme_with_another_default_is_found(self):
+        rows = check_config.table(self.FOUND)
+        readme = "\n".join([check_config.BEGIN, *rows, check_config.END])
+        self.assertEqual(check_config.check_readme(readme, self.FOUND), [])
+        readme = readme.replace("./data", "./other")
+        self.assertEqual(len(check_config.check_readme(readme, self.FOUND)), 2)
 
 
 class Layers(Tree):
@@ -78,8 +100,9 @@ class Layers(Tree):
         self.put("tests/unit/group/test_x.c", '#include "core/partition/waiters_priv.h"\n')
         self.finds(check_layers, "private to core/partition")
 
-    def test_private_header_is_for_the_unit_tests_of_its_library(self):
+    def test_private_header_is_for_the_unit_tests_of_its_library_and_for_fuzzing(self):
         self.put("tests/unit/partition/test_x.c", '#include "core/partition/waiters_priv.h"\n')
+        self.put("tests/fuzz/fuzz_x.c", '#include "core/partition/waiters_priv.h"\n')
         self.clean(check_layers)
 
     def test_include_not_from_the_root_is_refused(self):
