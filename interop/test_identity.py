@@ -345,6 +345,26 @@ class Signatures(IdentityTest):
         harness.wait_for("the GET cannot be repeated any more", lambda: self.rest.raw(
             "GET", self.target, headers=headers).status == 401, seconds=5)
 
+    def test_used_signature_is_not_good_after_a_restart(self):
+        broker = self.own_broker(dms_authentication="builtin")
+        rest = Rest(broker)
+        admin = identity.login(broker, "admin", identity.read_admin(broker)["OS_PASSWORD"])
+        key = admin.iam("POST", "/v3.0/OS-CREDENTIAL/credentials",
+                        {"credential": {}}).body["credential"]
+        for end in (broker.stop, broker.kill):
+            body = self.body()
+            harness.wait_for("signatures of now are good", lambda: rest.signed(
+                key, "GET", self.target + "?" + uuid.uuid4().hex).status == 200)
+            headers = identity.sign(key["access"], key["secret"], "POST", self.target,
+                                    {"Host": rest.host}, body)
+            answer = rest.raw("POST", self.target, body, headers)
+            self.assertEqual(answer.status, 201, answer.raw)
+            queue = answer.body["id"]
+            admin.must(204, "DELETE", f"/queues/{queue}")
+            end()
+            broker.start()
+            self.code(rest.raw("POST", self.target, body, headers), 401, 10240102)
+
     def test_hash_of_the_body_has_to_be_the_one_of_the_body(self):
         body, other = self.body(), self.body()
         good = {"X-Sdk-Content-Sha256": hashlib.sha256(body).hexdigest()}
@@ -385,7 +405,8 @@ class Signatures(IdentityTest):
         self.code(self.rest.signed(key, "GET", self.target), 401, 10240101)
         self.assertEqual(user.iam("DELETE", path).status, 204)
         self.broker.restart()
-        self.assertEqual(self.rest.signed(self.key, "GET", self.target).status, 200)
+        harness.wait_for("the second of the start is over", lambda: self.rest.signed(
+            self.key, "GET", self.target).status == 200, seconds=5)
 
     def test_temporary_key(self):
         user_id, user = self.login_new("dms_admin")

@@ -135,12 +135,13 @@ static enum base_err make_first(const struct main_identity_options *options)
     return first.change.verdict == CATALOG_DONE ? BASE_ERR_OK : BASE_ERR_IO;
 }
 
-static enum base_err make_first_if_new(const struct main_identity_options *options)
+static enum base_err make_first_if_new(const struct main_identity_options *options, bool *is_new)
 {
     struct catalog_view *view = catalog_view(options->catalog);
     size_t users_count = catalog_view_objects_count(view, CATALOG_OBJECT_USER);
     catalog_view_release(&view);
-    return users_count > 0 ? BASE_ERR_OK : make_first(options);
+    *is_new = users_count == 0;
+    return *is_new ? make_first(options) : BASE_ERR_OK;
 }
 
 static enum base_err open_keystone(const struct main_identity_options *options,
@@ -209,7 +210,9 @@ enum base_err main_identity_open(const struct main_identity_options *options,
     } else {
         err = load_key(options, identity.key);
         if (err == BASE_ERR_OK) {
-            err = make_first_if_new(options);
+            bool is_new = false;
+            err = make_first_if_new(options, &is_new);
+            identity.has_past = !is_new;
         }
     }
     if (err == BASE_ERR_OK) {

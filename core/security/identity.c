@@ -95,6 +95,7 @@ enum base_err security_identity_create(const struct security_identity_options *o
         return BASE_ERR_NOMEM;
     }
     identity->options = *options;
+    identity->started_us = base_clock_monotonic_us(options->clock);
     enum base_err err = security__throttle_create(&identity->throttle);
     if (err == BASE_ERR_OK) {
         err = security__replay_create(options->signatures_max, options->signature_repeat_ms,

@@ -57,6 +57,9 @@ struct security_identity_options {
     int64_t token_lifetime_ms;
     int64_t signature_repeat_ms; /* see core/security/signature.h */
     size_t signatures_max;       /* remembered at once */
+    /* Whether there were identities before this start: which signatures were used then is not
+     * known any more, so those of that time are refused. */
+    bool has_past;
     /* Where tokens come from instead of here; NULL: built in. Owned from then on. */
     struct security_keystone *keystone;
 };

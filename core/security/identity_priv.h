@@ -21,6 +21,7 @@ struct security_identity {
     struct base_task *closed_task; /* borrowed; set while closing */
     struct base_task sweep_closed;
     atomic_uint waiting; /* for the worker */
+    int64_t started_us;  /* monotonic: a clock that is set right meanwhile does not move it */
 };
 
 static inline int64_t security__now_ms(const struct security_identity *identity)

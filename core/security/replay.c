@@ -3,7 +3,8 @@
  * Entries hang in a hash table, and in a list of the second that they were signed in. When there
  * is no room the oldest seconds are forgotten and the window ends there: a signature of that time
  * is refused from then on whether it was used or not. So the memory is bounded, a replay is never
- * accepted, and a client whose clock is right does not notice. */
+ * accepted, and a client whose clock is right does not notice. What was used before a start is
+ * not known: signature_verify.c refuses those made before it. */
 #include <string.h>
 
 #include "core/base/alloc.h"

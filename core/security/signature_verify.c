@@ -50,7 +50,17 @@ static bool is_body_as_signed(const struct security_http_request *request)
     return security__equal(hash, expected, sizeof hash);
 }
 
-static enum security_verdict check_date(int64_t now_ms, struct base_slice date,
+/* Made before this start: it may have been used then. A date is the second in which it was made,
+ * so those of the second of the start itself are refused as well. */
+static bool is_of_the_past(const struct security_identity *identity, int64_t now_ms, int64_t date_s)
+{
+    int64_t up_ms =
+        (base_clock_monotonic_us(identity->options.clock) - identity->started_us) / 1000;
+    return identity->options.has_past && date_s * 1000 < now_ms - up_ms;
+}
+
+static enum security_verdict check_date(const struct security_identity *identity, int64_t now_ms,
+                                        struct base_slice date,
                                         const struct security_authorization *authorization,
                                         int64_t *date_s)
 {
@@ -61,7 +71,8 @@ static enum security_verdict check_date(int64_t now_ms, struct base_slice date,
         return SECURITY_REFUSED;
     }
     int64_t age_s = now_ms / 1000 - *date_s;
-    return age_s > SECURITY_SIGNATURE_WINDOW_S || age_s < -SECURITY_SIGNATURE_WINDOW_S
+    return age_s > SECURITY_SIGNATURE_WINDOW_S || age_s < -SECURITY_SIGNATURE_WINDOW_S ||
+                   is_of_the_past(identity, now_ms, *date_s)
                ? SECURITY_NOT_IN_TIME
                : SECURITY_OK;
 }
@@ -180,7 +191,7 @@ enum security_verdict security_signature_verify(struct security_identity *identi
         key == NULL ? NULL
                     : catalog_view_object(view, CATALOG_OBJECT_USER,
                                           base_slice_text(catalog_object_text(key, "user_id")));
-    enum security_verdict verdict = check_date(now_ms, date, &authorization, &date_s);
+    enum security_verdict verdict = check_date(identity, now_ms, date, &authorization, &date_s);
     if (verdict != SECURITY_OK) {
         return verdict;
     }
@@ -212,5 +223,5 @@ bool security_signature_is_plausible(struct security_identity *identity, struct 
 
     return security_authorization_parse(authorization, &parsed) &&
            find_key(view, parsed.access_key) != NULL &&
-           check_date(security__now_ms(identity), date, &parsed, &date_s) == SECURITY_OK;
+           check_date(identity, security__now_ms(identity), date, &parsed, &date_s) == SECURITY_OK;
 }

@@ -75,7 +75,7 @@ class Scenario(scenario.Scenario):
         if self.user is not None:
             assert self.log_in(self.user, PASSWORD), f"{self.user} cannot log in"
         if self.key is not None:
-            answer = identity.Rest(self.broker).signed(
-                self.key, "GET", f"/v1.0/{self.project}/queues")
-            assert answer.status == 200, f"the access key is not good: {answer}"
+            # Not in the second of the start.
+            harness.wait_for("the access key is good", lambda: identity.Rest(self.broker).signed(
+                self.key, "GET", f"/v1.0/{self.project}/queues").status == 200, seconds=5)
         super().verify()
