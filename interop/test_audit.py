@@ -10,6 +10,7 @@ import uuid
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 from kafka.errors import KafkaError
 
+import accounts
 import harness
 
 DEFAULT_PROJECT = "0" * 32
@@ -71,6 +72,25 @@ class Operations(AuditTest):
         trace = self.one("?trace_name=deleteGroup")
         self.assertEqual((trace["resource_id"], trace["resource_name"]), (made[0]["id"], "one"))
 
+    def test_however_many_groups_are_made_together(self):
+        broker = self.own_broker(dms_groups_per_queue=20)
+        rest = broker.rest()
+        queue = rest.create_queue()["id"]
+        names = [f"g{index}" for index in range(20)]
+        rest.must(201, "POST", f"/queues/{queue}/groups",
+                  {"groups": [{"name": name} for name in names]})
+        traces = self.traces("?trace_name=createGroup&limit=100", rest)
+        self.assertEqual(sorted(one["resource_name"] for one in traces), sorted(names))
+        for one in traces:
+            self.assertTrue(one["resource_id"].startswith("g-"), one)
+
+    def test_refused_together_they_leave_sixteen_at_most(self):
+        queue = self.rest.create_queue()["id"]
+        answer = self.rest.call("POST", f"/queues/{queue}/groups",
+                                {"groups": [{"name": f"g{index}"} for index in range(3000)]})
+        self.assertEqual(answer.body["code"], 10240019)
+        self.assertEqual(len(self.traces("?trace_name=createGroup&limit=200")), 16)
+
     def test_tags(self):
         queue = self.rest.create_queue("tagged")["id"]
         path = f"/queue/{queue}/tags"
@@ -124,6 +144,13 @@ class Operations(AuditTest):
                                  ("createQueue", "400")])
         self.assertEqual(self.one(f"?resource_id={queue}")["trace_rating"], "normal")
 
+    def test_a_refusal_says_what_the_client_was_told(self):
+        answer = self.rest.call("POST", "/queues", {"name": "one", "queue_mode": "LIFO"})
+        trace = self.one("?trace_name=createQueue&trace_rating=warning")
+        self.assertEqual(trace["message"], f"{answer.body['code']} {answer.body['message']}")
+        self.assertNotIn("{}", trace["message"])
+        self.assertIn("queue_mode", trace["message"])
+
     def test_what_is_not_an_operation_leaves_no_trace(self):
         """API §1.14: produce, consume and ack are not audited."""
         queue = self.rest.create_queue()["id"]
@@ -164,6 +191,29 @@ class Kafka(AuditTest):
             self.assertEqual((one["resource_type"], one["api_version"], one["source_ip"]),
                              ("topic", "kafka", harness.HOST))
         uuid.UUID(traces[-1]["resource_id"])
+
+    def test_a_group_of_a_queue_loses_only_its_offsets(self):
+        """It is made and deleted over REST; a Kafka client's DeleteGroups ends what Kafka knows
+        of it."""
+        queue = self.default.create_queue(queue_mode="KAFKA_HA")
+        try:
+            group = self.default.create_group(queue["id"], "both")
+            self.broker.kcat("-P", "-t", queue["kafka_topic"], stdin=b"x")
+            self.broker.kcat("-G", group, "-e", queue["kafka_topic"])
+            admin = KafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
+            self.addCleanup(admin.close)
+            harness.wait_for("the members to be gone", lambda: not admin.delete_consumer_groups(
+                [group])[0][1].errno)
+            trace = self.traces("?trace_name=deleteGroupOffsets&trace_rating=normal",
+                                self.default)[0]
+            self.assertEqual((trace["resource_id"], trace["resource_name"], trace["code"]),
+                             (group, "both", "0"))
+            self.assertEqual(self.traces(f"?trace_name=deleteGroup&resource_id={group}",
+                                         self.default), [])
+            groups = self.default.must(200, "GET", f"/queues/{queue['id']}/groups")["groups"]
+            self.assertEqual([one["id"] for one in groups], [group])
+        finally:
+            self.default.must(204, "DELETE", f"/queues/{queue['id']}")
 
     def test_a_topic_made_by_asking_for_it(self):
         topic = self.topic()
@@ -239,6 +289,30 @@ class Durability(AuditTest):
         rest.create_queue("three")
         self.assertEqual([one["resource_name"] for one in self.traces(rest=rest)],
                          ["three", "two", "one"])
+
+
+class Strangers(accounts.AccountsTest):
+    def traces(self, rest, query):
+        return rest.raw("GET", f"/v3/{rest.project}/traces?limit=200{query}").body["traces"]
+
+    def test_they_cannot_fill_the_trail(self):
+        user = self.accounts.make_user()
+        rest, nobody = user.rest(), accounts.Rest(self.accounts.port, user.project)
+        rest.create_queue("kept")
+        for _ in range(300):
+            self.assertEqual(nobody.call("DELETE", f"/queues/{uuid.uuid4()}").status, 401)
+        refused = self.traces(rest, "&trace_name=deleteQueue")
+        self.assertLessEqual(len(refused), 40)  # 20 a minute; there may be two of these
+        self.assertGreaterEqual(len(refused), 1)
+        self.assertEqual(refused[0]["message"], "10240103 The request carries no token.")
+        self.assertEqual(len(self.traces(rest, "&resource_name=kept")), 1)
+
+    def test_refusals_of_the_identity_service_have_a_message(self):
+        user = self.accounts.make_user().rest()
+        self.assertEqual(user.raw("POST", "/v3/users", b"{}").status, 403)
+        trace = self.traces(user, "&trace_name=createUser")[0]
+        self.assertEqual((trace["code"], trace["message"]), (
+            "403", "You are not authorized to perform the requested action."))
 
 
 if __name__ == "__main__":

@@ -221,6 +221,28 @@ class States(SaslTest):
                 self.assertIn("invalid credentials", text)
                 self.assertTrue(connection.is_closed_by_peer())
 
+    def test_failed_logins_leave_a_trace(self):
+        """In the default project, as those over REST do: whose they are is not known."""
+        self.become_new()
+        login = self.user.login
+        connection = self.connect()
+        self.handshake(connection)
+        self.authenticate(connection, self.plain(login, "wrong"))
+        connection = self.connect()
+        self.handshake(connection, "SCRAM-SHA-256")
+        self.authenticate(connection, f"n,,n={login},r=abc".encode())
+        self.authenticate(connection, b"c=biws,r=abc,p=AAAA")
+        traces = self.accounts.root.raw(
+            "GET", f"/v3/{accounts.DEFAULT_PROJECT}/traces?trace_name=login"
+            f"&resource_name={login}").body["traces"]
+        self.assertEqual(len(traces), 2, traces)
+        for one in traces:
+            self.assertEqual((one["resource_type"], one["code"], one["api_version"],
+                              one["trace_rating"], one["source_ip"]),
+                             ("user", str(AUTHENTICATION_FAILED), "kafka", "warning",
+                              harness.HOST))
+            self.assertTrue(one["message"])
+
     def test_authzid_may_be_the_user(self):
         connection = self.connect()
         self.handshake(connection)

@@ -100,6 +100,23 @@ class Rest(SharingTest):
         foreign.token = self.at_guest.token
         self.check_error(foreign.call("GET", f"/queues/{queue}"), 401, 10240104)
 
+    def test_what_a_guest_deletes_is_traced_for_both(self):
+        """Guide §1.7: the owner sees what became of its group, the guest what it did."""
+        queue, group = self.make_queue()
+        self.allow(queue, "DeleteGroup")
+        self.at_guest.must(204, "DELETE", f"/queues/{queue}/groups/{group}")
+        for rest in (self.at_owner, self.at_guest):
+            traces = rest.raw("GET", f"/v3/{rest.project}/traces?resource_id={group}"
+                              "&trace_name=deleteGroup").body["traces"]
+            self.assertEqual(len(traces), 1, traces)
+            self.assertEqual((traces[0]["user"]["id"], traces[0]["code"]), (self.guest.id, "204"))
+        # What nobody shared is not told: who asks for it fills nobody's trail but its own.
+        other, group = self.make_queue()
+        self.assertEqual(self.at_guest.call("DELETE", f"/queues/{other}").status, 404)
+        traces = self.at_owner.raw("GET", f"/v3/{self.owner.project}/traces?resource_id={other}"
+                                   "&trace_rating=warning").body["traces"]
+        self.assertEqual(traces, [])
+
     def test_users_are_named_by_everyone_id_name_and_urn(self):
         # Guide 3.6, 被授权用户.
         queue, _ = self.make_queue()

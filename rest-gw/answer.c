@@ -196,6 +196,7 @@ static void finish(struct restgw_request *request, int status, const char *conte
         size_t head_length = put_head(request, buffer->data, content_type, body_length);
         size_t start = request->head_room - head_length;
         memmove(buffer->data + start, buffer->data, head_length);
+        request->answer_body = base_slice_of(buffer->data + request->head_room, body_length);
         bool no_body = request->method == RESTGW_HTTP_HEAD;
         request->answer = (struct base_chunk){.buffer = buffer,
                                               .position = start,

@@ -2,15 +2,19 @@
  *
  * A route is traced when its row has RESTGW_ROUTE_TRACED(type): then every request to it,
  * refused ones too, leaves a trace with the row's action as its name, who asked, from where, and
- * what was answered. Handlers only add what the path does not tell. All of it may be called
- * for any request, before its answer; on one that is not traced it does nothing. */
+ * what was answered, as far as the limits of refusals go (telemetry/audit.h). Handlers only add
+ * what the path does not tell. All of it may be called for any request, before its answer; on one
+ * that is not traced it does nothing. */
 #ifndef RESTGW_AUDIT_H
 #define RESTGW_AUDIT_H
 
 #include "core/base/slice.h"
 #include "rest-gw/request.h"
 
-enum { RESTGW_AUDIT_RESOURCES_MAX = 16 }; /* of one request; more are left away */
+enum {
+    RESTGW_AUDIT_RESOURCES_MAX = 1000,       /* of one request; more are left away */
+    RESTGW_AUDIT_REFUSED_RESOURCES_MAX = 16, /* of one that was refused */
+};
 
 /* A resource that the request is about; copied. Several get a trace each. With a null id one
  * that is still to be made: a later call with its name and an id completes it. Without any
@@ -21,7 +25,8 @@ void restgw_audit_resource(struct restgw_request *request, struct base_slice id,
 /* The trace's name where the route's action does not say it; name is a literal. */
 void restgw_audit_name(struct restgw_request *request, const char *name);
 
-/* The project that the resource belongs to, where the path has no {project_id}; copied. */
-void restgw_audit_project(struct restgw_request *request, struct base_slice project_id);
+/* The project that the resource belongs to: it gets the traces as well, unless they are its own
+ * already; copied. */
+void restgw_audit_owner(struct restgw_request *request, struct base_slice project_id);
 
 #endif

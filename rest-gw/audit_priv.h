@@ -9,6 +9,6 @@
 void restgw__audit_begin(struct restgw_request *request);
 
 /* Writes the traces of a request that has been answered; audit NULL: none. */
-void restgw__audit_end(const struct restgw_request *request, struct telemetry_audit *audit);
+void restgw__audit_end(struct restgw_request *request, struct telemetry_audit *audit);
 
 #endif

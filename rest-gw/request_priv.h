@@ -63,8 +63,9 @@ struct restgw_request {
     struct base_slice extra_headers; /* in arena; each with its line end */
     size_t head_room;                /* bytes in front of the body in writer */
     struct base_writer writer;
-    struct base_chunk answer; /* in ANSWERED; length 0 when memory was out */
-    int status;               /* in ANSWERED */
+    struct base_chunk answer;      /* in ANSWERED; length 0 when memory was out */
+    struct base_slice answer_body; /* in ANSWERED; within answer, until that is sent */
+    int status;                    /* in ANSWERED */
 };
 
 /* A request with an arena and nothing else; NULL when memory is out. */

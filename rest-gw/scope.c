@@ -8,6 +8,7 @@
 #include "core/base/uuid.h"
 #include "core/catalog/dead_letters.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit.h"
 #include "rest-gw/gateway_priv.h"
 
 const struct security_principal *restgw__principal(const struct restgw_request *request)
@@ -105,7 +106,11 @@ const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
         restgw_answer_error(request, RESTGW_ERROR_QUEUE_NOT_FOUND);
         return NULL;
     }
-    return restgw__scope_allows(request, action, security_topic(view, topic)) ? topic : NULL;
+    if (!restgw__scope_allows(request, action, security_topic(view, topic))) {
+        return NULL;
+    }
+    restgw_audit_owner(request, base_slice_text(topic->project_id));
+    return topic;
 }
 
 /* The queues of a project that whoever asks may see. */

@@ -1,7 +1,9 @@
 /* Traces as JSON records; a search walks the journal backwards, block by block. */
 #include "core/telemetry/audit.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -9,20 +11,26 @@
 #include "core/base/log.h"
 #include "core/base/uuid.h"
 #include "core/telemetry/journal_priv.h"
+#include "core/telemetry/refusals_priv.h"
 
 enum {
     MS_PER_DAY = 24 * 60 * 60 * 1000,
     RETENTION_DAYS = 7,
-    RETENTION_BYTES = 1 << 30, /* whoever floods the trail with refusals does not fill the disk */
+    RETENTION_BYTES = -1, /* what was done is kept for all of that time; see refusals_priv.h */
     TEXT_LENGTH_MAX = 1024,
-    TRACE_BYTES_MAX = 128 << 10, /* fourteen texts, escaped */
-    BLOCK_OFFSETS = 256,         /* read at once when searching backwards */
-    SEARCHES_MAX = 4,            /* at once: they hold threads of the disk pool */
+    REFUSED_TEXT_LENGTH_MAX = 256, /* of operations that were refused: anybody may make such */
+    TRACE_BYTES_MAX = 128 << 10,   /* fourteen texts, escaped */
+    BLOCK_OFFSETS = 256,           /* read at once when searching backwards */
+    SEARCHES_MAX = 4,              /* at once: they hold threads of the disk pool */
+    SCAN_MAX = 64 * BLOCK_OFFSETS, /* traces one search looks at, some 12 MiB */
 };
 
 struct telemetry_audit {
     struct telemetry__journal *journal; /* owned */
     struct base_executor *worker;       /* borrowed */
+    struct base_clock *clock;           /* borrowed */
+    struct base_mutex lock;             /* of refusals only */
+    struct telemetry__refusals refusals;
     atomic_uint searches_count;
     struct base_executor *closed_executor;
     struct base_task *closed_task;
@@ -59,6 +67,12 @@ bool telemetry_rating_parse(struct base_slice text, enum telemetry_rating *out)
     return false;
 }
 
+static void free_audit(struct telemetry_audit *audit)
+{
+    base_mutex_fini(&audit->lock);
+    base_free(audit);
+}
+
 enum base_err telemetry_audit_open(const struct telemetry_audit_options *options,
                                    struct telemetry_audit **out)
 {
@@ -76,10 +90,12 @@ enum base_err telemetry_audit_open(const struct telemetry_audit_options *options
         return BASE_ERR_NOMEM;
     }
     audit->worker = logstore_store_worker(options->store);
+    audit->clock = logstore_store_clock(options->store);
+    base_mutex_init(&audit->lock);
     atomic_init(&audit->searches_count, 0);
     enum base_err err = telemetry__journal_open(&journal, &audit->journal);
     if (audit->journal == NULL) {
-        base_free(audit);
+        free_audit(audit);
     } else {
         *out = audit;
     }
@@ -92,7 +108,7 @@ static void journal_closed(struct base_task *task)
     struct base_executor *executor = audit->closed_executor;
     struct base_task *closed = audit->closed_task;
 
-    base_free(audit);
+    free_audit(audit);
     base_executor_post(executor, closed);
 }
 
@@ -109,10 +125,12 @@ void telemetry_audit_close(struct telemetry_audit *audit, struct base_executor *
 /* Writing. */
 
 /* A JSON string of whatever text holds; NULL when memory is out. */
-static json_t *string_of(struct base_slice text)
+static json_t *string_of(struct base_slice text, size_t length_max)
 {
     char bytes[TEXT_LENGTH_MAX];
-    size_t length = text.length < sizeof bytes ? text.length : sizeof bytes;
+    size_t length = text.length < length_max ? text.length : length_max;
+
+    BASE_ASSERT(length_max <= sizeof bytes);
 
     if (length == 0) {
         return json_string("");
@@ -131,29 +149,36 @@ static json_t *string_of(struct base_slice text)
     return json_stringn(bytes, length);
 }
 
+static bool is_refused(const struct telemetry_trace *trace)
+{
+    return trace->rating == TELEMETRY_RATING_WARNING;
+}
+
 static json_t *json_of(const struct telemetry_trace *trace, int64_t now_ms)
 {
     char id[BASE_UUID_TEXT_SIZE];
+    size_t max = is_refused(trace) ? REFUSED_TEXT_LENGTH_MAX : TEXT_LENGTH_MAX;
 
     base_uuid_format(base_uuid_random(), id);
     /* clang-format off */
     return json_pack("{s:s, s:I, s:I, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
                      " s:o, s:{s:o, s:o, s:{s:o, s:o}}}",
                      "trace_id", id, "time", (json_int_t)now_ms, "record_time", (json_int_t)now_ms,
-                     "trace_name", string_of(trace->name),
+                     "trace_name", string_of(trace->name, max),
                      "trace_rating", telemetry_rating_text(trace->rating),
                      "trace_type", "ApiCall", "service_type", "DMS",
                      "resource_type", telemetry_resource_text(trace->resource),
-                     "resource_id", string_of(trace->resource_id),
-                     "resource_name", string_of(trace->resource_name),
-                     "project_id", string_of(trace->project_id),
-                     "source_ip", string_of(trace->source_ip),
-                     "request_id", string_of(trace->request_id),
-                     "api_version", string_of(trace->api_version),
-                     "code", string_of(trace->code), "message", string_of(trace->message),
-                     "user", "id", string_of(trace->user_id), "name", string_of(trace->user_name),
-                     "domain", "id", string_of(trace->domain_id),
-                     "name", string_of(trace->domain_name));
+                     "resource_id", string_of(trace->resource_id, max),
+                     "resource_name", string_of(trace->resource_name, max),
+                     "project_id", string_of(trace->project_id, max),
+                     "source_ip", string_of(trace->source_ip, max),
+                     "request_id", string_of(trace->request_id, max),
+                     "api_version", string_of(trace->api_version, max),
+                     "code", string_of(trace->code, max), "message", string_of(trace->message, max),
+                     "user", "id", string_of(trace->user_id, max),
+                     "name", string_of(trace->user_name, max),
+                     "domain", "id", string_of(trace->domain_id, max),
+                     "name", string_of(trace->domain_name, max));
     /* clang-format on */
 }
 
@@ -188,12 +213,9 @@ static enum base_err append(struct telemetry_audit *audit, const struct telemetr
     return telemetry__journal_end(audit->journal, &batch, executor);
 }
 
-void telemetry_audit_write(struct telemetry_audit *audit, const struct telemetry_trace *trace,
-                           struct base_executor *executor)
+static void write_trace(struct telemetry_audit *audit, const struct telemetry_trace *trace,
+                        struct base_executor *executor)
 {
-    if (audit == NULL) {
-        return;
-    }
     enum base_err err = append(audit, trace, executor);
     if (err != BASE_ERR_OK) {
         base_log(BASE_LOG_ERROR, "TRACE_NOT_WRITTEN",
@@ -202,6 +224,74 @@ void telemetry_audit_write(struct telemetry_audit *audit, const struct telemetry
                  telemetry_resource_text(trace->resource), telemetry_rating_text(trace->rating),
                  base_err_text(err));
     }
+}
+
+/* Says how many refusals of the minute that is over left no trace of their own. */
+static void tell_suppressed(struct telemetry_audit *audit,
+                            const struct telemetry__refusals *refusals,
+                            struct base_executor *executor)
+{
+    uint64_t total = refusals->suppressed_count;
+    char message[64];
+
+    for (uint32_t i = 0; i < refusals->projects_count; i++) {
+        const struct telemetry__refusals_project *project = &refusals->projects[i];
+        if (project->suppressed_count == 0) {
+            continue;
+        }
+        total += project->suppressed_count;
+        (void)snprintf(message, sizeof message, "%" PRIu64 " more were refused within a minute.",
+                       project->suppressed_count);
+        write_trace(audit,
+                    &(struct telemetry_trace){.name = base_slice_text("refusedOperations"),
+                                              .rating = TELEMETRY_RATING_WARNING,
+                                              .project_id = base_slice_text(project->id),
+                                              .message = base_slice_text(message)},
+                    executor);
+    }
+    if (total > 0) {
+        base_log(BASE_LOG_WARN, "REFUSALS_NOT_TRACED", "count=%" PRIu64, total);
+    }
+}
+
+/* Ends the minute of refusals if it is over. */
+static void settle(struct telemetry_audit *audit, struct base_executor *executor)
+{
+    struct telemetry__refusals *over = NULL;
+    int64_t now_ms = base_clock_wall_ms(audit->clock);
+
+    base_mutex_lock(&audit->lock);
+    if (telemetry__refusals_is_over(&audit->refusals, now_ms)) {
+        over = base_alloc(sizeof *over);
+        if (over != NULL) {
+            *over = audit->refusals;
+            telemetry__refusals_restart(&audit->refusals, now_ms);
+        }
+    }
+    base_mutex_unlock(&audit->lock);
+    if (over != NULL) {
+        tell_suppressed(audit, over, executor);
+        base_free(over);
+    }
+}
+
+void telemetry_audit_write(struct telemetry_audit *audit, const struct telemetry_trace *trace,
+                           struct base_executor *executor)
+{
+    if (audit == NULL) {
+        return;
+    }
+    settle(audit, executor);
+    if (is_refused(trace)) {
+        base_mutex_lock(&audit->lock);
+        bool is_traced =
+            telemetry__refusals_admit(&audit->refusals, trace->project_id, trace->is_stranger);
+        base_mutex_unlock(&audit->lock);
+        if (!is_traced) {
+            return;
+        }
+    }
+    write_trace(audit, trace, executor);
 }
 
 /* Searching. */
@@ -289,9 +379,10 @@ static enum base_err find(struct telemetry_audit_search *search, struct block *b
     block->search = search;
     telemetry__journal_range(journal, &start, &end);
     end = search->before < end ? search->before : end;
-    while (err == BASE_ERR_OK && end > start && !block->is_past &&
+    int64_t stop = end - start > SCAN_MAX ? end - SCAN_MAX : start;
+    while (err == BASE_ERR_OK && end > stop && !block->is_past &&
            json_array_size(search->traces) < search->limit) {
-        int64_t first = end - start > BLOCK_OFFSETS ? end - BLOCK_OFFSETS : start;
+        int64_t first = end - stop > BLOCK_OFFSETS ? end - BLOCK_OFFSETS : stop;
         err = logstore_replay(telemetry__journal_log(journal), first, end, visit, block);
         if (err == BASE_ERR_OUT_OF_RANGE) {
             err = BASE_ERR_OK; /* retention took it meanwhile: nothing older is left */
@@ -300,6 +391,9 @@ static enum base_err find(struct telemetry_audit_search *search, struct block *b
         enum base_err taken = take(block, search);
         err = err == BASE_ERR_OK ? taken : err;
         end = first;
+    }
+    if (end > start && !block->is_past && json_array_size(search->traces) < search->limit) {
+        search->marker = end; /* there is more to look at, whatever was found */
     }
     return err;
 }
@@ -326,6 +420,7 @@ void telemetry_audit_find(struct telemetry_audit *audit, struct telemetry_audit_
 {
     BASE_ASSERT(search->limit >= 1);
     BASE_ASSERT(search->limit <= TELEMETRY_AUDIT_LIMIT_MAX);
+    settle(audit, search->executor);
     search->audit = audit;
     search->traces = NULL;
     search->marker = -1;

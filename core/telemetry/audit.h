@@ -5,6 +5,9 @@
  * synced, but the trace is in the log before the answer leaves: what was answered is traced also
  * after kill -9; a power cut may take the traces of the last moment.
  *
+ * Operations that were refused are traced as far as their limits go (refusals_priv.h); how many
+ * were not is traced once their minute is over, with the next trace or search: "refusedOperations".
+ *
  * Secrets never get here: a trace has no place for bodies of requests.
  *
  * Threads: a monitor; every function from any thread unless it says otherwise. */
@@ -57,7 +60,8 @@ const char *telemetry_rating_text(enum telemetry_rating rating);
 bool telemetry_rating_parse(struct base_slice text, enum telemetry_rating *out);
 
 /* One operation. Everything is borrowed for the call; the null slice means not known. Texts
- * may hold anything: what is not UTF-8 is written with '?', so is NUL; longer than 1 KiB is cut. */
+ * may hold anything: what is not UTF-8 is written with '?', so is NUL; longer than 1 KiB is cut,
+ * of refused operations longer than 256 bytes. */
 struct telemetry_trace {
     struct base_slice name; /* "createQueue" */
     enum telemetry_resource resource;
@@ -74,6 +78,7 @@ struct telemetry_trace {
     struct base_slice api_version; /* "v1.0", "kafka" */
     struct base_slice code;        /* HTTP status or Kafka error code, as text */
     struct base_slice message;     /* why it was refused */
+    bool is_stranger;              /* who asked did not prove who he is */
 };
 
 struct telemetry_audit_options {
@@ -118,7 +123,9 @@ struct telemetry_audit_search {
     /* out */
     enum base_err err; /* BUSY: too many searches at once; IO, CORRUPT, NOMEM */
     json_t *traces;    /* owned by the caller; array */
-    int64_t marker;    /* of the last one; -1 when there is none */
+    int64_t marker;    /* `before` of the search that goes on where this one ended, -1 when there
+                          was nothing: one search looks at some 16,000 traces, so that traces may
+                          be empty although there are older ones */
 
     /* the trail's own */
     struct telemetry_audit *audit;

@@ -19,7 +19,8 @@ static enum telemetry_rating rating_of(int16_t error)
 
 void khandler_audit_write(struct khandler_request *request, const struct khandler_audit *audit)
 {
-    const struct security_principal *principal = request->principal;
+    const struct security_principal *principal =
+        audit->is_stranger ? security_anonymous() : request->principal;
     char id[BASE_UUID_TEXT_SIZE] = "";
     char code[16];
     char request_id[16];
@@ -33,7 +34,7 @@ void khandler_audit_write(struct khandler_request *request, const struct khandle
         .name = base_slice_text(audit->name),
         .resource = audit->resource,
         .rating = rating_of(audit->error),
-        .resource_id = base_slice_text(id),
+        .resource_id = audit->resource_id.data != NULL ? audit->resource_id : base_slice_text(id),
         .resource_name = audit->resource_name,
         .project_id = base_slice_text(principal->project_id),
         .user_id = base_slice_text(principal->user_id),
@@ -46,6 +47,7 @@ void khandler_audit_write(struct khandler_request *request, const struct khandle
         .code = base_slice_text(code),
         .message = base_slice_text(
             audit->error == KPROTO_ERROR_NONE ? NULL : kproto_error_text(audit->error)),
+        .is_stranger = audit->is_stranger,
     };
     telemetry_audit_write(request->broker->audit, &trace, request->executor);
 }

@@ -17,15 +17,29 @@ struct deletion_group {
     struct kproto_delete_groups_response_group *answer;
 };
 
+/* A group of a queue stays, as REST made it: only its offsets go. */
+static void trace(struct khandler_request *request,
+                  const struct kproto_delete_groups_response_group *group)
+{
+    const struct catalog_topic *queue =
+        catalog_view_topic_of_group(khandler_view(request), group->group_id);
+    struct khandler_audit audit = {.name = "deleteGroup",
+                                   .resource = TELEMETRY_RESOURCE_GROUP,
+                                   .resource_name = group->group_id,
+                                   .error = group->error_code};
+
+    if (queue != NULL) {
+        audit.name = "deleteGroupOffsets";
+        audit.resource_id = group->group_id;
+        audit.resource_name = base_slice_text(catalog_topic_group(queue, group->group_id)->name);
+    }
+    khandler_audit_write(request, &audit);
+}
+
 static void trace_all(struct deletion *deletion)
 {
     for (uint32_t i = 0; i < deletion->response.results_count; i++) {
-        khandler_audit_write(
-            deletion->request,
-            &(struct khandler_audit){.name = "deleteGroup",
-                                     .resource = TELEMETRY_RESOURCE_GROUP,
-                                     .resource_name = deletion->response.results[i].group_id,
-                                     .error = deletion->response.results[i].error_code});
+        trace(deletion->request, &deletion->response.results[i]);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/security/scram.h"
 #include "kafka-proto/error.h"
+#include "kafka-proto/handlers/audit.h"
 #include "kafka-proto/handlers/session_priv.h"
 
 enum mechanism { PLAIN, SCRAM_SHA_256, SCRAM_SHA_512 };
@@ -115,10 +116,29 @@ static void cancel_delay(struct khandler_request *request)
     answer_failure(&exchange->delay);
 }
 
+/* As who the client wanted to come; null when it never said so in a way that can be read. */
+static struct base_slice claimed_name(const struct khandler_exchange *exchange)
+{
+    const struct security_scram *scram = &exchange->scram;
+
+    if (exchange->mechanism == PLAIN) {
+        return exchange->login.user_name;
+    }
+    return exchange->is_challenged ? base_slice_of(scram->user, scram->user_length)
+                                   : base_slice_of(NULL, 0);
+}
+
 /* The step has begun, so nothing else happens meanwhile. */
 static void fail(struct khandler_exchange *exchange)
 {
     struct khandler_request *request = exchange->request;
+
+    khandler_audit_write(request,
+                         &(struct khandler_audit){.name = "login",
+                                                  .resource = TELEMETRY_RESOURCE_USER,
+                                                  .resource_name = claimed_name(exchange),
+                                                  .error = KPROTO_ERROR_SASL_AUTHENTICATION_FAILED,
+                                                  .is_stranger = true});
 
     exchange->delay.fire = answer_failure;
     if (khandler_is_cancelled(request)) {

@@ -58,6 +58,18 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* An operation that was refused. */
+static void write_refusal(struct fixture *fixture, const char *project_id, bool is_stranger)
+{
+    struct telemetry_trace trace = {.name = base_slice_text("deleteQueue"),
+                                    .resource = TELEMETRY_RESOURCE_QUEUE,
+                                    .rating = TELEMETRY_RATING_WARNING,
+                                    .project_id = base_slice_text(project_id),
+                                    .is_stranger = is_stranger};
+    telemetry_audit_write(fixture->audit, &trace, fixture->ground.loop);
+    sim_scheduler_advance(fixture->ground.scheduler, US_PER_MS);
+}
+
 static void write_trace(struct fixture *fixture, struct base_slice resource_name,
                         enum telemetry_rating rating)
 {
@@ -219,6 +231,102 @@ static void after_seven_days_they_go(void **state)
     json_decref(all.traces);
 }
 
+static size_t count_of(struct fixture *fixture, const char *name, char message[64])
+{
+    struct telemetry_audit_search wanted = everything();
+
+    wanted.name = base_slice_text(name);
+    struct telemetry_audit_search some = find(fixture, wanted);
+    assert_int_equal(some.err, BASE_ERR_OK);
+    size_t count = json_array_size(some.traces);
+    message[0] = '\0';
+    if (count > 0) {
+        json_t *trace = json_array_get(some.traces, 0);
+        (void)snprintf(message, 64, "%s", json_string_value(json_object_get(trace, "message")));
+    }
+    json_decref(some.traces);
+    return count;
+}
+
+static void refusals_have_a_limit_and_what_was_done_has_none(void **state)
+{
+    enum { FLOOD = 1000, STRANGERS_MAX = 20, KNOWN_MAX = 60, DONE = 100 };
+    struct fixture *fixture = *state;
+    char message[64];
+
+    for (unsigned i = 0; i < FLOOD; i++) {
+        write_refusal(fixture, project, true);
+    }
+    for (unsigned i = 0; i < DONE; i++) {
+        write_number(fixture, i);
+    }
+    assert_int_equal(count_of(fixture, "deleteQueue", message), STRANGERS_MAX);
+    /* Strangers do not take the place of those who are known. */
+    for (unsigned i = 0; i < FLOOD; i++) {
+        write_refusal(fixture, project, false);
+    }
+    assert_int_equal(count_of(fixture, "deleteQueue", message), STRANGERS_MAX + KNOWN_MAX);
+    assert_int_equal(count_of(fixture, "createQueue", message), DONE);
+    assert_int_equal(count_of(fixture, "refusedOperations", message), 0);
+    /* The next minute tells of it, and begins anew. */
+    sim_scheduler_advance(fixture->ground.scheduler, (int64_t)60 * 1000 * US_PER_MS);
+    write_number(fixture, DONE);
+    assert_int_equal(count_of(fixture, "refusedOperations", message), 1);
+    assert_string_equal(message, "1920 more were refused within a minute.");
+    write_refusal(fixture, project, true);
+    assert_int_equal(count_of(fixture, "deleteQueue", message), STRANGERS_MAX + KNOWN_MAX + 1);
+}
+
+static void made_up_projects_have_a_limit_together(void **state)
+{
+    enum { FLOOD = 1000, ALL_STRANGERS_MAX = 60 };
+    struct fixture *fixture = *state;
+    struct telemetry_audit_search wanted = everything();
+    unsigned count = 0;
+    char id[33];
+
+    for (unsigned i = 0; i < FLOOD; i++) {
+        (void)snprintf(id, sizeof id, "%032u", i);
+        write_refusal(fixture, id, true);
+    }
+    for (unsigned i = 0; i < FLOOD; i++) {
+        (void)snprintf(id, sizeof id, "%032u", i);
+        wanted.project_id = base_slice_text(id);
+        struct telemetry_audit_search some = find(fixture, wanted);
+        count += (unsigned)json_array_size(some.traces);
+        json_decref(some.traces);
+    }
+    assert_int_equal(count, ALL_STRANGERS_MAX);
+}
+
+static void one_search_looks_at_so_many_and_says_where_to_go_on(void **state)
+{
+    enum { TRACES = 17000, SCAN = 16384 };
+    struct fixture *fixture = *state;
+    struct telemetry_audit_search wanted = everything();
+
+    write_trace(fixture, base_slice_text("sought"), TELEMETRY_RATING_NORMAL);
+    for (unsigned i = 0; i < TRACES; i++) {
+        write_number(fixture, i);
+    }
+    wanted.resource_name = base_slice_text("sought");
+    struct telemetry_audit_search first = find(fixture, wanted);
+    assert_int_equal(first.err, BASE_ERR_OK);
+    assert_int_equal(json_array_size(first.traces), 0);
+    assert_int_equal(first.marker, 1 + TRACES - SCAN);
+    json_decref(first.traces);
+    wanted.before = first.marker;
+    struct telemetry_audit_search second = find(fixture, wanted);
+    assert_int_equal(json_array_size(second.traces), 1);
+    assert_string_equal(name_at(&second, 0), "sought");
+    wanted.before = second.marker;
+    json_decref(second.traces);
+    struct telemetry_audit_search last = find(fixture, wanted);
+    assert_int_equal(json_array_size(last.traces), 0);
+    assert_int_equal(last.marker, -1);
+    json_decref(last.traces);
+}
+
 static void too_many_searches_at_once_are_refused(void **state)
 {
     enum { SEARCHES = 20 };
@@ -249,6 +357,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(filters_are_all_kept_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(texts_of_peers_do_not_break_the_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(after_seven_days_they_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refusals_have_a_limit_and_what_was_done_has_none, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(made_up_projects_have_a_limit_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_search_looks_at_so_many_and_says_where_to_go_on, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(too_many_searches_at_once_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
