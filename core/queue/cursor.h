@@ -1,9 +1,11 @@
 /* What one group has done with one partition: which offsets are done, leased, or to be
  * delivered (again). Pure bookkeeping: no I/O, no clock, no lock of its own.
  *
- * Below `floor` everything is done; at and above `next` nothing was looked at; between them
- * a ring holds one slot an offset. An offset is not always a message: gaps (compaction,
- * control batches) become done without being counted. */
+ * Below `floor` everything is done; at and above `next` nothing was looked at. Between `base` and
+ * `next` a ring holds one slot an offset; between `floor` and `base` only what is not done is kept,
+ * one by one. At most QUEUE_UNDONE_MAX offsets are not done; how far they lie apart does not
+ * matter. An offset is not always a message: gaps (compaction, control batches) become done
+ * without being counted. */
 #ifndef QUEUE_CURSOR_H
 #define QUEUE_CURSOR_H
 
@@ -28,9 +30,9 @@ enum queue_slot_state {
     QUEUE_SLOT_MOVING,    /* is being copied to where it is moved to */
     QUEUE_SLOT_MOVED,     /* settles: copied, will be done */
     QUEUE_SLOT_DONE,
-    QUEUE_SLOT_SKIPPED,  /* done, too: a message that was dropped */
-    QUEUE_SLOT_FILTERED, /* done, too: a message the group's tag rule does not want, as long as
-                          * the journal does not know */
+    /* Done, too, as long as the journal does not know: */
+    QUEUE_SLOT_SKIPPED,  /* a message that was dropped */
+    QUEUE_SLOT_FILTERED, /* a message the group's tag rule does not want */
     QUEUE_SLOT_STATE_COUNT
 };
 
@@ -54,11 +56,27 @@ struct queue_slot {
     bool timed_out;            /* the last failure was the end of a lease */
 };
 
+/* What the ring has left behind: see stragglers_priv.h. */
+struct queue_straggler {
+    int64_t offset;
+    int64_t count; /* offsets; more than one only in runs of what is done */
+    struct queue_slot slot;
+};
+
+struct queue_stragglers {
+    struct queue_straggler *entries; /* owned; sorted; those that became DONE stay for a while */
+    uint32_t first;
+    uint32_t end;
+    uint32_t capacity;
+};
+
 /* Fields are read freely, written only by cursor*.c. */
 struct queue_cursor {
     struct base_timer_heap *deadlines; /* borrowed; the group's */
     int64_t floor;
+    int64_t base; /* where the ring begins; at the floor unless there are stragglers */
     int64_t next;
+    struct queue_stragglers stragglers;
     int64_t trimmed_to;       /* what was ready below it has been dropped */
     int64_t consumed;         /* messages done */
     int64_t skipped;          /* messages dropped: expired before they were done */
@@ -67,10 +85,11 @@ struct queue_cursor {
     uint32_t slots_capacity;
     uint32_t ready_capacity;
     uint32_t ready_count;
-    uint32_t done_count;     /* DONE, SKIPPED and FILTERED slots between floor and next */
-    uint32_t skipped_count;  /* of those: SKIPPED */
-    uint32_t filtered_count; /* of those: FILTERED */
-    int64_t unwritten_count; /* messages filtered since the journal got this cursor whole */
+    int64_t done_count;      /* DONE, SKIPPED and FILTERED offsets between floor and next */
+    int64_t skipped_count;   /* of those: SKIPPED */
+    int64_t filtered_count;  /* of those: FILTERED */
+    int64_t unwritten_count; /* offsets passed since the journal got this cursor whole: filtered,
+                              * or above the floor and dropped or missing */
     uint32_t open_count;     /* leased or settling slots */
     uint32_t acking_count;   /* of those, and of what is moved: ACKING or MOVED */
     uint32_t failures_max;   /* so many make a message DEAD; 0 = never */
@@ -87,14 +106,21 @@ void queue_cursor_init(struct queue_cursor *cursor, struct base_timer_heap *dead
 /* Drops all leases. */
 void queue_cursor_fini(struct queue_cursor *cursor);
 
-/* Slot of an offset between floor and next; NULL elsewhere. */
+/* Slot of an offset between floor and next; NULL elsewhere. Valid until the cursor changes. One
+ * that is DONE is not written to. */
 struct queue_slot *queue_cursor_slot(const struct queue_cursor *cursor, int64_t offset);
 
-/* Smallest offset to deliver, below end; -1 when there is none or the span is used up. */
+/* Smallest offset that is not done, at or above `offset`; `next` when there is none below that. */
+int64_t queue_cursor_next_undone(const struct queue_cursor *cursor, int64_t offset);
+
+/* So many offsets are not done that nothing new is delivered. */
+bool queue_cursor_is_full(const struct queue_cursor *cursor);
+
+/* Smallest offset to deliver, below end; -1 when there is none, or only new ones and it is full. */
 int64_t queue_cursor_candidate(struct queue_cursor *cursor, int64_t end);
 
-/* The candidate turned out not to exist, nor anything up to `to` (exclusive). Marks as much of
- * it done as the span allows; at least the candidate. */
+/* The candidate turned out not to exist, nor anything up to `to` (exclusive): all of it is done, if
+ * it was new; otherwise the candidate. NOMEM: some of it. */
 BASE_MUST_USE enum base_err queue_cursor_pass_gap(struct queue_cursor *cursor, int64_t candidate,
                                                   int64_t to);
 
@@ -106,7 +132,8 @@ BASE_MUST_USE enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64
  * was. */
 BASE_MUST_USE enum base_err queue_cursor_filter(struct queue_cursor *cursor, int64_t candidate);
 
-/* The journal has got the cursor whole: what was filtered need not be found to be so again. */
+/* The journal has got the cursor whole: what was filtered or dropped need not be found to be so
+ * again. */
 void queue_cursor_written(struct queue_cursor *cursor);
 
 /* Puts the candidate under lease, which has room. */

@@ -5,11 +5,16 @@
 
 #include "core/base/assert.h"
 
+/* Offsets between two that a record names; a sound journal leaves no more out than may be undone,
+ * and what one step may pass. */
+enum { LOAD_UNKNOWN_MAX = 10000000 };
+
 /* Puts all ready slots, and nothing else, into the heap. There is room. */
 static void ready_rebuild(struct queue_cursor *cursor)
 {
     cursor->ready_count = 0;
-    for (int64_t offset = cursor->floor; offset < cursor->next; offset++) {
+    for (int64_t offset = cursor->floor;
+         (offset = queue_cursor_next_undone(cursor, offset)) < cursor->next; offset++) {
         if (queue__cursor_slot_at(cursor, offset)->state == QUEUE_SLOT_READY) {
             queue__cursor_ready_push(cursor, offset);
         }
@@ -28,10 +33,7 @@ bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end)
         queue__cursor_forget(cursor);
         return true;
     }
-    for (int64_t offset = end; offset < cursor->next; offset++) {
-        queue__cursor_uncount_done(cursor, queue__cursor_slot_at(cursor, offset));
-    }
-    cursor->next = end;
+    queue__cursor_cut_back(cursor, end);
     ready_rebuild(cursor);
     return true;
 }
@@ -55,12 +57,12 @@ enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor
     cursor->consumed = consumed;
     cursor->skipped = skipped;
     cursor->used = used;
-    while (cursor->floor < floor && cursor->floor < cursor->next) {
-        queue__cursor_uncount_done(cursor, queue__cursor_slot_at(cursor, cursor->floor));
-        cursor->floor++;
+    if (cursor->floor < floor) {
+        queue__cursor_pass(cursor, floor < cursor->next ? floor : cursor->next);
     }
     if (cursor->floor < floor) {
         cursor->floor = floor;
+        cursor->base = floor;
         cursor->next = floor;
     }
     queue__cursor_floor_advance(cursor);
@@ -70,7 +72,7 @@ enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor
 /* Makes next larger than offset: what was not known of yet is ready. */
 static enum base_err load_up_to(struct queue_cursor *cursor, int64_t offset)
 {
-    if (offset - cursor->floor >= QUEUE_CURSOR_SPAN_MAX) {
+    if (offset - cursor->next >= LOAD_UNKNOWN_MAX) {
         return BASE_ERR_CORRUPT;
     }
     while (cursor->next <= offset) {
@@ -89,24 +91,31 @@ static enum base_err load_up_to(struct queue_cursor *cursor, int64_t offset)
 
 enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first, int64_t last)
 {
-    if (first < 0 || last < first) {
+    enum base_err err = BASE_ERR_OK;
+    int64_t count;
+
+    if (first < 0 || last < first || last == INT64_MAX) {
         return BASE_ERR_CORRUPT;
     }
     if (last < cursor->floor) {
         return BASE_ERR_OK;
     }
-    enum base_err err = load_up_to(cursor, last);
-    if (err != BASE_ERR_OK) {
-        return err;
+    if (first > cursor->next) {
+        err = load_up_to(cursor, first - 1);
     }
-    for (int64_t offset = first > cursor->floor ? first : cursor->floor; offset <= last; offset++) {
+    int64_t known = last < cursor->next ? last + 1 : cursor->next;
+    for (int64_t offset = first > cursor->floor ? first : cursor->floor;
+         offset < known && (offset = queue_cursor_next_undone(cursor, offset)) < known; offset++) {
         struct queue_slot *slot = queue__cursor_slot_at(cursor, offset);
         if (slot->state == QUEUE_SLOT_READY || slot->state == QUEUE_SLOT_DEAD) {
             queue__cursor_mark_done(cursor, slot);
         }
     }
+    if (err == BASE_ERR_OK && cursor->next <= last) {
+        err = queue__cursor_extend_done(cursor, QUEUE_SLOT_DONE, last + 1, &count);
+    }
     queue__cursor_floor_advance(cursor);
-    return BASE_ERR_OK;
+    return err;
 }
 
 enum base_err queue_cursor_load_failures(struct queue_cursor *cursor, int64_t offset,

@@ -44,8 +44,9 @@ int64_t queue_cursor_dead(struct queue_cursor *cursor)
     if (cursor->dead_from < cursor->floor) {
         cursor->dead_from = cursor->floor;
     }
+    cursor->dead_from = queue_cursor_next_undone(cursor, cursor->dead_from);
     while (queue__cursor_slot_at(cursor, cursor->dead_from)->state != QUEUE_SLOT_DEAD) {
-        cursor->dead_from++;
+        cursor->dead_from = queue_cursor_next_undone(cursor, cursor->dead_from + 1);
     }
     return cursor->dead_from;
 }

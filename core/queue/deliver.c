@@ -219,6 +219,23 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
     return err == BASE_ERR_OK;
 }
 
+/* Tells the log once when nothing new comes because too much is not done, and again after half of
+ * it has been. */
+static void note_full(const struct queue_group *group, struct queue_place *place)
+{
+    const struct queue_cursor *cursor = &place->cursor;
+    int64_t undone = cursor->next - cursor->floor - cursor->done_count;
+
+    if (!place->is_full && queue_cursor_is_full(cursor) && cursor->next < place->end) {
+        place->is_full = true;
+        base_log(BASE_LOG_WARN, "QUEUE_GROUP_FULL",
+                 "topic=%s partition=%" PRId32 " group=%s undone=%" PRId64, group->topic->name,
+                 place->index, group->id, undone);
+    } else if (undone < QUEUE_UNDONE_MAX / 2) {
+        place->is_full = false;
+    }
+}
+
 /* In a FIFO queue nothing is delivered while something is in flight. */
 static bool is_blocked(const struct queue_group *group, const struct queue_place *place)
 {
@@ -254,6 +271,7 @@ static enum look look_at(struct queue_group *group, struct queue_place *place,
     while (goes_on && consume->messages_count < consume->messages_max) {
         int64_t candidate = queue_cursor_candidate(&place->cursor, place->end);
         if (candidate < 0) {
+            note_full(group, place);
             result = LOOK_NOTHING;
             break;
         }

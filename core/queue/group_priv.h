@@ -36,6 +36,7 @@ struct queue_place {
     struct queue_cursor cursor;
     bool is_known;              /* the cursor has a start: from the journal, or the log's */
     bool is_unwritten;          /* the journal does not know that start yet */
+    bool is_full;               /* and the log was told so */
     struct queue_window *ahead; /* owned; from cursor.next on; NULL while idle */
     struct queue_window *again; /* owned; what is delivered again; NULL while idle */
     struct partition_watch watch;

@@ -61,7 +61,7 @@ enum {
     QUEUE_MESSAGES_MAX = 10,             /* per produce and per consume */
     QUEUE_CONSUME_BYTES_MAX = 512 << 10, /* of all messages of one consume */
     QUEUE_ACK_ITEMS_MAX = 1000,          /* handlers in one ack */
-    QUEUE_CURSOR_SPAN_MAX = 100000,      /* offsets between oldest unacked and newest delivered */
+    QUEUE_UNDONE_MAX = 100000,           /* delivered and not done, or to come again */
     QUEUE_WAITERS_MAX = 10000,           /* consumes that wait on one group */
     QUEUE_DELAY_MS_MAX = 604800000,      /* seven days */
     QUEUE_DELAYED_MAX = 10000000,        /* messages that wait; 16 bytes of memory each */

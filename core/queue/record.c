@@ -345,18 +345,18 @@ static void flush(struct collector *collector)
     collector->record.failures_count = 0;
 }
 
-static void collect_done(struct collector *collector, int64_t offset)
+static void collect_done(struct collector *collector, int64_t first, int64_t last)
 {
     uint32_t count = collector->record.done_count;
-    if (count > 0 && collector->done[count - 1].last == offset - 1) {
-        collector->done[count - 1].last = offset;
+    if (count > 0 && collector->done[count - 1].last == first - 1) {
+        collector->done[count - 1].last = last;
         return;
     }
     if (count == RECORD_RANGES_MAX) {
         flush(collector);
         count = 0;
     }
-    collector->done[count] = (struct queue_record_range){.first = offset, .last = offset};
+    collector->done[count] = (struct queue_record_range){.first = first, .last = last};
     collector->record.done_count = count + 1;
 }
 
@@ -370,6 +370,21 @@ static void collect_failure(struct collector *collector, int64_t offset, uint32_
         .offset = offset, .failures = failures, .timed_out = timed_out};
 }
 
+/* An offset that is not done. */
+static void collect_undone(struct collector *collector, int64_t offset,
+                           const struct queue_slot *slot)
+{
+    bool is_failing = slot->state == QUEUE_SLOT_FAILING;
+    uint32_t failures = slot->failures + (is_failing ? 1u : 0u);
+
+    if (slot->state == QUEUE_SLOT_ACKING || slot->state == QUEUE_SLOT_MOVED) {
+        collect_done(collector, offset, offset);
+    } else if (failures > 0) {
+        collect_failure(collector, offset, failures > UINT8_MAX ? UINT8_MAX : failures,
+                        slot->timed_out && !is_failing);
+    }
+}
+
 void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emit, void *context)
 {
     struct collector collector = {.emit = emit, .context = context};
@@ -377,19 +392,18 @@ void queue__record_all(const struct queue_cursor *cursor, queue_record_emit *emi
     queue__record_init(&collector.record, cursor);
     collector.record.all = true;
     collector.record.consumed += cursor->filtered_count;
+    collector.record.skipped += cursor->skipped_count;
     collector.record.done = collector.done;
     collector.record.failures = collector.failures;
     for (int64_t offset = cursor->floor; offset < cursor->next; offset++) {
-        const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
-        bool is_failing = slot->state == QUEUE_SLOT_FAILING;
-        uint32_t failures = slot->failures + (is_failing ? 1u : 0u);
-        if (slot->state == QUEUE_SLOT_DONE || slot->state == QUEUE_SLOT_ACKING ||
-            slot->state == QUEUE_SLOT_FILTERED || slot->state == QUEUE_SLOT_MOVED) {
-            collect_done(&collector, offset);
-        } else if (failures > 0) {
-            collect_failure(&collector, offset, failures > UINT8_MAX ? UINT8_MAX : failures,
-                            slot->timed_out && !is_failing);
+        int64_t undone = queue_cursor_next_undone(cursor, offset);
+        if (undone > offset) {
+            collect_done(&collector, offset, undone - 1);
         }
+        if (undone < cursor->next) {
+            collect_undone(&collector, undone, queue_cursor_slot(cursor, undone));
+        }
+        offset = undone;
     }
     flush(&collector);
 }

@@ -72,7 +72,9 @@ static int64_t count_left(const struct queue_group *group)
     }
     int64_t limit = record->limit < place->end ? record->limit : place->end;
     int64_t known = limit < place->cursor.next ? limit : place->cursor.next;
-    for (int64_t offset = place->cursor.floor; offset < known; offset++) {
+    for (int64_t offset = place->cursor.floor;
+         offset < known && (offset = queue_cursor_next_undone(&place->cursor, offset)) < known;
+         offset++) {
         count += is_left(place, offset);
     }
     return limit > place->cursor.next ? count + limit - place->cursor.next : count;
@@ -85,9 +87,9 @@ static int64_t next_named(const struct queue_redrive_record *record,
     for (uint32_t i = 0; i < record->offsets_count; i++) {
         int64_t offset = record->offsets[i];
         const struct queue_slot *slot = queue_cursor_slot(&place->cursor, offset);
-        bool has_room = offset - place->cursor.floor < QUEUE_CURSOR_SPAN_MAX;
-        if (is_left(place, offset) && has_room &&
-            (slot == NULL || slot->state == QUEUE_SLOT_READY)) {
+        /* What lies in front of it has to be looked at. */
+        bool has_room = offset - place->cursor.floor - place->cursor.done_count < QUEUE_UNDONE_MAX;
+        if (is_left(place, offset) && (slot == NULL ? has_room : slot->state == QUEUE_SLOT_READY)) {
             return offset;
         }
     }

@@ -100,7 +100,9 @@ static void end_leases(struct queue_group *group)
 {
     for (int32_t i = 0; i < group->places_count; i++) {
         struct queue_cursor *cursor = &group->places[i]->cursor;
-        for (int64_t offset = cursor->floor; offset < cursor->next && cursor->open_count > 0;
+        for (int64_t offset = cursor->floor;
+             offset < cursor->next && cursor->open_count > 0 &&
+             (offset = queue_cursor_next_undone(cursor, offset)) < cursor->next;
              offset++) {
             const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
             if (slot != NULL && slot->state == QUEUE_SLOT_LEASED) {

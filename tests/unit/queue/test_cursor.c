@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/queue/cursor.h"
 
@@ -221,20 +223,49 @@ static void gap_is_done_and_not_counted(void **state)
     assert_int_equal(cursor->skipped, 0);
 }
 
-static void gap_longer_than_the_span_waits_for_what_is_in_front(void **state)
+static void gap_of_any_length_is_passed_behind_a_leased_message(void **state)
 {
     struct fixture *fixture = *state;
     struct queue_cursor *cursor = &fixture->cursor;
-    int64_t to = 10 + 3 * QUEUE_CURSOR_SPAN_MAX;
+    int64_t to = 10 + 30 * (int64_t)QUEUE_UNDONE_MAX;
 
     (void)deliver(fixture, 1, to, 100);
     assert_int_equal(queue_cursor_pass_gap(cursor, 11, to), BASE_ERR_OK);
-    assert_int_equal(cursor->next - cursor->floor, QUEUE_CURSOR_SPAN_MAX);
-    assert_int_equal(queue_cursor_candidate(cursor, to + 1), -1);
+    assert_int_equal(cursor->floor, 10);
+    assert_int_equal(cursor->next, to);
+    assert_int_equal(queue_cursor_available(cursor, 0, to + 1), 2);
+    assert_int_equal(queue_cursor_available(cursor, 1000, to + 1), 1);
+    assert_int_equal(queue_cursor_candidate(cursor, to + 1), to);
     settle(cursor, 10, QUEUE_SLOT_ACKING);
-    assert_int_equal(cursor->floor, 10 + QUEUE_CURSOR_SPAN_MAX);
-    assert_int_equal(queue_cursor_pass_gap(cursor, cursor->next, to), BASE_ERR_OK);
     assert_int_equal(cursor->floor, to);
+    assert_int_equal(cursor->slots_capacity, 0);
+    assert_null(cursor->stragglers.entries);
+}
+
+/* One message that always fails holds nothing up and costs one place. */
+static void failing_message_does_not_hold_up_those_behind_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_cursor *cursor = &fixture->cursor;
+    int64_t end = 11 + 3 * (int64_t)QUEUE_UNDONE_MAX;
+
+    (void)deliver(fixture, 1, end, 100);
+    for (int64_t offset = 11; offset < end; offset++) {
+        (void)deliver(fixture, 1, end, 100);
+        settle(cursor, offset, QUEUE_SLOT_ACKING);
+        if (offset % 1000 == 0) { /* the poison comes again and fails again */
+            settle(cursor, 10, QUEUE_SLOT_FAILING);
+            (void)deliver(fixture, 1, end, 100);
+            assert_int_equal(queue_cursor_slot(cursor, 10)->state, QUEUE_SLOT_LEASED);
+        }
+    }
+    assert_int_equal(cursor->floor, 10);
+    assert_int_equal(cursor->next, end);
+    assert_true(cursor->slots_capacity <= 16384);
+    assert_true(cursor->stragglers.capacity <= 16);
+    settle(cursor, 10, QUEUE_SLOT_ACKING);
+    assert_int_equal(cursor->floor, end);
+    assert_int_equal(cursor->consumed, end - 10);
 }
 
 static void ready_offset_that_does_not_exist_is_done_alone(void **state)
@@ -251,26 +282,130 @@ static void ready_offset_that_does_not_exist_is_done_alone(void **state)
     assert_int_equal(cursor->floor, 12);
 }
 
-static void span_in_flight_is_bounded_and_goes_on_after_acks(void **state)
+static void what_is_not_done_is_bounded_and_goes_on_after_acks(void **state)
 {
     struct fixture *fixture = *state;
     struct queue_cursor *cursor = &fixture->cursor;
-    int64_t end = 10 + 2 * QUEUE_CURSOR_SPAN_MAX;
+    int64_t end = 10 + 2 * QUEUE_UNDONE_MAX;
 
-    for (int i = 0; i < QUEUE_CURSOR_SPAN_MAX / QUEUE_MESSAGES_MAX; i++) {
+    for (int i = 0; i < QUEUE_UNDONE_MAX / QUEUE_MESSAGES_MAX; i++) {
         (void)deliver(fixture, QUEUE_MESSAGES_MAX, end, 100 + i);
     }
-    assert_int_equal(cursor->open_count, QUEUE_CURSOR_SPAN_MAX);
+    assert_int_equal(cursor->open_count, QUEUE_UNDONE_MAX);
     assert_int_equal(queue_cursor_candidate(cursor, end), -1);
-    settle(cursor, 11, QUEUE_SLOT_ACKING); /* the oldest still blocks */
-    assert_int_equal(queue_cursor_candidate(cursor, end), -1);
+    assert_true(queue_cursor_is_full(cursor));
+    settle(cursor, 11, QUEUE_SLOT_ACKING); /* not the oldest */
+    assert_int_equal(queue_cursor_candidate(cursor, end), 10 + QUEUE_UNDONE_MAX);
     settle(cursor, 10, QUEUE_SLOT_ACKING);
-    assert_int_equal(queue_cursor_candidate(cursor, end), 10 + QUEUE_CURSOR_SPAN_MAX);
-    for (int64_t offset = 12; offset < 10 + QUEUE_CURSOR_SPAN_MAX; offset++) {
+    for (int64_t offset = 12; offset < 10 + QUEUE_UNDONE_MAX; offset++) {
         settle(cursor, offset, QUEUE_SLOT_ACKING);
     }
-    assert_int_equal(cursor->consumed, QUEUE_CURSOR_SPAN_MAX);
+    assert_int_equal(cursor->consumed, QUEUE_UNDONE_MAX);
     assert_int_equal(cursor->slots_capacity, 0); /* caught up: the ring is given back */
+    assert_null(cursor->stragglers.entries);
+}
+
+/* What a cursor should be, one byte an offset. */
+enum { PLAIN_OFFSETS = 150000 };
+
+struct plain {
+    uint8_t state[PLAIN_OFFSETS]; /* 0 new, 'r' ready, 'l' leased, 'd' done */
+    int64_t next;
+    uint64_t random;
+};
+
+static uint64_t pick(struct plain *plain, uint64_t below)
+{
+    plain->random = plain->random * 6364136223846793005u + 1442695040888963407u;
+    return (plain->random >> 33) % below;
+}
+
+static void check_against(const struct plain *plain, const struct queue_cursor *cursor)
+{
+    int64_t floor = 10;
+    int64_t undone = 0;
+
+    while (floor < plain->next && plain->state[floor] == 'd') {
+        floor++;
+    }
+    assert_int_equal(cursor->floor, floor);
+    assert_int_equal(cursor->next, plain->next);
+    for (int64_t offset = floor; offset < plain->next; offset++) {
+        const struct queue_slot *slot = queue_cursor_slot(cursor, offset);
+        bool is_done = plain->state[offset] == 'd';
+        undone += !is_done;
+        assert_int_equal(queue_cursor_next_undone(cursor, offset) == offset, !is_done);
+        assert_true(is_done || (plain->state[offset] == 'l') == (slot->state == QUEUE_SLOT_LEASED));
+    }
+    assert_int_equal(queue_cursor_available(cursor, 0, plain->next), undone);
+}
+
+static void some_step(struct fixture *fixture, struct plain *plain)
+{
+    struct queue_cursor *cursor = &fixture->cursor;
+    uint64_t choice = pick(plain, 100);
+    int64_t offset =
+        cursor->floor + (int64_t)pick(plain, (uint64_t)(plain->next - cursor->floor) + 1);
+
+    if (choice < 45) {
+        int64_t candidate = queue_cursor_candidate(cursor, PLAIN_OFFSETS);
+        (void)deliver(fixture, 1, PLAIN_OFFSETS, 100);
+        plain->state[candidate] = 'l';
+        plain->next += candidate == plain->next;
+        return;
+    }
+    if (choice == 45) {
+        int64_t to = plain->next + (int64_t)pick(plain, pick(plain, 20) == 0 ? 9000 : 5) + 1;
+        int64_t candidate = queue_cursor_candidate(cursor, PLAIN_OFFSETS);
+        if (candidate == plain->next && to < PLAIN_OFFSETS) {
+            enum base_err err = pick(plain, 2) == 0 ? queue_cursor_pass_gap(cursor, candidate, to)
+                                                    : queue_cursor_drop(cursor, candidate, to);
+            assert_int_equal(err, BASE_ERR_OK);
+            memset(plain->state + candidate, 'd', (size_t)(to - candidate));
+            plain->next = to;
+        }
+        return;
+    }
+    if (choice == 46 && pick(plain, 200) == 0) {
+        queue_cursor_written(cursor);
+    }
+    for (int64_t i = offset; i < plain->next && i < offset + 30; i++) {
+        if (plain->state[i] == 'l') {
+            bool is_acked = pick(plain, 10) < 8;
+            settle(cursor, i, is_acked ? QUEUE_SLOT_ACKING : QUEUE_SLOT_FAILING);
+            plain->state[i] = is_acked ? 'd' : 'r';
+            return;
+        }
+    }
+}
+
+/* Slots go from the ring to the stragglers and back to nobody: against a plain array. */
+static void ring_and_stragglers_agree_with_a_plain_array(void **state)
+{
+    struct fixture *fixture = *state;
+    struct plain *plain = base_alloc_object(struct plain);
+
+    assert_non_null(plain);
+    plain->next = 10;
+    for (unsigned step = 0; plain->next < PLAIN_OFFSETS - 10; step++) {
+        some_step(fixture, plain);
+        if (step % 20000 == 0) {
+            check_against(plain, &fixture->cursor);
+        }
+    }
+    check_against(plain, &fixture->cursor);
+    int64_t end = plain->next - 30000; /* behind the ring */
+    while (fixture->deadlines.count > 0) {
+        queue_lease_expire(first_lease(fixture), NULL, NULL);
+    }
+    for (int64_t offset = 10; offset < plain->next; offset++) {
+        plain->state[offset] = plain->state[offset] == 'l' ? 'r' : plain->state[offset];
+    }
+    check_against(plain, &fixture->cursor);
+    assert_true(queue_cursor_cut(&fixture->cursor, end));
+    plain->next = end;
+    check_against(plain, &fixture->cursor);
+    base_free(plain);
 }
 
 static void whole_span_fails_and_comes_again_in_order(void **state)
@@ -393,8 +528,8 @@ static void corrupt_state_is_refused(void **state)
 
     assert_int_equal(queue_cursor_load_done(cursor, 13, 12), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_done(cursor, -1, 12), BASE_ERR_CORRUPT);
-    assert_int_equal(queue_cursor_load_done(cursor, 11, 10 + QUEUE_CURSOR_SPAN_MAX),
-                     BASE_ERR_CORRUPT);
+    assert_int_equal(queue_cursor_load_done(cursor, 11, INT64_MAX), BASE_ERR_CORRUPT);
+    assert_int_equal(queue_cursor_load_done(cursor, 20000000, 20000000), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_failures(cursor, INT64_MAX, 1, false), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_floor(cursor, -1, 0, 0, false), BASE_ERR_CORRUPT);
     assert_int_equal(queue_cursor_load_done(cursor, 0, 9), BASE_ERR_OK); /* known long since */
@@ -444,9 +579,11 @@ int main(void)
         TEST(ack_that_was_not_written_leaves_the_lease),
         TEST(leased_behind_names_the_rest_of_the_lease),
         TEST(gap_is_done_and_not_counted),
-        TEST(gap_longer_than_the_span_waits_for_what_is_in_front),
+        TEST(gap_of_any_length_is_passed_behind_a_leased_message),
+        TEST(failing_message_does_not_hold_up_those_behind_it),
         TEST(ready_offset_that_does_not_exist_is_done_alone),
-        TEST(span_in_flight_is_bounded_and_goes_on_after_acks),
+        TEST(what_is_not_done_is_bounded_and_goes_on_after_acks),
+        TEST(ring_and_stragglers_agree_with_a_plain_array),
         TEST(whole_span_fails_and_comes_again_in_order),
         TEST(trimmed_messages_are_skipped_once),
         TEST(trimmed_and_timed_out_is_skipped),
