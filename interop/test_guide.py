@@ -47,6 +47,48 @@ class Messages(RestTest):
         self.rest.ack(queue, group, first)
         self.assertEqual(self.rest.drain(queue, group, 10), list(range(1, 11)))
 
+    def test_1_1_each_group_gets_all_messages_once_and_its_members_share_them(self):
+        # 消息队列中的所有消息可以被不同消费组分别消费一次，一个消费组消费掉的消息，其它消费组仍然可以消费。
+        # 同一个消费组下可以有多个消息消费者并行消费，消费同一个队列里的不同消息。
+        queue, one = self.queue()
+        two = self.rest.create_group(queue, "two")
+        for start in range(0, 60, 10):
+            self.rest.produce(queue, *range(start, start + 10))
+
+        def member(group):
+            found = []
+            while True:
+                messages = self.rest.consume(queue, group, max_msgs=3, time_wait=1)
+                if not messages:
+                    return found
+                found += [row["message"]["body"] for row in messages]
+                self.rest.ack(queue, group, messages)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            shares = list(pool.map(member, (one, one, one, two)))
+        self.assertEqual(sorted(sum(shares[:3], [])), list(range(60)))
+        self.assertEqual(sorted(shares[3]), list(range(60)))
+
+    def test_1_6_a_message_is_stored_once_its_success_is_told(self):
+        # 如果接收到发送成功的信号，则表明该消息已经被 DMS 可靠存储: that it is synced before the
+        # answer is what tests/crash/test_powercut.py holds the program to
+        broker = self.own_broker()
+        rest = broker.rest()
+        queue = rest.create_queue(queue_mode="FIFO")["id"]
+        group = rest.create_group(queue)
+        for number in range(20):
+            rest.produce(queue, number)
+        broker.kill()
+        broker.start()
+        self.assertEqual(rest.drain(queue, group, 20), list(range(20)))
+
+    def test_1_6_a_batch_that_is_not_confirmed_comes_again(self):
+        # 没有提交消费确认，该批消息会在后续的消费请求中再次被获取 (1.3 too)
+        queue, group = self.queue("FIFO")
+        self.rest.produce(queue, "a", "b", "c")
+        self.assertEqual(len(self.rest.consume(queue, group, ack_wait=15)), 3)
+        again = self.rest.consume(queue, group, time_wait=40)
+        self.assertEqual([one["message"]["body"] for one in again], ["a", "b", "c"])
+
     def test_1_1_only_a_groups_own_dead_letters_are_consumed(self):
         # 消费死信消息时，只能消费该消费组产生的死信消息 (2.1 and 2.4, table 2-3, too)
         queue, one = self.queue("FIFO", redrive_policy="enable", max_consume_count=1)

@@ -107,6 +107,24 @@ class Queues(RestTest):
         self.assertEqual((got["produced_messages"], got["group_count"]), (3, 1))
         self.assertEqual(self.rest.counters(queue, group), (3, 0, 3))
 
+    def test_3_1_details_hold_the_dead_letters_to_consume(self):
+        # 可消费死信消息数
+        queue, group = self.queue("FIFO", redrive_policy="enable", max_consume_count=1)
+        self.rest.produce(queue, "bad")
+
+        def numbers():
+            row = self.rest.must(200, "GET", f"/queues/{queue}/groups?include_deadletter=true")[
+                "groups"][0]
+            return row["produced_deadletters"], row["available_deadletters"]
+        self.assertEqual(numbers(), (0, 0))
+        self.rest.ack(queue, group, self.rest.consume(queue, group), "fail")
+        harness.wait_for("the dead letter", lambda: numbers() == (1, 1))
+        path = f"/queues/{queue}/groups/{group}/deadletters"
+        letters = self.rest.must(200, "GET", path + "?time_wait=5")
+        self.rest.must(200, "POST", path + "/ack", {"message": [
+            {"handler": one["handler"], "status": "success"} for one in letters]})
+        self.assertEqual(numbers(), (1, 0))
+
     def test_3_2_deleting_a_queue_loses_everything_in_it(self):
         # 删除队列会丢失队列中的所有消息
         queue, group = self.queue(redrive_policy="enable", max_consume_count=1)

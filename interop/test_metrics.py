@@ -70,6 +70,15 @@ class MetricsTest(harness.BrokerTest):
             self.assertEqual(got, want)
 
 
+class Interval(MetricsTest):
+    def test_a_minute_is_the_default(self):
+        """Guide §3.4 and §1.7: 数据更新周期为 1 分钟"""
+        text = harness.subprocess.run([harness.binary(), "--help"], capture_output=True, text=True,
+                                      check=True).stdout
+        line = next(one for one in text.splitlines() if "dms.metrics.interval.ms" in one)
+        self.assertRegex(line, r"\b60000\b")
+
+
 class Queue(MetricsTest):
     def test_queued_messages(self):
         """队列消息数：该指标用于统计队列中当前的消息总数量: acked ones are still in the queue."""

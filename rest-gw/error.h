@@ -10,7 +10,11 @@
 #include "core/base/slice.h"
 #include "core/base/writer.h"
 
-/* name, HTTP status, code, message. "{}" stands for the detail given with the error. */
+/* Codes of the reference that no request here can lead to are left away: a queue that is still
+ * being created (10240032), accounts that are frozen or restricted (10240306, 10240312), queues by
+ * name (10540401), and what 10540010 and 10540014 say already (10540202, 10542214).
+ *
+ * name, HTTP status, code, message. "{}" stands for the detail given with the error. */
 #define RESTGW_ERROR_LIST(X)                                                                      \
     X(TOO_MANY_QUEUES, 400, 10240002, "The number of queues exceeds the limit.")                  \
     X(MESSAGE_TAG, 400, 10240004, "Invalid message tag: {}")                                      \
@@ -34,7 +38,6 @@
     X(MAX_CONSUME_COUNT, 400, 10240022, "max_consume_count must be an integer from 1 to 100.")    \
     X(RETENTION_HOURS, 400, 10240027, "retention_hours must be an integer from 1 to 72.")         \
     X(RETENTION_NOT_KAFKA, 400, 10240028, "retention_hours can be set for Kafka queues only.")    \
-    X(QUEUE_BEING_CREATED, 400, 10240032, "The queue is being created. Try again later.")         \
     X(TAG_KEY_LENGTH, 400, 10240035, "The tag key is empty or too long.")                         \
     X(TAG_KEY_CHARACTERS, 400, 10240036, "The tag key contains invalid characters.")              \
     X(TAG_VALUE_LENGTH, 400, 10240038, "The tag value is too long.")                              \
@@ -50,12 +53,10 @@
     X(TOKEN_MISSING, 401, 10240103, "The request carries no token.")                              \
     X(PROJECT_MISMATCH, 401, 10240104, "The project ID does not match the token.")                \
     X(QUOTA_BELOW_USED, 403, 10240304, "The new quota is below what is used.")                    \
-    X(TENANT_FROZEN, 403, 10240306, "The account is frozen.")                                     \
     X(QUOTA_RANGE, 403, 10240308, "A quota must be an integer from 1 to 20.")                     \
     X(DENIED, 403, 10240309, "Access is denied.")                                                 \
     X(READ_ONLY, 403, 10240310, "The account may only read.")                                     \
     X(ROLE_LACKS_PERMISSION, 403, 10240311, "The role does not permit this operation.")           \
-    X(TENANT_RESTRICTED, 403, 10240312, "The account is restricted.")                             \
     X(QUEUE_NOT_FOUND, 404, 10240401, "The queue ID is incorrect or does not exist.")             \
     X(GROUP_NOT_FOUND, 404, 10240405, "The consumer group ID is incorrect or does not exist.")    \
     X(URL_NOT_FOUND, 404, 10240406, "The URL or endpoint does not exist.")                        \
@@ -82,8 +83,6 @@
     X(MESSAGE_SIZE, 400, 10540011, "The message size is {}")                                      \
     X(MESSAGE_NOT_JSON, 400, 10540012, "The message body is not valid JSON: {}")                  \
     X(URL_PARAMETERS, 400, 10540014, "Invalid URL parameter: {}")                                 \
-    X(PRODUCE_FORMAT, 400, 10540202, "Invalid request format: {}")                                \
-    X(QUEUE_NAME_NOT_FOUND, 404, 10540401, "The queue name does not exist.")                      \
     X(CONSUME_REFUSED, 400, 10542204, "Failed to consume messages because {}")                    \
     X(RESET_REFUSED, 400, 10542204, "Failed to reset the consumer group because {}")              \
     X(HANDLER_NOT_HERE, 400, 10542205,                                                            \
@@ -91,8 +90,7 @@
       "released, or it is a dead letter's.")                                                      \
     X(ACK_WAIT, 400, 10542206, "ack_wait must be an integer from 15 to 300.")                     \
     X(HANDLER_UNKNOWN, 400, 10542209,                                                             \
-      "The handler is unknown: it is malformed, has timed out or was acknowledged before.")       \
-    X(CONSUME_FORMAT, 400, 10542214, "Invalid request format: {}")
+      "The handler is unknown: it is malformed, has timed out or was acknowledged before.")
 
 #define RESTGW_ERROR_ROW(name, status, code, text) RESTGW_ERROR_##name,
 enum restgw_error {
