@@ -181,7 +181,8 @@ class Group(MetricsTest):
         self.settle({"accumulated_messages": 0, "consumed_messages": 4, "skipped_messages": 0},
                     queue=queue, group=group)
         self.rest.must(200, "POST", path, {"position": "earliest"})
-        self.settle({"accumulated_messages": 4, "skipped_messages": 0}, queue=queue, group=group)
+        self.settle({"accumulated_messages": 4, "consumed_messages": 0, "skipped_messages": 0},
+                    queue=queue, group=group)
 
     def test_dimension_of_the_group_alone(self):
         """API §1.13: the dimension of a group's metric is group_instance_id."""
