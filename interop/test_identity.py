@@ -477,6 +477,43 @@ class Limits(IdentityTest):
         self.assertLess(time.monotonic() - started, 30)
         self.code(answers[0], 401, 10240101)
 
+    def test_tokens_and_temporary_keys_of_a_user_have_a_limit(self):
+        broker = self.own_broker(dms_authentication="builtin", dms_tokens_per_user=3)
+        password = identity.read_admin(broker)["OS_PASSWORD"]
+        admin = identity.login(broker, "admin", password)
+        self.assertEqual(admin.iam("POST", "/v3/users", {"user": {
+            "name": "ann", "password": "a good password"}}).status, 201)
+        ann = [identity.login(broker, "ann", "a good password", scope="unscoped")
+               for _ in range(3)]
+
+        def state(rest):
+            return rest.iam("GET", "/v3/auth/tokens", X_Subject_Token=rest.token).status
+        self.assertEqual([state(one) for one in ann], [200] * 3)
+        ann.append(Rest(broker, Rest(broker).iam("POST", "/v3/auth/tokens", {"auth": {
+            "identity": {"methods": ["token"], "token": {"id": ann[2].token}},
+            "scope": "unscoped"}}).headers["X-Subject-Token"]))
+        self.assertEqual([state(one) for one in ann], [401] + [200] * 3)
+        self.assertEqual(state(admin), 200)  # others are not concerned
+
+        def temporary():
+            answer = Rest(broker).iam("POST", "/v3.0/OS-CREDENTIAL/securitytokens", {"auth": {
+                "identity": {"methods": ["token"], "token": {"id": admin.token}}}})
+            self.assertEqual(answer.status, 201, answer.raw)
+            return answer.body["credential"]
+        self.assertEqual(admin.iam("POST", "/v3.0/OS-CREDENTIAL/credentials",
+                                   {"credential": {}}).status, 201)
+        keys = [temporary() for _ in range(4)]
+        statuses = [admin.signed(key, "GET", admin.prefix + "/queues", headers={
+            "X-Security-Token": key["securitytoken"]}).status for key in keys]
+        self.assertEqual(statuses, [401] + [200] * 3)
+        many = [threading.Thread(target=identity.login, args=(broker, "admin", password))
+                for _ in range(6)]
+        for thread in many:
+            thread.start()
+        for thread in many:
+            thread.join()
+        identity.login(broker, "admin", password)
+
     def test_flood_of_logins_does_not_stop_the_others(self):
         statuses = []
 

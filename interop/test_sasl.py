@@ -4,6 +4,7 @@ kafka-python and confluent-kafka; and with bytes by hand what no client does: re
 turn, frames too large, raw tokens, renewed sessions, credentials that are taken away."""
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import struct
@@ -56,6 +57,30 @@ class SaslTest(accounts.AccountsTest):
         answer = (reader.i16(), reader.string(), reader.data(), reader.i64())
         reader.end()
         return answer
+
+    @staticmethod
+    def scram_final(password, first, challenge):
+        """The client's last message of SCRAM-SHA-256, and the server's answer to it."""
+        fields = dict(part.split("=", 1) for part in challenge.split(","))
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]),
+                                     int(fields["i"]))
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        bare = f"c=biws,r={fields['r']}"
+        transcript = f"{first},{challenge},{bare}".encode()
+        signature = hmac.digest(hashlib.sha256(key).digest(), transcript, "sha256")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
+        server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), transcript, "sha256")
+        return f"{bare},p={proof}", "v=" + base64.b64encode(server).decode()
+
+    def scram(self, password):
+        """The error of a login with SCRAM-SHA-256, on a connection of its own."""
+        connection = self.connect()
+        self.assertEqual(self.handshake(connection, "SCRAM-SHA-256"), 0)
+        first = f"n={self.user.login},r=abcdef"
+        error, _, challenge, _ = self.authenticate(connection, f"n,,{first}".encode())
+        self.assertEqual(error, 0)
+        final, _ = self.scram_final(password, first, challenge.decode())
+        return self.authenticate(connection, final.encode())[0]
 
     def open(self, user=None):
         """A connection that has proven itself as user."""
@@ -274,17 +299,8 @@ class States(SaslTest):
 
         first = f"n={self.user.login},r=abcdef"
         challenge = send("n,," + first)
-        fields = dict(part.split("=", 1) for part in challenge.split(","))
-        salted = hashlib.pbkdf2_hmac("sha256", self.user.password.encode(),
-                                     base64.b64decode(fields["s"]), int(fields["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        bare = f"c=biws,r={fields['r']}"
-        transcript = f"{first},{challenge},{bare}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), transcript, "sha256")
-        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
-        answer = send(f"{bare},p={proof}")
-        server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), transcript, "sha256")
-        self.assertEqual(answer, "v=" + base64.b64encode(server).decode())
+        final, server = self.scram_final(self.user.password, first, challenge)
+        self.assertEqual(send(final), server)
         self.assertIsNotNone(self.topics(connection))
 
     def test_unknown_users_get_a_challenge_that_stays_the_same(self):
@@ -299,6 +315,17 @@ class States(SaslTest):
 
 
 class Limits(SaslTest):
+    def test_failed_logins_by_scram_are_throttled(self):
+        self.become_new()
+        self.assertEqual(self.scram(self.user.password), 0)
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            errors = list(pool.map(self.scram, ["wrong"] * 10))
+        self.assertEqual(errors, [AUTHENTICATION_FAILED] * 10)
+        self.assertEqual(self.scram(self.user.password), AUTHENTICATION_FAILED)
+        self.become_new()
+        for _ in range(12):  # right ones are no failures
+            self.assertEqual(self.scram(self.user.password), 0)
+
     def test_frame_before_authentication_is_at_most_64_kib(self):
         for size in (UNPROVEN_FRAME_MAX + 1, 2 ** 31 - 1, 100 * 1024 * 1024):
             connection = self.connect()

@@ -25,6 +25,8 @@
       "threads that hash passwords or ask the other Keystone")                                     \
     X(TOKEN_LIFETIME_MS, "dms.token.lifetime.ms", INT, "86400000", 1000, 31536000000,              \
       "how long a token is good")                                                                  \
+    X(TOKENS_PER_USER, "dms.tokens.per.user", INT, "1000", 1, 100000,                              \
+      "tokens of a user at once, and as many temporary keys; one more ends the oldest")            \
     X(SIGNATURES_MAX, "dms.signatures.max", INT, "262144", 16, 16777216,                           \
       "signatures remembered so that none is used twice; when full, the oldest seconds are over")  \
     X(SIGNATURE_REPEAT_MS, "dms.signature.repeat.ms", INT, "1000", 0, 60000,                       \

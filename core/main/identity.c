@@ -193,6 +193,7 @@ enum base_err main_identity_open(const struct main_identity_options *options,
         .worker = options->worker,
         .home = options->home,
         .token_lifetime_ms = main_config_int(config, MAIN_TOKEN_LIFETIME_MS),
+        .tokens_per_user = (size_t)main_config_int(config, MAIN_TOKENS_PER_USER),
         .signature_repeat_ms = main_config_int(config, MAIN_SIGNATURE_REPEAT_MS),
         .signatures_max = (size_t)main_config_int(config, MAIN_SIGNATURES_MAX)};
     enum base_err err = BASE_ERR_OK;

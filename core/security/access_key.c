@@ -50,13 +50,6 @@ bool security__unseal_secret(const struct security_identity *identity,
     return true;
 }
 
-static void key_is_stored(struct base_task *task)
-{
-    struct security_issue *issue = BASE_CONTAINER_OF(task, struct security_issue, change.task);
-    issue->verdict = issue->change.verdict == CATALOG_DONE ? SECURITY_OK : SECURITY_UNAVAILABLE;
-    issue->task.run(&issue->task);
-}
-
 static void make_secret(struct security_issue *issue)
 {
     random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", SECURITY_ACCESS_KEY_SIZE - 1,
@@ -70,30 +63,18 @@ static void store(struct security_identity *identity, json_t *fields, struct sec
 {
     uint8_t sealed[SEALED_SIZE];
     char sealed_text[2 * SEALED_SIZE + 1];
-    struct catalog_object_edit edit = {0};
+    struct catalog_object *object = NULL;
 
     enum base_err err = security__seal(identity->options.key, base_slice_text(issue->access_key),
                                        base_slice_text(issue->secret_key), sealed);
     security__hex(sealed, sizeof sealed, sealed_text);
     if (err == BASE_ERR_OK &&
         json_object_set_new(fields, "secret", json_string(sealed_text)) == 0) {
-        edit.after = catalog_object_create(CATALOG_OBJECT_ACCESS_KEY,
-                                           base_slice_text(issue->access_key), json_incref(fields));
+        object = catalog_object_create(CATALOG_OBJECT_ACCESS_KEY,
+                                       base_slice_text(issue->access_key), json_incref(fields));
     }
     json_decref(fields);
-    struct catalog_view *view = catalog_view(identity->options.catalog);
-    bool is_full =
-        catalog_view_objects_count(view, CATALOG_OBJECT_ACCESS_KEY) >= SECURITY_ACCESS_KEYS_MAX;
-    catalog_view_release(&view);
-    if (edit.after == NULL || is_full) {
-        catalog_object_release(&edit.after);
-        issue->verdict = is_full ? SECURITY_OVERLOADED : SECURITY_UNAVAILABLE;
-        base_executor_post(issue->executor, &issue->task);
-        return;
-    }
-    issue->change =
-        (struct catalog_change){.executor = issue->executor, .task = {.run = key_is_stored}};
-    catalog_change_objects(identity->options.catalog, &edit, 1, &issue->change);
+    security__issue_store(identity, object, SECURITY_ACCESS_KEYS_MAX, issue);
 }
 
 /* On the worker: what SCRAM needs of the secret key takes some milliseconds. */

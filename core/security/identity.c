@@ -10,8 +10,10 @@
 
 static void arm(struct security_identity *identity)
 {
-    base_alarm_set(&identity->sweep, base_clock_monotonic_us(identity->options.clock) +
-                                         (int64_t)SECURITY_SWEEP_INTERVAL_MS * 1000);
+    int64_t pause_ms =
+        identity->has_more_to_sweep ? SECURITY_SWEEP_AGAIN_MS : SECURITY_SWEEP_INTERVAL_MS;
+    base_alarm_set(&identity->sweep,
+                   base_clock_monotonic_us(identity->options.clock) + pause_ms * 1000);
 }
 
 struct expired {
@@ -62,6 +64,7 @@ static void sweep(struct base_alarm *alarm)
     if (expired->count < CATALOG_OBJECT_EDITS_MAX) {
         catalog_view_each_object(view, CATALOG_OBJECT_ACCESS_KEY, collect_expired, expired);
     }
+    identity->has_more_to_sweep = expired->count == CATALOG_OBJECT_EDITS_MAX;
     if (expired->count > 0) {
         identity->is_sweeping = true;
         identity->sweep_change = (struct catalog_change){.executor = identity->options.home,

@@ -31,6 +31,7 @@ enum {
     SECURITY_FAILED_LOGINS_MAX = 10,   /* of a user from an address, within the window */
     SECURITY_FAILED_LOGINS_WINDOW_MS = 60 * 1000,
     SECURITY_SWEEP_INTERVAL_MS = 60 * 1000, /* how often expired tokens and keys are removed */
+    SECURITY_SWEEP_AGAIN_MS = 100,          /* while there are more than one change can remove */
     SECURITY_EXPIRED_KEPT_MS = 3600 * 1000, /* how long one is told that its token has expired */
 };
 
@@ -57,6 +58,7 @@ struct security_identity_options {
     int64_t token_lifetime_ms;
     int64_t signature_repeat_ms; /* see core/security/signature.h */
     size_t signatures_max;       /* remembered at once */
+    size_t tokens_per_user;      /* and temporary keys: a new one ends the oldest of more */
     /* Whether there were identities before this start: which signatures were used then is not
      * known any more, so those of that time are refused. */
     bool has_past;
@@ -123,6 +125,13 @@ bool security_scram_lookup(struct security_identity *identity, struct catalog_vi
                            struct base_slice name, enum security_scram_mechanism mechanism,
                            struct security_scram_keys *keys, struct security_principal *principal);
 
+/* Around the check of a proof: counts an attempt of the user called name from an address; false
+ * when too many failed and nothing is to be believed. *attempt names it for the success that takes
+ * it back. Nothing may be waited for between the two: what is under way counts as failed. */
+bool security_scram_enter(struct security_identity *identity, struct base_slice name,
+                          const char *address, uint64_t *attempt);
+void security_scram_succeeded(struct security_identity *identity, uint64_t attempt);
+
 /* Sessions. */
 
 /* Whether principal may go on: its credential is neither revoked nor expired, its user, domain
@@ -178,6 +187,8 @@ struct security_issue {
     struct catalog_change change;
     struct security_identity *identity;
     json_t *fields;
+    struct catalog_object *object;
+    unsigned tries;
     struct base_task work;
 };
 

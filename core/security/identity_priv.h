@@ -18,6 +18,7 @@ struct security_identity {
     struct base_alarm sweep;
     struct catalog_change sweep_change;
     bool is_sweeping;              /* home only */
+    bool has_more_to_sweep;        /* home only */
     struct base_task *closed_task; /* borrowed; set while closing */
     struct base_task sweep_closed;
     atomic_uint waiting; /* for the worker */
@@ -64,6 +65,16 @@ bool security__unseal_secret(const struct security_identity *identity,
 
 /* Hex SHA-256 of a token: what is stored of it. */
 void security__token_id(struct base_slice token, char out[SECURITY_ID_SIZE]);
+
+/* Stores a token or access key (moved; NULL: memory was out) that has a user_id, unless there are
+ * count_max of all users; the oldest tokens, or temporary keys, of a user who has too many end with
+ * it. issue->task runs when it is over. */
+void security__issue_store(struct security_identity *identity, struct catalog_object *object,
+                           size_t count_max, struct security_issue *issue);
+
+/* Takes a place in the line of the worker; false when it is full. Whoever leaves the line takes
+ * one off identity->waiting. */
+bool security__enter_line(struct security_identity *identity);
 
 /* Failed logins. */
 

@@ -7,7 +7,7 @@
 #include "core/security/identity_priv.h"
 
 /* Takes a place in the worker's line; false when there is none. */
-static bool enter_line(struct security_identity *identity)
+bool security__enter_line(struct security_identity *identity)
 {
     if (atomic_fetch_add(&identity->waiting, 1) < SECURITY_LOGINS_WAITING_MAX) {
         return true;
@@ -90,7 +90,7 @@ void security_login(struct security_identity *identity, struct security_login *l
         end_login(login, verdict);
         return;
     }
-    if (!enter_line(identity)) {
+    if (!security__enter_line(identity)) {
         security__throttle_succeeded(identity->throttle, login->throttle_key);
         end_login(login, SECURITY_OVERLOADED);
         return;
@@ -115,7 +115,7 @@ void security_password_hash(struct security_identity *identity, struct security_
 {
     hashing->identity = identity;
     hashing->fields = NULL;
-    if (!enter_line(identity)) {
+    if (!security__enter_line(identity)) {
         base_executor_post(hashing->executor, &hashing->task);
         return;
     }
@@ -157,4 +157,16 @@ bool security_scram_lookup(struct security_identity *identity, struct catalog_vi
     *principal = (struct security_principal){0};
     security_scram_decoy(identity->options.key, name, mechanism, keys);
     return false;
+}
+
+bool security_scram_enter(struct security_identity *identity, struct base_slice name,
+                          const char *address, uint64_t *attempt)
+{
+    return security__throttle_enter(identity->throttle, security__now_ms(identity), name, address,
+                                    attempt);
+}
+
+void security_scram_succeeded(struct security_identity *identity, uint64_t attempt)
+{
+    security__throttle_succeeded(identity->throttle, attempt);
 }

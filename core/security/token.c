@@ -84,13 +84,6 @@ bool security_token_details(struct catalog_view *view, const struct security_pri
     return true;
 }
 
-static void token_is_stored(struct base_task *task)
-{
-    struct security_issue *issue = BASE_CONTAINER_OF(task, struct security_issue, change.task);
-    issue->verdict = issue->change.verdict == CATALOG_DONE ? SECURITY_OK : SECURITY_UNAVAILABLE;
-    issue->task.run(&issue->task);
-}
-
 void security_token_issue(struct security_identity *identity,
                           const struct security_principal *principal, const json_t *methods,
                           struct security_issue *issue)
@@ -98,14 +91,6 @@ void security_token_issue(struct security_identity *identity,
     uint8_t random[(SECURITY_TOKEN_SIZE - 1) / 2];
     char id[SECURITY_ID_SIZE];
 
-    issue->verdict = SECURITY_OVERLOADED;
-    struct catalog_view *view = catalog_view(identity->options.catalog);
-    bool is_full = catalog_view_objects_count(view, CATALOG_OBJECT_TOKEN) >= SECURITY_TOKENS_MAX;
-    catalog_view_release(&view);
-    if (is_full) {
-        base_executor_post(issue->executor, &issue->task);
-        return;
-    }
     base_random_bytes(random, sizeof random);
     security__hex(random, sizeof random, issue->token);
     security__wipe(random, sizeof random);
@@ -120,16 +105,9 @@ void security_token_issue(struct security_identity *identity,
         principal->project_id, "domain_scoped", principal->is_domain_scoped, "generation",
         (json_int_t)principal->generation, "issued_ms", (json_int_t)issue->issued_ms, "expires_ms",
         (json_int_t)issue->expires_ms, "methods", (json_t *)(uintptr_t)methods);
-    struct catalog_object_edit edit = {
-        .after = catalog_object_create(CATALOG_OBJECT_TOKEN, base_slice_text(id), fields)};
-    if (edit.after == NULL) {
-        issue->verdict = SECURITY_UNAVAILABLE;
-        base_executor_post(issue->executor, &issue->task);
-        return;
-    }
-    issue->change =
-        (struct catalog_change){.executor = issue->executor, .task = {.run = token_is_stored}};
-    catalog_change_objects(identity->options.catalog, &edit, 1, &issue->change);
+    security__issue_store(identity,
+                          catalog_object_create(CATALOG_OBJECT_TOKEN, base_slice_text(id), fields),
+                          SECURITY_TOKENS_MAX, issue);
 }
 
 bool security_token_revoke(struct security_identity *identity, struct catalog_view *view,
