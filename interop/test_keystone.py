@@ -13,7 +13,11 @@ import unittest
 
 import harness
 import identity
+import wire
 from identity import Rest
+
+SASL_HANDSHAKE, SASL_AUTHENTICATE = 17, 36
+UNSUPPORTED_MECHANISM, AUTHENTICATION_FAILED = 33, 58
 
 PROJECT = "5c7b2d19b9ea4142a7a5c8e50a993076"
 FUTURE = "2099-01-01T00:00:00.000000Z"
@@ -56,12 +60,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         user = body["auth"]["identity"]["password"]["user"]
+        if self.server.is_broken:
+            return self.answer(500, {})
+        if (user["name"], user["password"]) == ("ann", "a good password"):
+            return self.answer_login(user["domain"], body["auth"].get("scope"))
         if (user["name"], user["password"]) != ("dms", "of the service"):
             return self.answer(401, {"error": {"code": 401}})
         self.server.logins += 1
         self.server.service_token = f"service-{self.server.logins}"
         return self.answer(201, {"token": {"expires_at": FUTURE}},
                            X_Subject_Token=self.server.service_token)
+
+    def answer_login(self, domain, scope):
+        token = self.token("member")
+        if domain != {"name": "Default"}:
+            return self.answer(401, {})
+        if scope is None:
+            del token["token"]["project"], token["token"]["roles"]
+        elif scope != {"project": {"name": "p", "domain": domain}}:
+            return self.answer(401, {})
+        return self.answer(201, token, X_Subject_Token="of-ann")
+
+    @staticmethod
+    def token(role):
+        domain = {"id": "default", "name": "Default"}
+        return {"token": {
+            "expires_at": FUTURE, "user": {"id": "u1", "name": "ann", "domain": domain},
+            "project": {"id": PROJECT, "name": "p", "domain": domain},
+            "roles": [{"id": "r", "name": role}]}}
 
     def do_GET(self):
         if self.server.is_broken:
@@ -71,13 +97,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         token = self.headers["X-Subject-Token"]
         self.server.asked.append(token)
         role = self.server.tokens.get(token)
+        if isinstance(role, int):
+            return self.answer(role, {})
         if role is None:
             return self.answer(404, {})
-        domain = {"id": "default", "name": "Default"}
-        return self.answer(200, {"token": {
-            "expires_at": FUTURE, "user": {"id": "u1", "name": "ann", "domain": domain},
-            "project": {"id": PROJECT, "name": "p", "domain": domain},
-            "roles": [{"id": "r", "name": role}]}})
+        return self.answer(200, self.token(role))
 
 
 class KeystoneTest(harness.BrokerTest):
@@ -162,6 +186,69 @@ class WithStandIn(KeystoneTest):
             self.keystone.is_broken = False
         client = self.client("member")
         harness.wait_for("it is asked again", lambda: client.call("GET", "/queues").status == 200)
+
+    def test_token_that_it_cannot_read_is_the_trouble_of_one_only(self):
+        for token, status in (("unreadable", 431), ("odd", 418), ("x" * 2049, None),
+                              ("a b", None)):
+            self.keystone.tokens[token] = status
+            self.code(Rest(self.broker, token, PROJECT).call("GET", "/queues"), 401, 10240101)
+            self.client("member").must(200, "GET", "/queues")
+            self.assertEqual(token in self.keystone.asked, status is not None, token)
+
+    def kafka(self, user, password, mechanism="PLAIN"):
+        """(mechanisms offered, error of the handshake or of the login, the connection)"""
+        connection = wire.Connection(self.broker.connect())
+        self.addCleanup(connection.close)
+        reader = connection.call(SASL_HANDSHAKE, 1, wire.string(mechanism))
+        error, offered = reader.i16(), reader.array(wire.Reader.string)
+        if error == 0:
+            reader = connection.call(SASL_AUTHENTICATE, 1,
+                                     wire.data(f"\0{user}\0{password}".encode()))
+            error = reader.i16()
+        return offered, error, connection
+
+    def test_its_users_come_to_the_kafka_door(self):
+        token = self.client("member").token
+        for user, password in (("Default/ann/p", "a good password"), ("token", token)):
+            offered, error, connection = self.kafka(user, password)
+            self.assertEqual((offered, error), (["PLAIN"], 0), user)
+            connection.call(wire.METADATA, 4, wire.metadata_body(["of-ann"], 4))
+        for user, password in (
+                ("Default/ann/p", "a wrong one"), ("Default/ann/q", "a good password"),
+                ("other/ann/p", "a good password"), ("ann", "a good password"),  # no project
+                ("token", "gAAAA-nobody"), ("token", "x\r\nX-Auth-Token: y")):
+            self.assertEqual(self.kafka(user, password)[1], AUTHENTICATION_FAILED, user)
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            self.assertEqual(self.kafka("ann", "", mechanism)[1], UNSUPPORTED_MECHANISM)
+        self.client("member").must(200, "GET", "/queues")  # nothing of this is its fault
+        self.keystone.is_broken = True
+        try:
+            self.assertEqual(self.kafka("Default/ann/p", "a good password")[1],
+                             AUTHENTICATION_FAILED)
+        finally:
+            self.keystone.is_broken = False
+        harness.wait_for("it is asked again", lambda: self.kafka(
+            "Default/ann/p", "a good password")[1] == 0)
+
+    def test_users_of_a_former_time_do_not_log_in(self):
+        broker = self.own_broker(dms_authentication="builtin")
+        password = identity.read_admin(broker)["OS_PASSWORD"]
+        admin = identity.login(broker, "admin", password)
+        key = admin.iam("POST", "/v3.0/OS-CREDENTIAL/credentials",
+                        {"credential": {}}).body["credential"]
+        broker.stop()
+        broker.options.update({key: text for key, text in self.broker.options.items()
+                               if "keystone" in text or "keystone" in key})
+        broker.start()
+        known, self.broker = self.broker, broker
+        try:
+            for user, secret in (("admin", password), (key["access"], key["secret"]),
+                                 ("token", admin.token)):
+                self.assertEqual(self.kafka(user, secret)[1], AUTHENTICATION_FAILED, user)
+        finally:
+            self.broker = known
+        self.code(Rest(broker, admin.token).call("GET", "/queues"), 401, 10240101)
+        self.code(Rest(broker).signed(key, "GET", admin.prefix + "/queues"), 401, 10240101)
 
     def test_there_is_no_identity_service_here(self):
         self.code(Rest(self.broker).iam("POST", "/v3/auth/tokens", {"auth": {}}), 404, 10240406)

@@ -91,13 +91,26 @@ struct security_scope {
     bool is_unscoped;                 /* nowhere, rather than in the default project */
 };
 
+/* One look at a token, embedded in what waits for it. */
+struct security_token_check {
+    struct base_executor *executor;
+    struct base_task task;
+    struct base_slice token; /* borrowed until it is over */
+
+    enum security_verdict verdict;
+    struct security_principal principal; /* when OK */
+
+    struct base_list link; /* its own */
+};
+
 /* One attempt to log in, embedded in what waits for it. Slices are borrowed until it is over. */
 struct security_login {
     struct base_executor *executor;
     struct base_task task; /* runs there when it is decided */
     /* The user by id, or by name within a domain (id or name; null: "Default"). For clients that
      * have one field only the name may be "<domain>/<name>", or an access key id whose secret key
-     * is the password. */
+     * is the password. With another Keystone "<domain>/<name>/<project>" too, or "token": the
+     * password is a token then; nobody of the catalog can log in. */
     struct base_slice user_id;
     struct base_slice user_name;
     struct base_slice user_domain;
@@ -114,6 +127,7 @@ struct security_login {
     struct catalog_view *view;
     const struct catalog_object *user;
     uint64_t throttle_key;
+    struct security_token_check check;
 };
 
 void security_login(struct security_identity *identity, struct security_login *login);
@@ -149,18 +163,6 @@ enum security_verdict security_enter_project(struct security_identity *identity,
                                              const struct security_scope *scope);
 
 /* Tokens. */
-
-/* One look at a token, embedded in what waits for it. */
-struct security_token_check {
-    struct base_executor *executor;
-    struct base_task task;
-    struct base_slice token; /* borrowed until it is over */
-
-    enum security_verdict verdict;
-    struct security_principal principal; /* when OK */
-
-    struct base_list link; /* its own */
-};
 
 /* True: decided. False: task will run when it is, which takes as long as the other Keystone. */
 bool security_token_check(struct security_identity *identity, struct catalog_view *view,

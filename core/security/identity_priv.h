@@ -76,6 +76,20 @@ void security__issue_store(struct security_identity *identity, struct catalog_ob
  * one off identity->waiting. */
 bool security__enter_line(struct security_identity *identity);
 
+/* With another Keystone. */
+
+/* Decides a login that is in the throttle already; its task runs when it is. */
+void security__keystone_login(struct security_login *login);
+
+/* The text of a body (moved; may be NULL): NULL without memory. To be wiped and freed. */
+char *security__keystone_body(json_t *body);
+
+/* Asks for a token with this body of a login; who that token is for. Blocks. OK, REFUSED or
+ * UNAVAILABLE. */
+enum security_verdict security__keystone_ask_login(struct security_keystone *keystone,
+                                                   const char *body,
+                                                   struct security_principal *principal);
+
 /* Failed logins. */
 
 BASE_MUST_USE enum base_err security__throttle_create(struct security__throttle **out);

@@ -65,15 +65,10 @@ static int64_t now_ms(const struct security_keystone *keystone)
     return base_clock_wall_ms(keystone->clock);
 }
 
-static char *make_login(const struct security_keystone_options *options)
+char *security__keystone_body(json_t *body)
 {
-    json_t *login = json_pack("{s:{s:{s:[s], s:{s:{s:s, s:s, s:{s:s}}}}, s:{s:{s:s, s:{s:s}}}}}",
-                              "auth", "identity", "methods", "password", "password", "user", "name",
-                              options->user_name, "password", options->password, "domain", "name",
-                              options->user_domain, "scope", "project", "name",
-                              options->project_name, "domain", "name", options->project_domain);
-    char *text = login == NULL ? NULL : json_dumps(login, JSON_COMPACT);
-    json_decref(login);
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    json_decref(body);
     char *copy = text == NULL ? NULL : base_strdup(text);
     json_malloc_t json_allocate;
     json_free_t json_release;
@@ -83,6 +78,16 @@ static char *make_login(const struct security_keystone_options *options)
     }
     json_release(text);
     return copy;
+}
+
+static char *make_login(const struct security_keystone_options *options)
+{
+    json_t *login = json_pack("{s:{s:{s:[s], s:{s:{s:s, s:s, s:{s:s}}}}, s:{s:{s:s, s:{s:s}}}}}",
+                              "auth", "identity", "methods", "password", "password", "user", "name",
+                              options->user_name, "password", options->password, "domain", "name",
+                              options->user_domain, "scope", "project", "name",
+                              options->project_name, "domain", "name", options->project_domain);
+    return security__keystone_body(login);
 }
 
 enum base_err security_keystone_create(const struct security_keystone_options *options,
@@ -271,6 +276,18 @@ static bool read_principal(const json_t *answer, const char *id,
 
 /* Asking. On the worker, not locked. */
 
+/* Whether a status says no to this request, rather than that Keystone is in trouble. */
+static bool is_refusal(int status)
+{
+    return status >= 400 && status < 500 && status != 408 && status != 429;
+}
+
+static void log_refused(const struct security_keystone *keystone, int status, const char *cause)
+{
+    base_log(BASE_LOG_ERROR, "KEYSTONE_REFUSES_US", "url=%s status=%d cause=\"%s\"", keystone->url,
+             status, cause);
+}
+
 static bool login_service(struct security_keystone *keystone, struct security__http *http)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
@@ -285,9 +302,7 @@ static bool login_service(struct security_keystone *keystone, struct security__h
     json_decref(answer);
     bool is_good = err == BASE_ERR_OK && status == 201 && subject[0] != '\0' && expires_ms > 0;
     if (err == BASE_ERR_OK && !is_good) {
-        base_log(BASE_LOG_ERROR, "KEYSTONE_REFUSES_US",
-                 "url=%s status=%d cause=\"the service user of dms.keystone.user cannot log in\"",
-                 keystone->url, status);
+        log_refused(keystone, status, "the service user of dms.keystone.user cannot log in");
     }
     if (is_good) {
         base_mutex_lock(&keystone->lock);
@@ -341,10 +356,12 @@ static enum security_verdict ask_once(struct security_keystone *keystone,
         security__http_call(http, keystone->url, headers, NULL, &status, &answer, subject);
     if (err == BASE_ERR_OK && status == 200) {
         verdict = read_principal(answer, question->id, principal) ? SECURITY_OK : SECURITY_REFUSED;
-    } else if (err == BASE_ERR_OK && (status == 404 || status == 400)) {
-        verdict = SECURITY_REFUSED;
     } else if (err == BASE_ERR_OK && status == 401) {
         *is_stale = true;
+    } else if (err == BASE_ERR_OK && status == 403) {
+        log_refused(keystone, status, "the service user of dms.keystone.user may not check tokens");
+    } else if (err == BASE_ERR_OK && is_refusal(status)) {
+        verdict = SECURITY_REFUSED; /* it is the token that it does not like: others may be good */
     }
     if (verdict == SECURITY_OK && principal->expires_ms <= now_ms(keystone)) {
         verdict = SECURITY_EXPIRED;
@@ -396,6 +413,15 @@ static void free_question(struct question *question)
     base_free(question);
 }
 
+/* Locked. The handle is kept if there is place, else it stays the caller's. */
+static void give_handle(struct security_keystone *keystone, struct security__http **http)
+{
+    if (*http != NULL && keystone->handles_count < HANDLES_MAX) {
+        keystone->handles[keystone->handles_count++] = *http;
+        *http = NULL;
+    }
+}
+
 static void run_question(struct base_task *task)
 {
     struct question *question = BASE_CONTAINER_OF(task, struct question, task);
@@ -408,10 +434,7 @@ static void run_question(struct base_task *task)
         http == NULL ? SECURITY_UNAVAILABLE : ask(keystone, http, question, &principal);
 
     base_mutex_lock(&keystone->lock);
-    if (http != NULL && keystone->handles_count < HANDLES_MAX) {
-        keystone->handles[keystone->handles_count++] = http;
-        http = NULL;
-    }
+    give_handle(keystone, &http);
     if (verdict == SECURITY_UNAVAILABLE) {
         keystone->down_until_ms = now_ms(keystone) + SECURITY_KEYSTONE_DOWN_MS;
     } else {
@@ -428,6 +451,54 @@ static void run_question(struct base_task *task)
     base_mutex_unlock(&keystone->lock);
     security__http_close(&http);
     free_question(question);
+}
+
+/* One POST with somebody's password. */
+static enum security_verdict ask_login(struct security_keystone *keystone,
+                                       struct security__http *http, const char *body,
+                                       struct security_principal *principal)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    char subject[SECURITY__SUBJECT_SIZE_MAX];
+    char id[SECURITY_ID_SIZE];
+    enum security_verdict verdict = SECURITY_UNAVAILABLE;
+    json_t *answer = NULL;
+    int status = 0;
+
+    enum base_err err =
+        security__http_call(http, keystone->url, headers, body, &status, &answer, subject);
+    if (err == BASE_ERR_OK && status == 201) {
+        security__token_id(base_slice_text(subject), id);
+        verdict = read_principal(answer, id, principal) ? SECURITY_OK : SECURITY_REFUSED;
+    } else if (err == BASE_ERR_OK && is_refusal(status)) {
+        verdict = SECURITY_REFUSED;
+    }
+    json_decref(answer);
+    security__wipe(subject, sizeof subject);
+    return verdict;
+}
+
+enum security_verdict security__keystone_ask_login(struct security_keystone *keystone,
+                                                   const char *body,
+                                                   struct security_principal *principal)
+{
+    enum security_verdict verdict = SECURITY_UNAVAILABLE;
+
+    base_mutex_lock(&keystone->lock);
+    bool is_down = keystone->down_until_ms > now_ms(keystone);
+    base_mutex_unlock(&keystone->lock);
+    struct security__http *http = is_down ? NULL : take_handle(keystone);
+    if (http != NULL) {
+        verdict = ask_login(keystone, http, body, principal);
+    }
+    base_mutex_lock(&keystone->lock);
+    give_handle(keystone, &http);
+    if (verdict == SECURITY_UNAVAILABLE && !is_down) {
+        keystone->down_until_ms = now_ms(keystone) + SECURITY_KEYSTONE_DOWN_MS;
+    }
+    base_mutex_unlock(&keystone->lock);
+    security__http_close(&http);
+    return verdict;
 }
 
 /* A new question about check's token; NULL without memory. Locked. */
@@ -451,6 +522,17 @@ static struct question *make_question(struct security_keystone *keystone, const 
     return question;
 }
 
+/* What could come from a Keystone, and goes into a header: printable, without spaces. */
+static bool may_be_token(struct base_slice token)
+{
+    for (size_t i = 0; i < token.length; i++) {
+        if (token.data[i] <= ' ' || token.data[i] > '~') {
+            return false;
+        }
+    }
+    return token.length > 0 && token.length <= SECURITY_KEYSTONE_TOKEN_LENGTH_MAX;
+}
+
 /* What can be said without asking; UNAVAILABLE with *may_ask when nothing. Locked. */
 static enum security_verdict decide(struct security_keystone *keystone, struct base_slice token,
                                     const char *id, struct security_principal *principal,
@@ -463,7 +545,7 @@ static enum security_verdict decide(struct security_keystone *keystone, struct b
         *principal = entry->principal;
         return entry->verdict;
     }
-    if (token.length == 0 || token.length >= SECURITY__SUBJECT_SIZE_MAX) {
+    if (!may_be_token(token)) {
         return SECURITY_REFUSED;
     }
     *may_ask = keystone->down_until_ms <= now_ms(keystone);

@@ -14,6 +14,9 @@ enum {
     SECURITY_KEYSTONE_CONNECT_TIMEOUT_MS = 2000,
     SECURITY_KEYSTONE_TIMEOUT_MS = 5000,
     SECURITY_KEYSTONE_WAITING_MAX = 1000, /* tokens being asked about */
+    /* Fernet tokens have some 200 bytes, signed ones some 800; it is not asked about longer ones.
+     */
+    SECURITY_KEYSTONE_TOKEN_LENGTH_MAX = 2048,
     SECURITY_KEYSTONE_ANSWER_SIZE_MAX = 1 << 20,
 };
 

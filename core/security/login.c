@@ -5,6 +5,7 @@
 #include "core/base/assert.h"
 #include "core/base/list.h"
 #include "core/security/identity_priv.h"
+#include "core/security/keystone.h"
 
 /* Takes a place in the worker's line; false when there is none. */
 bool security__enter_line(struct security_identity *identity)
@@ -71,7 +72,7 @@ static void check_password(struct base_task *task)
 void security_login(struct security_identity *identity, struct security_login *login)
 {
     login->identity = identity;
-    login->view = catalog_view(identity->options.catalog);
+    login->view = NULL;
     bool is_one_field = login->user_id.data == NULL && login->user_domain.data == NULL;
     struct base_slice who = login->user_id.data != NULL ? login->user_id : login->user_name;
 
@@ -80,6 +81,11 @@ void security_login(struct security_identity *identity, struct security_login *l
         end_login(login, SECURITY_THROTTLED);
         return;
     }
+    if (identity->options.keystone != NULL) {
+        security__keystone_login(login);
+        return;
+    }
+    login->view = catalog_view(identity->options.catalog);
     const struct catalog_object *access_key =
         is_one_field ? catalog_view_object(login->view, CATALOG_OBJECT_ACCESS_KEY, who) : NULL;
     if (access_key != NULL) {

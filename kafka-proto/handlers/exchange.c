@@ -41,17 +41,24 @@ struct khandler_exchange {
     struct security_principal principal; /* whose keys they are */
 };
 
-enum base_err khandler__exchange_create(struct base_slice mechanism, bool is_raw,
+uint32_t khandler__mechanisms_offered(const struct security_identity *identity)
+{
+    static_assert(PLAIN == 0, "it is the first of them");
+    return security_identity_is_builtin(identity) ? KHANDLER__MECHANISMS_COUNT : PLAIN + 1;
+}
+
+enum base_err khandler__exchange_create(const struct security_identity *identity,
+                                        struct base_slice mechanism, bool is_raw,
                                         struct khandler_exchange **out)
 {
+    uint32_t count = khandler__mechanisms_offered(identity);
     unsigned place = 0;
 
     *out = NULL;
-    while (place < KHANDLER__MECHANISMS_COUNT &&
-           !base_slice_equal(mechanism, khandler__mechanisms[place])) {
+    while (place < count && !base_slice_equal(mechanism, khandler__mechanisms[place])) {
         place++;
     }
-    if (place == KHANDLER__MECHANISMS_COUNT) {
+    if (place == count) {
         return BASE_ERR_UNSUPPORTED;
     }
     *out = base_alloc_object(struct khandler_exchange);

@@ -11,9 +11,13 @@ enum { KHANDLER__MECHANISMS_COUNT = 3 };
 /* Names of the mechanisms. */
 extern const struct base_slice khandler__mechanisms[KHANDLER__MECHANISMS_COUNT];
 
+/* How many of them are offered: SCRAM needs keys that another Keystone does not tell. */
+uint32_t khandler__mechanisms_offered(const struct security_identity *identity);
+
 /* *out owns it. is_raw: tokens come without Kafka's headers. UNSUPPORTED: no such mechanism;
  * NOMEM. */
-BASE_MUST_USE enum base_err khandler__exchange_create(struct base_slice mechanism, bool is_raw,
+BASE_MUST_USE enum base_err khandler__exchange_create(const struct security_identity *identity,
+                                                      struct base_slice mechanism, bool is_raw,
                                                       struct khandler_exchange **out);
 
 /* Wipes secrets. Sets *exchange to NULL. NULL-safe. */

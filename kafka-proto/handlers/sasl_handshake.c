@@ -13,13 +13,14 @@ void khandler_sasl_handshake(struct khandler_request *request)
     struct khandler_session *session = khandler__session(request);
     struct kproto_sasl_handshake_response response;
     struct base_slice mechanisms[KHANDLER__MECHANISMS_COUNT];
+    const struct security_identity *identity = request->broker->identity;
     bool is_raw = request->header.api_version == 0;
 
     BASE_ASSERT(session != NULL);
     kproto_init(request->api->response->schema, &response);
     memcpy(mechanisms, khandler__mechanisms, sizeof mechanisms);
     response.mechanisms = mechanisms;
-    response.mechanisms_count = KHANDLER__MECHANISMS_COUNT;
+    response.mechanisms_count = khandler__mechanisms_offered(identity);
     /* Raw tokens cannot be told from requests, so they are no way to renew a session. */
     if (session->exchange != NULL || (session->is_open && is_raw)) {
         response.error_code = KPROTO_ERROR_ILLEGAL_SASL_STATE;
@@ -27,7 +28,8 @@ void khandler_sasl_handshake(struct khandler_request *request)
         khandler_answer(request, &response);
         return;
     }
-    enum base_err err = khandler__exchange_create(message->mechanism, is_raw, &session->exchange);
+    enum base_err err =
+        khandler__exchange_create(identity, message->mechanism, is_raw, &session->exchange);
     if (err == BASE_ERR_NOMEM) {
         khandler_refuse(request, "no memory");
         return;
