@@ -14,7 +14,7 @@ import harness
 from test_rest import RestTest
 
 try:
-    from kafka import KafkaProducer
+    from kafka import KafkaConsumer, KafkaProducer
     from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 except ImportError:
     raise SystemExit(77) from None
@@ -234,6 +234,44 @@ class Retention(RestTest):
             200, "GET", f"/queues/{queue}")["produced_messages"] == 2)
         self.assertEqual(self.rest.counters(queue, group), (2, 0, 2))
         self.assertEqual(self.rest.drain(queue, group, 2), ["Mg==", "Mw=="])
+
+    def one_batch(self, *ages_ms):
+        """A queue of two hours with one batch of messages of these ages; its queue and group."""
+        made = self.rest.create_queue(f"ages-{len(ages_ms)}", queue_mode="KAFKA_HA",
+                                      retention_hours=2)
+        group = self.rest.create_group(made["id"])
+        producer = KafkaProducer(bootstrap_servers=self.broker.bootstrap, acks="all",
+                                 linger_ms=1000)
+        now = int(time.time() * 1000)
+        for index, age in enumerate(ages_ms):
+            producer.send(made["kafka_topic"], b"%d" % index, partition=0, timestamp_ms=now - age)
+        producer.flush()
+        producer.close()
+        return made, group
+
+    def browsed(self, queue):
+        found = self.rest.must(200, "GET", f"/queues/{queue}/messages?partition=0&limit=100")
+        return found["start_offset"], [one["offset"] for one in found["messages"]]
+
+    def test_2_1_messages_of_one_batch_are_deleted_one_by_one(self):
+        made, group = self.one_batch(30 * HOUR_MS, 3 * HOUR_MS, HOUR_MS, 0)
+        queue = made["id"]
+        harness.wait_for("the old ones are deleted", lambda: self.rest.counters(queue, group)
+                         == (2, 0, 2))
+        self.assertEqual(self.browsed(queue), (2, [2, 3]))
+        consumer = KafkaConsumer(made["kafka_topic"], auto_offset_reset="earliest",
+                                 bootstrap_servers=self.broker.bootstrap, consumer_timeout_ms=2000)
+        self.assertEqual([one.offset for one in consumer], [2, 3])
+        consumer.close()
+        self.assertEqual(self.rest.drain(queue, group, 2), ["Mg==", "Mw=="])
+
+    def test_2_1_a_message_that_is_too_old_is_not_seen_behind_a_young_one(self):
+        # 删除的消息无法被消费
+        made, group = self.one_batch(0, 3 * HOUR_MS, -HOUR_MS, 30 * HOUR_MS, HOUR_MS)
+        self.assertEqual(self.browsed(made["id"]), (0, [0, 2, 4]))
+        self.assertEqual(self.rest.drain(made["id"], group, 3), ["MA==", "Mg==", "NA=="])
+        self.assertEqual(self.rest.consume(made["id"], group, time_wait=1), [])
+        self.assertEqual(self.rest.counters(made["id"], group)[2], 0)
 
 
 class Throughput(RestTest):

@@ -51,7 +51,7 @@ static void commit(struct logstore_log *log, const struct base_chunk *bytes,
 
     BASE_ASSERT(batch->base_offset == log->written_offset);
     if (log->oldest_timestamp_ms < 0 && log->start_offset == log->written_offset) {
-        log->oldest_timestamp_ms = batch->max_timestamp;
+        log->oldest_timestamp_ms = logstore__first_ms(batch);
         if (log->config.retention_exact) {
             log->retention_due_us = logstore__retention_due_us(log);
             logstore__schedule(log);

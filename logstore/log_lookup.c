@@ -174,7 +174,7 @@ static enum base_err find_batch(struct logstore_log *log, struct search *search,
     return err;
 }
 
-static enum base_err run(struct logstore_log *log, struct logstore_lookup *lookup)
+enum base_err logstore__lookup_run(struct logstore_log *log, struct logstore_lookup *lookup)
 {
     struct search search = {
         .from_ms = lookup->timestamp_ms,
@@ -212,7 +212,7 @@ static void lookup_run(struct base_task *task)
     struct base_mutex *lock = log->lock;
 
     base_mutex_lock(lock);
-    lookup->err = run(log, lookup);
+    lookup->err = logstore__lookup_run(log, lookup);
     base_executor_post(lookup->executor, &lookup->task);
     logstore__unuse(log);
     base_mutex_unlock(lock);

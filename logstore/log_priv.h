@@ -122,7 +122,7 @@ struct logstore_log {
     int64_t append_us;     /* last append, or open */
     int64_t flush_due_us;
     int64_t retention_due_us;
-    int64_t oldest_timestamp_ms; /* of the batch at the start; -1 unknown or none */
+    int64_t oldest_timestamp_ms; /* of the record at the start; -1 unknown or none */
 
     struct logstore_io_op append_op;
     struct logstore_io_op sync_op;
@@ -295,6 +295,11 @@ bool logstore__durable_decode(struct base_slice content, int64_t *base_offset, u
 void logstore__object_name(char name[LOGSTORE_NAME_SIZE], const struct logstore_log *log,
                            const char *object);
 
+/* log_lookup.c: the search itself. On the worker; locked, unlocks in between. lookup's offset is -1
+ * before, and afterwards if there is no such record. */
+BASE_MUST_USE enum base_err logstore__lookup_run(struct logstore_log *log,
+                                                 struct logstore_lookup *lookup);
+
 /* log_retention.c */
 
 /* The background job's part: may unlock in between. Worker. */
@@ -302,6 +307,13 @@ void logstore__retention_run(struct logstore_log *log);
 
 /* When housekeeping has to look next; INT64_MAX never. */
 int64_t logstore__retention_due_us(const struct logstore_log *log);
+
+/* Time of a batch's first record; -1 without. */
+static inline int64_t logstore__first_ms(const struct logstore_batch *batch)
+{
+    bool has_own = !logstore_batch_is_append_time(batch) && batch->base_timestamp >= 0;
+    return has_own && batch->max_timestamp >= 0 ? batch->base_timestamp : batch->max_timestamp;
+}
 
 /* Moves the start; what else depends on it follows. */
 void logstore__start_move(struct logstore_log *log, int64_t offset);

@@ -1,4 +1,4 @@
-/* Retention: whole segments by time and size; to the batch for those who ask for it. */
+/* Retention: whole segments by time and size; message by message for those who ask for it. */
 #include <inttypes.h>
 
 #include "core/base/assert.h"
@@ -100,8 +100,10 @@ static void roll_if_expired(struct logstore_log *log, uint32_t first, int64_t no
 /* What a search for the oldest batch that stays has found. */
 struct oldest {
     int64_t offset;
-    int64_t timestamp_ms;
+    int64_t timestamp_ms; /* of its first record */
+    int64_t next_offset;
     bool is_found;
+    bool may_begin_expired; /* its first records may have to go */
 };
 
 /* Looks in one pinned, loaded segment. *position: where it went wrong. Not locked. */
@@ -119,7 +121,11 @@ static enum base_err find_oldest(const struct logstore__range *range, int64_t cu
             (batch.max_timestamp >= cutoff_ms || batch.max_timestamp < 0)) {
             oldest->is_found = true;
             oldest->offset = batch.base_offset;
-            oldest->timestamp_ms = batch.max_timestamp;
+            oldest->timestamp_ms = logstore__first_ms(&batch);
+            oldest->next_offset = logstore_batch_next_offset(&batch);
+            oldest->may_begin_expired =
+                batch.max_timestamp >= 0 &&
+                (oldest->timestamp_ms < cutoff_ms || batch.base_offset < start_offset);
         } else {
             err = logstore_scan_next(&scan, &batch, NULL);
         }
@@ -169,7 +175,30 @@ static enum base_err search_oldest(struct logstore_log *log, int64_t cutoff_ms,
     return BASE_ERR_OK;
 }
 
-/* Moves the start to the first batch that retention_ms still covers. */
+/* Goes on to the first record of the batch that is young enough. One that cannot be looked into
+ * stays whole: the broker takes compressed records unopened. */
+static enum base_err search_record(struct logstore_log *log, int64_t cutoff_ms,
+                                   struct oldest *oldest)
+{
+    struct logstore_lookup lookup = {
+        .timestamp_ms = cutoff_ms,
+        .limit_offset = oldest->next_offset,
+        .offset = -1,
+        .found_timestamp_ms = -1,
+    };
+
+    if (!oldest->may_begin_expired || cutoff_ms < 0) {
+        return BASE_ERR_OK;
+    }
+    enum base_err err = logstore__lookup_run(log, &lookup);
+    if (err == BASE_ERR_OK && lookup.offset >= 0) {
+        oldest->offset = lookup.offset;
+        oldest->timestamp_ms = lookup.found_timestamp_ms;
+    }
+    return err;
+}
+
+/* Moves the start to the first record that retention_ms still covers. */
 static void run_exact(struct logstore_log *log, int64_t now_ms)
 {
     int64_t cutoff_ms = now_ms - log->config.retention_ms;
@@ -180,7 +209,8 @@ static void run_exact(struct logstore_log *log, int64_t now_ms)
     }
     int64_t durable_offset = log->durable.offset;
     if (log->start_offset >= durable_offset ||
-        search_oldest(log, cutoff_ms, &oldest) != BASE_ERR_OK) {
+        search_oldest(log, cutoff_ms, &oldest) != BASE_ERR_OK ||
+        (oldest.is_found && search_record(log, cutoff_ms, &oldest) != BASE_ERR_OK)) {
         return;
     }
     int64_t start_offset = oldest.is_found ? oldest.offset : durable_offset;

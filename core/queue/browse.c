@@ -69,7 +69,7 @@ static bool holds(struct base_slice value, struct base_slice text)
 static bool is_wanted(const struct queue_browse_walk *walk, const struct logstore_record *record)
 {
     const struct queue_browse *browse = walk->browse;
-    return record->timestamp_ms >= walk->oldest_ms && holds(record->value, browse->text) &&
+    return !queue__has_expired(record, walk->oldest_ms) && holds(record->value, browse->text) &&
            queue_tag_rule_matches(&browse->rule, record);
 }
 

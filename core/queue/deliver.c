@@ -197,7 +197,7 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
         err = queue_cursor_drop(&place->cursor, candidate, gap_to);
         break;
     case QUEUE_READER_RECORD:
-        if (record.timestamp_ms < delivery->oldest_ms) {
+        if (queue__has_expired(&record, delivery->oldest_ms)) {
             err = queue_cursor_drop(&place->cursor, candidate, candidate + 1);
             break;
         }

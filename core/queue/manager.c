@@ -45,9 +45,10 @@ uint64_t queue__manager_snapshot_records(const struct queue_manager *manager)
 
 int64_t queue__oldest_ms(const struct queue_manager *manager, const struct catalog_topic *topic)
 {
-    /* Kafka queues lose whole segments instead, and their producers' clocks vary. */
+    /* Topics made over Kafka lose whole segments instead. */
     int64_t retention_ms = topic->config.values[CATALOG_CONFIG_RETENTION_MS];
-    if (catalog_kind_is_kafka(topic->kind) || retention_ms < 0) {
+    bool is_exact = topic->made_by_rest || !catalog_kind_is_kafka(topic->kind);
+    if (!is_exact || retention_ms < 0) {
         return -1;
     }
     return base_clock_wall_ms(manager->options.clock) - retention_ms;

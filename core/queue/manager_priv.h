@@ -10,6 +10,7 @@
 #include "core/queue/handler_priv.h"
 #include "core/queue/journal_priv.h"
 #include "core/queue/queue.h"
+#include "logstore/records.h"
 
 struct queue_delay_log;
 struct queue_group;
@@ -43,6 +44,12 @@ void queue__manager_release(struct queue_manager *manager);
 
 /* Messages of the queue with an older time have expired; -1: none has. */
 int64_t queue__oldest_ms(const struct queue_manager *manager, const struct catalog_topic *topic);
+
+/* A record without a time (Kafka's -1) never does. */
+static inline bool queue__has_expired(const struct logstore_record *record, int64_t oldest_ms)
+{
+    return record->timestamp_ms >= 0 && record->timestamp_ms < oldest_ms;
+}
 
 uint64_t queue__manager_snapshot_records(const struct queue_manager *manager);
 

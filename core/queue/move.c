@@ -113,7 +113,7 @@ static enum step take(struct queue_move *move, struct queue_place *place,
     size_t size = record->value.length + record->headers.length;
     size_t written = logstore_records_builder_size_bytes(&move->builder);
 
-    if (record->timestamp_ms < queue__group_oldest_ms(move->group)) {
+    if (queue__has_expired(record, queue__group_oldest_ms(move->group))) {
         enum base_err err = queue_cursor_drop(&place->cursor, record->offset, record->offset + 1);
         return err == BASE_ERR_OK ? STEP_NEXT : fail_step(move, err);
     }

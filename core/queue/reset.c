@@ -234,7 +234,9 @@ static int64_t time_of(const struct queue_reset *reset)
         return reset->timestamp_ms;
     }
     base_mutex_lock(&group->lock);
-    int64_t oldest_ms = queue__group_oldest_ms(group);
+    /* Records of Kafka clients may have no time: what has expired is passed on delivery. */
+    bool is_kafka = catalog_kind_is_kafka(group->topic->kind);
+    int64_t oldest_ms = is_kafka ? -1 : queue__group_oldest_ms(group);
     base_mutex_unlock(&group->lock);
     return oldest_ms;
 }
