@@ -56,6 +56,14 @@ class Messages(BrowseTest):
         self.assertTrue(before <= row["timestamp"] <= int(time.time() * 1000))
         self.assertGreater(row["size"], len('{"a":1}'))
 
+    def test_a_message_with_thousands_of_attributes_is_shown_whole(self):
+        queue, _ = self.queue()
+        attributes = {f"name-{index}": index for index in range(12000)}
+        self.rest.must(201, "POST", f"/queues/{queue}/messages", {
+            "messages": [{"body": "many", "attributes": attributes}]})
+        row, = self.browse(queue)["messages"]
+        self.assertEqual(row["message"], {"body": "many", "attributes": attributes, "tags": []})
+
     def test_groups_are_not_touched(self):
         """1.6: looking at messages must not influence how others deal with them."""
         queue, group = self.queue()

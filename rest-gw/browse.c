@@ -14,7 +14,7 @@ enum {
     LIMIT_DEFAULT = 10,                /* messages of an answer */
     TEXT_LENGTH_MAX = 128,             /* bytes to look for */
     SHOWN_BYTES_MAX = 2 * 1024 * 1024, /* a larger message is only named */
-    SHOWN_HEADERS_MAX = 1000,          /* so is one with more of them */
+    SHOWN_HEADERS_MAX = 1000,          /* so is a record of a Kafka client with more of them */
 };
 
 /* One request; in its arena. */
@@ -89,7 +89,8 @@ static void put_message(struct base_writer *body, const struct browse *browse,
     put_number(body, "timestamp", record->timestamp_ms);
     RESTGW_JSON_PUT(body, ",");
     put_number(body, "size", (int64_t)size);
-    if (size > SHOWN_BYTES_MAX || record->headers_count > SHOWN_HEADERS_MAX) {
+    bool has_too_many = browse->is_kafka && record->headers_count > SHOWN_HEADERS_MAX;
+    if (size > SHOWN_BYTES_MAX || has_too_many) {
         RESTGW_JSON_PUT(body, ",\"too_large\":true}");
         return;
     }
