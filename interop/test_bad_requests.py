@@ -26,6 +26,9 @@ HOSTILE = ["' OR 1=1 --", "<script>alert(1)</script>", "../../../etc/passwd", "%
            "${jndi:ldap://x}", "\u202e\ufeff", "\ud83d\ude00" * 300]
 VALUES = [None, True, False, 0, -1, 1.5, 2 ** 31, 2 ** 63 - 1, -2 ** 63, 2 ** 63, 10 ** 30, 1e308,
           "", "x", "x" * 70000, [], [None], [[]], {}, {"": 0}, NESTED, *HOSTILE]
+# What makes or changes accounts: their names in lists and bodies.
+ACCOUNTS = {verb + singular.capitalize(): (singular + "s", singular)
+            for verb in ("create", "update") for singular in ("user", "project", "domain")}
 # Each password costs what a hash costs.
 HASHING = {"createUser", "updateUser"}
 VALUES_FEW = [None, True, 2 ** 63 - 1, "", "x" * 70000, [], {}, "a\u0000b"]
@@ -167,6 +170,8 @@ class BadRequests(accounts.AccountsTest):
         cls.names.update(id=user.id, user_id=user.id, role_id=cls.accounts.role_id("dms_user"),
                          access_key=cls.accounts.access_key(user)[0])
 
+        cls.known = {plural: cls.accounts_of(cls, plural) for plural, _ in ACCOUNTS.values()}
+
     def setUp(self):
         self.client = Client(self.broker.http_port, self.accounts.root.token)
         self.addCleanup(self.client.close)
@@ -214,11 +219,29 @@ class BadRequests(accounts.AccountsTest):
             for row in root.must(200, "GET", f"/queues/{self.queue}/groups")["groups"]:
                 if row["id"] != self.group:
                     root.must(204, "DELETE", f"/queues/{self.queue}/groups/{row['id']}")
+        elif operation in ACCOUNTS:
+            self.undo_account(*ACCOUNTS[operation])
         elif "Polic" in operation:
             root.must(204, "DELETE", f"/queues/{self.queue}/policies")
         elif "Tag" in operation:
             root.must(204, "POST", f"/queue/{self.queue}/tags/action",
                       {"action": "delete", "tags": [{"key": "k"}]})
+
+    def accounts_of(self, plural):
+        return {row["id"] for row in self.accounts.root.raw("GET", f"/v3/{plural}").body[plural]}
+
+    def undo_account(self, plural, singular):
+        """Only those of setUpClass are left, under a name that nobody takes."""
+        root = self.accounts.root
+        for one in self.accounts_of(plural) - self.known[plural]:
+            answer = root.raw("PATCH", f"/v3/{plural}/{one}",
+                              json.dumps({singular: {"enabled": False}}).encode())
+            self.assertEqual(answer.status, 200, answer.raw)
+            self.assertEqual(root.raw("DELETE", f"/v3/{plural}/{one}").status, 204)
+        target = f"/v3/{plural}/{self.names['id']}"
+        if root.raw("GET", target).status == 200:
+            name = {singular: {"name": uuid.uuid4().hex[:12], "enabled": True}}
+            self.assertEqual(root.raw("PATCH", target, json.dumps(name).encode()).status, 200)
 
     def send_body(self, method, target, operation, body, is_wrong):
         name = operation["operationId"]

@@ -117,7 +117,48 @@ class Tokens(IdentityTest):
         for bad in ({"project": {"name": "nothing"}}, {"project": {"id": "f" * 32}},
                     {"domain": {"name": "nothing"}}):
             self.assertEqual(scoped(bad)[0], 401, bad)
-        self.assertEqual(scoped({"project": {}})[0], 400)
+        for bad in ({"project": {}}, "nonsense", 5, [], {"project": 5}, {"domain": 5},
+                    {"project": {"id": 5}}, {"project": {"name": "default", "domain": 5}}):
+            self.assertEqual(scoped(bad)[0], 400, bad)
+
+    def test_domain_of_the_project_is_told(self):
+        made = self.admin.iam("POST", "/v3/domains", {"domain": {"name": uuid.uuid4().hex[:12]}})
+        domain = {name: made.body["domain"][name] for name in ("id", "name")}
+        project = self.admin.iam("POST", "/v3/projects", {"project": {
+            "name": "elsewhere", "domain_id": domain["id"]}}).body["project"]["id"]
+        _, name = self.make_user("dms_user", project=project)
+        answer = Rest(self.broker).iam("POST", "/v3/auth/tokens", identity.password_body(
+            name, "a good password", scope={"project": {"id": project}}))
+        self.assertEqual(answer.body["token"]["project"]["domain"], domain)
+        self.assertEqual(answer.body["token"]["user"]["domain"]["id"], "default")
+
+    def test_traces_say_who_logged_in(self):
+        user_id, name = self.make_user("dms_user")
+        for password, status in (("a wrong password", 401), ("a good password", 201)):
+            answer = Rest(self.broker).iam("POST", "/v3/auth/tokens",
+                                           identity.password_body(name, password))
+            self.assertEqual(answer.status, status)
+
+        def traces():
+            found = self.admin.raw("GET", f"/v3/{DEFAULT_PROJECT}/traces?limit=100"
+                                   f"&trace_name=createToken&user={name}").body["traces"]
+            return found if len(found) == 2 else None
+        good, bad = harness.wait_for("both are written", traces)
+        told = [(one["code"], one["user"]["id"], one["resource_id"], one["resource_name"])
+                for one in (bad, good)]
+        self.assertEqual(told, [("401", "", "", name), ("201", user_id, user_id, name)])
+
+    def test_wrong_types_are_refused(self):
+        def call(method, path, body, status=400):
+            answer = self.admin.iam(method, path, body)
+            self.iam_error(answer, status)
+        user_id, _ = self.make_user()
+        for wrong in (5, True, [], {}):
+            name = uuid.uuid4().hex[:12]
+            for fields in ({"password": wrong}, {"domain_id": wrong}):
+                call("POST", "/v3/users", {"user": {"name": name, **fields}})
+                call("PATCH", f"/v3/users/{user_id}", {"user": fields})
+            call("POST", "/v3/projects", {"project": {"name": name, "domain_id": wrong}})
 
     def test_wrong_logins_are_refused_alike(self):
         user_id, name = self.make_user("dms_user")

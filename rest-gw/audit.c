@@ -17,9 +17,10 @@ struct resource {
 };
 
 struct restgw__traced {
-    const char *name;           /* NULL: the route's action */
-    struct base_slice owner_id; /* project; null: that of the path */
-    struct resource *resources; /* in the arena */
+    const char *name;                     /* NULL: the route's action */
+    struct base_slice owner_id;           /* project; null: that of the path */
+    const struct security_principal *who; /* borrowed; NULL: who the request's credentials say */
+    struct resource *resources;           /* in the arena */
     size_t resources_count;
     size_t resources_capacity;
 };
@@ -98,6 +99,14 @@ void restgw_audit_name(struct restgw_request *request, const char *name)
     }
 }
 
+void restgw_audit_user(struct restgw_request *request, const struct security_principal *who)
+{
+    struct restgw__traced *traced = traced_of(request);
+    if (traced != NULL) {
+        traced->who = who;
+    }
+}
+
 void restgw_audit_owner(struct restgw_request *request, struct base_slice project_id)
 {
     struct restgw__traced *traced = traced_of(request);
@@ -146,14 +155,22 @@ static struct base_slice host_of(const char *peer)
 
 static void fill_who(const struct restgw_request *request, struct telemetry_trace *trace)
 {
-    const struct security_principal *principal = restgw__principal(request);
+    const struct restgw__traced *traced = request->traced;
+    bool is_said = traced != NULL && traced->who != NULL && traced->who->name[0] != '\0';
+    const struct security_principal *principal = is_said ? traced->who : restgw__principal(request);
 
+    trace->is_stranger = restgw__gateway(request)->options.identity != NULL &&
+                         restgw_request_principal(request) == NULL &&
+                         (!is_said || principal->user_id[0] == '\0');
     trace->user_id = base_slice_text(principal->user_id);
     trace->user_name = base_slice_text(principal->name);
     trace->domain_id = base_slice_text(principal->domain_id);
     trace->domain_name = base_slice_text(principal->domain_name);
     if (trace->project_id.data == NULL) {
-        trace->project_id = base_slice_text(principal->project_id);
+        /* Who is nowhere is looked for where those are who prove nothing. */
+        trace->project_id = base_slice_text(principal->project_id[0] != '\0'
+                                                ? principal->project_id
+                                                : restgw__principal(request)->project_id);
     }
 }
 
@@ -238,8 +255,6 @@ void restgw__audit_end(struct restgw_request *request, struct telemetry_audit *a
         .api_version = request->segments[0],
         .code = base_slice_text(code),
         .message = reason_of(request),
-        .is_stranger = restgw__gateway(request)->options.identity != NULL &&
-                       restgw_request_principal(request) == NULL,
     };
     fill_who(request, &trace);
     write_traces(request, audit, &trace);

@@ -9,6 +9,7 @@
 #define RESTGW_AUDIT_H
 
 #include "core/base/slice.h"
+#include "core/security/principal.h"
 #include "rest-gw/request.h"
 
 enum {
@@ -24,6 +25,10 @@ void restgw_audit_resource(struct restgw_request *request, struct base_slice id,
 
 /* The trace's name where the route's action does not say it; name is a literal. */
 void restgw_audit_name(struct restgw_request *request, const char *name);
+
+/* Who asked, where the request's own credentials do not say it: of one that logs in. Borrowed until
+ * the answer, and read then; with no user_id it was not proven. */
+void restgw_audit_user(struct restgw_request *request, const struct security_principal *who);
 
 /* The project that the resource belongs to: it gets the traces as well, unless they are its own
  * already; copied. */

@@ -179,6 +179,12 @@ static const char *take_fields(struct op *op, const json_t *body)
     const json_t *enabled = json_object_get(body, "enabled");
     const json_t *project_id = json_object_get(body, "default_project_id");
     const json_t *service = json_object_get(body, "service"); /* a user for one: see policies */
+    const char *text = NULL;
+
+    if (!restgw__iam_take_text(body, "password", &text) ||
+        !restgw__iam_take_text(body, "domain_id", &text)) {
+        return "password and domain_id are texts.";
+    }
 
     if (name != NULL) {
         if (!restgw__iam_name_is_valid(json_string_value(name))) {
@@ -249,6 +255,12 @@ static void create(struct restgw_request *request, const struct kind *kind)
     op->target = base_slice_text(op->id);
     op->fields = json_pack("{s:s, s:b, s:I}", "description", "", "enabled", 1, "created_ms",
                            (json_int_t)base_clock_wall_ms(restgw__gateway(request)->options.clock));
+    const char *problem =
+        json_object_get(body, "name") == NULL ? "A name is required." : take_fields(op, body);
+    if (problem != NULL) {
+        refuse(op, 400, problem);
+        return;
+    }
     if (kind != &domains) {
         const char *domain_id = restgw__iam_text(body, "domain_id");
         if (domain_id == NULL) {
@@ -260,12 +272,6 @@ static void create(struct restgw_request *request, const struct kind *kind)
             return;
         }
         (void)json_object_set_new(op->fields, "domain_id", json_string(domain_id));
-    }
-    const char *problem =
-        json_object_get(body, "name") == NULL ? "A name is required." : take_fields(op, body);
-    if (problem != NULL) {
-        refuse(op, 400, problem);
-        return;
     }
     restgw_audit_resource(request, op->target, restgw__iam_slice(body, "name"));
     if (kind == &users) {

@@ -6,6 +6,7 @@
 #include "core/base/list.h"
 #include "core/base/text.h"
 #include "rest-gw/answer.h"
+#include "rest-gw/audit.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/iam_priv.h"
@@ -78,6 +79,21 @@ static json_t *make_catalog(struct restgw_request *request,
     return catalog;
 }
 
+/* Not always that of the user. */
+static json_t *domain_of_project(struct restgw_request *request,
+                                 const struct security_principal *principal)
+{
+    struct catalog_view *view = restgw__view(request);
+    const struct catalog_object *project =
+        catalog_view_object(view, CATALOG_OBJECT_PROJECT, base_slice_text(principal->project_id));
+    const char *id = project == NULL ? NULL : catalog_object_text(project, "domain_id");
+    const struct catalog_object *domain =
+        id == NULL ? NULL : catalog_view_object(view, CATALOG_OBJECT_DOMAIN, base_slice_text(id));
+    const char *name = domain == NULL ? NULL : catalog_object_text(domain, "name");
+
+    return named(id == NULL ? "" : id, name == NULL ? "" : name);
+}
+
 /* The "token" object: what Keystone says about a token. */
 static json_t *make_token(struct restgw_request *request,
                           const struct security_principal *principal, const json_t *methods,
@@ -94,8 +110,7 @@ static json_t *make_token(struct restgw_request *request,
 
     if (principal->project_id[0] != '\0') {
         json_t *project = named(principal->project_id, principal->project_name);
-        (void)json_object_set_new(project, "domain",
-                                  named(principal->domain_id, principal->domain_name));
+        (void)json_object_set_new(project, "domain", domain_of_project(request, principal));
         (void)json_object_set_new(token, "project", project);
     } else if (principal->is_domain_scoped) {
         (void)json_object_set_new(token, "domain",
@@ -179,36 +194,61 @@ static void issue(struct authentication *authentication)
     }
 }
 
+/* A text, or nothing; false for anything else. */
+static bool take_slice(const json_t *object, const char *name, struct base_slice *out)
+{
+    const char *text = NULL;
+    bool is_good = restgw__iam_take_text(object, name, &text);
+
+    *out = base_slice_text(text);
+    return is_good;
+}
+
+/* {"id":…} or {"name":…}, or nothing: a null slice then. False for anything else. */
+static bool take_domain(const json_t *domain, struct base_slice *out)
+{
+    struct base_slice name;
+
+    *out = base_slice_of(NULL, 0);
+    if (domain == NULL || json_is_null(domain)) {
+        return true;
+    }
+    if (!json_is_object(domain) || !take_slice(domain, "id", out) ||
+        !take_slice(domain, "name", &name)) {
+        return false;
+    }
+    if (out->data == NULL) {
+        *out = name;
+    }
+    return true;
+}
+
 /* Where the token is to work: "scope" of the body. False for a shape that is none. */
 static bool read_scope(const json_t *auth, struct security_scope *out)
 {
     const json_t *scope = json_object_get(auth, "scope");
     const json_t *project = json_object_get(scope, "project");
-    const json_t *domain = json_object_get(scope, "domain");
 
     *out = (struct security_scope){0};
     if (scope == NULL || json_is_null(scope)) {
         return true;
     }
-    if (json_is_string(scope) || json_object_get(scope, "unscoped") != NULL) {
+    if (json_is_string(scope)) {
+        out->is_unscoped = strcmp(json_string_value(scope), "unscoped") == 0;
+        return out->is_unscoped;
+    }
+    if (json_object_get(scope, "unscoped") != NULL) {
         out->is_unscoped = true;
         return true;
     }
-    if (json_is_object(project)) {
-        const json_t *within = json_object_get(project, "domain");
-        out->project_id = restgw__iam_slice(project, "id");
-        out->project_name = restgw__iam_slice(project, "name");
-        out->project_domain = restgw__iam_slice(within, "id");
-        if (out->project_domain.data == NULL) {
-            out->project_domain = restgw__iam_slice(within, "name");
-        }
-        return out->project_id.data != NULL || out->project_name.data != NULL;
+    if (project == NULL) {
+        return take_domain(json_object_get(scope, "domain"), &out->domain) &&
+               out->domain.data != NULL;
     }
-    out->domain = restgw__iam_slice(domain, "id");
-    if (out->domain.data == NULL) {
-        out->domain = restgw__iam_slice(domain, "name");
-    }
-    return out->domain.data != NULL;
+    return json_is_object(project) && take_slice(project, "id", &out->project_id) &&
+           take_slice(project, "name", &out->project_name) &&
+           take_domain(json_object_get(project, "domain"), &out->project_domain) &&
+           (out->project_id.data != NULL || out->project_name.data != NULL);
 }
 
 static void login_is_over(struct base_task *task)
@@ -221,6 +261,11 @@ static void login_is_over(struct base_task *task)
         return;
     }
     authentication->principal = authentication->login.principal;
+    if (authentication->login.user_id.data == NULL) {
+        restgw_audit_resource(authentication->request,
+                              base_slice_text(authentication->principal.user_id),
+                              authentication->login.user_name);
+    }
     issue(authentication);
 }
 
@@ -229,28 +274,29 @@ static void begin_password(struct authentication *authentication,
 {
     const json_t *user =
         json_object_get(json_object_get(authentication->identity_json, "password"), "user");
-    const json_t *domain = json_object_get(user, "domain");
     struct security_login *login = &authentication->login;
     struct restgw_request *request = authentication->request;
 
     login->executor = restgw_request_executor(request);
     login->task.run = login_is_over;
-    login->user_id = restgw__iam_slice(user, "id");
-    login->user_name = restgw__iam_slice(user, "name");
-    login->user_domain = restgw__iam_slice(domain, "id");
-    if (login->user_domain.data == NULL) {
-        login->user_domain = restgw__iam_slice(domain, "name");
-    }
-    login->password = restgw__iam_slice(user, "password");
+    bool is_good = take_slice(user, "id", &login->user_id) &&
+                   take_slice(user, "name", &login->user_name) &&
+                   take_domain(json_object_get(user, "domain"), &login->user_domain) &&
+                   take_slice(user, "password", &login->password);
     login->scope = *scope;
     login->address = restgw__iam_address(request);
     bool has_user = login->user_id.data != NULL ||
                     (login->user_name.data != NULL && login->user_domain.data != NULL);
-    if (!has_user || login->password.data == NULL) {
+    if (!is_good || !has_user || login->password.data == NULL) {
         restgw__iam_error(request, 400,
                           "password.user needs id, or name and domain; and password.");
         return;
     }
+    /* Who it is to be, proven or not. */
+    (void)security_copy_text(authentication->principal.name, sizeof authentication->principal.name,
+                             login->user_name.data == NULL ? ""
+                                                           : (const char *)login->user_name.data);
+    restgw_audit_resource(request, login->user_id, login->user_name);
     security_login(authentication->identity, login);
 }
 
@@ -291,6 +337,8 @@ static void begin_token(struct authentication *authentication, const struct secu
         restgw__iam_error(request, 400, "A temporary access key needs a token of a project.");
         return;
     }
+    restgw_audit_resource(request, base_slice_text(authentication->principal.user_id),
+                          base_slice_text(authentication->principal.name));
     issue(authentication);
 }
 
@@ -323,6 +371,7 @@ static struct authentication *begin(struct restgw_request *request, struct secur
     }
     authentication->request = request;
     authentication->identity = identity;
+    restgw_audit_user(request, &authentication->principal);
     authentication->identity_json = json_object_get(auth, "identity");
     if (!json_is_object(authentication->identity_json) || !read_scope(auth, scope)) {
         restgw__iam_error(request, 400, "auth.identity or auth.scope is not what it should be.");
