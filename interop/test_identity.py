@@ -673,9 +673,38 @@ class CommandLine(IdentityTest):
         self.must("delete", "ann")
         self.assertNotIn("ann", self.must("list"))
 
+    def test_domains_projects_and_keys(self):
+        self.must("domain", "create", "shop")
+        self.must("project", "create", "shop/orders")
+        self.must("project", "create", "plain")
+        self.assertIn("enabled   shop\n", self.must("domain", "list"))
+        projects = self.must("project", "list")
+        self.assertIn("enabled   shop/orders\n", projects)
+        self.assertIn("enabled   plain\n", projects)
+        for name in ("twin", "shop/twin"):
+            self.must("create", name, stdin="a good password\n")
+        self.assertIn("enabled   shop/twin\n", self.must("list"))
+        self.assertIn("DOMAIN/NAME", self.run_user("key", "twin").stderr)  # there are two
+        self.must("grant", "shop/twin", "shop/orders", "dms_user")
+        identity.login(self.broker, "twin", "a good password", domain="shop",
+                       scope={"project": {"name": "orders", "domain": {"name": "shop"}}})
+        keys = [dict(line.split("=") for line in self.must("key", name).splitlines())
+                for name in ("shop/twin", "Default/twin")]
+        listed = self.must("keys", "shop/twin")
+        self.assertIn(keys[0]["access_key"], listed)
+        self.assertNotIn(keys[1]["access_key"], listed)
+        self.must("delete-key", keys[0]["access_key"])
+        self.assertEqual(self.must("keys", "shop/twin"), "")
+        self.assertIn("called nowhere", self.run_user("create", "nowhere/ann", stdin="x\n").stderr)
+        self.must("delete", "shop/twin")
+        self.must("delete", "twin")
+
     def test_what_cannot_be_done(self):
         self.assertEqual(self.run_user("dance").returncode, 2)
         self.assertEqual(self.run_user("grant", "ann").returncode, 2)
+        for words in (["project"], ["project", "create"], ["domain", "dance"],
+                      ["domain", "list", "x"]):
+            self.assertEqual(self.run_user(*words).returncode, 2, words)
         self.assertEqual(self.run_user("delete", "nobody").returncode, 1)
         wrong = self.run_user("list", OS_PASSWORD="a wrong password")
         self.assertEqual(wrong.returncode, 1)

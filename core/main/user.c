@@ -33,7 +33,14 @@ static const char usage[] =
     "       dmsd user password NAME         (new password from standard input)\n"
     "       dmsd user enable|disable|delete NAME\n"
     "       dmsd user grant|revoke NAME PROJECT ROLE\n"
-    "       dmsd user key NAME              (makes an access key, prints it once)\n\n"
+    "       dmsd user key NAME              (makes an access key, prints it once)\n"
+    "       dmsd user keys NAME             (lists its access keys)\n"
+    "       dmsd user delete-key ACCESS_KEY\n"
+    "       dmsd user project list\n"
+    "       dmsd user project create PROJECT\n"
+    "       dmsd user domain list\n"
+    "       dmsd user domain create DOMAIN\n\n"
+    "NAME and PROJECT are DOMAIN/NAME where that is not plain.\n"
     "The environment says who does it: . dms-data/admin-credentials\n";
 
 static const char *from_environment(const char *name, const char *otherwise)
@@ -149,14 +156,17 @@ static bool log_in(struct client *client)
                   from_environment("OS_PROJECT_DOMAIN_NAME", "Default")));
 }
 
-/* The id of the one object of that name; false, with the cause told, when there is none. */
-static bool find(struct client *client, const char *plural, const char *name, char id[TOKEN_SIZE])
+/* The id of the one object of that name, within a domain or (NULL) anywhere; false, with the cause
+ * told, when there is none. */
+static bool find_within(struct client *client, const char *plural, const char *domain_id,
+                        const char *name, char id[TOKEN_SIZE])
 {
     char url[2 * URL_SIZE];
     char *encoded = curl_easy_escape(client->curl, name, 0);
 
-    (void)snprintf(url, sizeof url, "%s/%s?name=%s", client->base, plural,
-                   encoded == NULL ? "" : encoded);
+    (void)snprintf(url, sizeof url, "%s/%s?name=%s%s%s", client->base, plural,
+                   encoded == NULL ? "" : encoded,
+                   domain_id == NULL ? "" : "&domain_id=", domain_id == NULL ? "" : domain_id);
     curl_free(encoded);
     if (!call(client, "GET", url, NULL)) {
         return false;
@@ -164,12 +174,36 @@ static bool find(struct client *client, const char *plural, const char *name, ch
     const json_t *list = json_object_get(client->answer, plural);
     const char *found = json_string_value(json_object_get(json_array_get(list, 0), "id"));
     if (json_array_size(list) != 1 || found == NULL) {
-        (void)fprintf(stderr, "dmsd user: there are %zu %s called %s\n", json_array_size(list),
-                      plural, name);
+        (void)fprintf(stderr, "dmsd user: there are %zu %s called %s%s\n", json_array_size(list),
+                      plural, name, json_array_size(list) > 1 ? ": say DOMAIN/NAME" : "");
         return false;
     }
     (void)snprintf(id, TOKEN_SIZE, "%s", found);
     return true;
+}
+
+/* Takes "<domain>/" off *name and finds that domain; *domain_id is "" when there is none. */
+static bool take_domain(struct client *client, const char **name, char domain_id[TOKEN_SIZE])
+{
+    char domain[TOKEN_SIZE];
+    const char *slash = strchr(*name, '/');
+
+    domain_id[0] = '\0';
+    if (slash == NULL) {
+        return true;
+    }
+    (void)snprintf(domain, sizeof domain, "%.*s", (int)(slash - *name), *name);
+    *name = slash + 1;
+    return find_within(client, "domains", NULL, domain, domain_id);
+}
+
+/* The id of "[<domain>/]<name>". */
+static bool find(struct client *client, const char *plural, const char *name, char id[TOKEN_SIZE])
+{
+    char domain_id[TOKEN_SIZE];
+
+    return take_domain(client, &name, domain_id) &&
+           find_within(client, plural, domain_id[0] == '\0' ? NULL : domain_id, name, id);
 }
 
 /* The first line of standard input. */
@@ -183,46 +217,115 @@ static bool read_password(char password[PASSWORD_SIZE])
     return true;
 }
 
-static bool list_users(struct client *client)
+/* Of domain_id, "Default/" or so: how it is named from here. */
+static const char *domain_of(const json_t *domains, const json_t *object)
+{
+    const char *domain_id = json_string_value(json_object_get(object, "domain_id"));
+
+    for (size_t i = 0; domain_id != NULL && i < json_array_size(domains); i++) {
+        const json_t *domain = json_array_get(domains, i);
+        const char *id = json_string_value(json_object_get(domain, "id"));
+        if (id != NULL && strcmp(id, domain_id) == 0) {
+            return json_string_value(json_object_get(domain, "name"));
+        }
+    }
+    return NULL;
+}
+
+/* Prints id, whether it is enabled, and the name; with its domain unless that is "Default". */
+static bool list(struct client *client, const char *plural)
 {
     char url[URL_SIZE + 64];
 
-    (void)snprintf(url, sizeof url, "%s/users", client->base);
+    (void)snprintf(url, sizeof url, "%s/domains", client->base);
     if (!call(client, "GET", url, NULL)) {
         return false;
     }
-    const json_t *users = json_object_get(client->answer, "users");
-    for (size_t i = 0; i < json_array_size(users); i++) {
-        const json_t *user = json_array_get(users, i);
-        (void)printf("%s  %s  %s\n", json_string_value(json_object_get(user, "id")),
-                     json_is_true(json_object_get(user, "enabled")) ? "enabled " : "disabled",
-                     json_string_value(json_object_get(user, "name")));
+    json_t *domains = json_incref(json_object_get(client->answer, "domains"));
+    (void)snprintf(url, sizeof url, "%s/%s", client->base, plural);
+    bool is_done = call(client, "GET", url, NULL);
+    const json_t *objects = is_done ? json_object_get(client->answer, plural) : NULL;
+    for (size_t i = 0; i < json_array_size(objects); i++) {
+        const json_t *object = json_array_get(objects, i);
+        const char *domain = domain_of(domains, object);
+        bool is_plain = domain == NULL || strcmp(domain, "Default") == 0;
+        (void)printf("%s  %s  %s%s%s\n", json_string_value(json_object_get(object, "id")),
+                     json_is_true(json_object_get(object, "enabled")) ? "enabled " : "disabled",
+                     is_plain ? "" : domain, is_plain ? "" : "/",
+                     json_string_value(json_object_get(object, "name")));
     }
-    return true;
+    json_decref(domains);
+    return is_done;
 }
 
-static bool create_user(struct client *client, const char *name)
+/* Makes a user (with a password), project or domain. */
+static bool create(struct client *client, const char *singular, const char *name)
 {
     char url[URL_SIZE + 64];
     char password[PASSWORD_SIZE];
+    char domain_id[TOKEN_SIZE] = "";
+    bool is_user = strcmp(singular, "user") == 0;
 
-    (void)snprintf(url, sizeof url, "%s/users", client->base);
-    return read_password(password) &&
-           send_json(client, "POST", url,
-                     json_pack("{s:{s:s, s:s}}", "user", "name", name, "password", password));
+    if ((is_user && !read_password(password)) ||
+        (strcmp(singular, "domain") != 0 && !take_domain(client, &name, domain_id))) {
+        return false;
+    }
+    json_t *fields =
+        json_pack("{s:s, s:s*, s:s*}", "name", name, "password", is_user ? password : NULL,
+                  "domain_id", domain_id[0] == '\0' ? NULL : domain_id);
+    (void)snprintf(url, sizeof url, "%s/%ss", client->base, singular);
+    return send_json(client, "POST", url, json_pack("{s:o}", singular, fields));
 }
 
-static bool make_key(struct client *client, const char *user_id)
+/* The URL of access keys, with suffix behind it; false, with the cause told, without one. */
+static bool keys_url(const struct client *client, const char *suffix, char url[2 * URL_SIZE])
 {
-    char url[URL_SIZE + 64];
     size_t length = strlen(client->base);
 
     if (length < 3 || strcmp(client->base + length - 3, "/v3") != 0) {
         (void)fprintf(stderr, "dmsd user: OS_AUTH_URL does not end in /v3\n");
         return false;
     }
-    (void)snprintf(url, sizeof url, "%.*s.0/OS-CREDENTIAL/credentials", (int)length, client->base);
-    if (!send_json(client, "POST", url, json_pack("{s:{s:s}}", "credential", "user_id", user_id))) {
+    (void)snprintf(url, 2 * URL_SIZE, "%s.0/OS-CREDENTIAL/credentials%.256s", client->base, suffix);
+    return true;
+}
+
+static bool list_keys(struct client *client, const char *user_id)
+{
+    char suffix[TOKEN_SIZE + 16];
+    char url[2 * URL_SIZE];
+
+    (void)snprintf(suffix, sizeof suffix, "?user_id=%s", user_id);
+    if (!keys_url(client, suffix, url) || !call(client, "GET", url, NULL)) {
+        return false;
+    }
+    const json_t *keys = json_object_get(client->answer, "credentials");
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const json_t *key = json_array_get(keys, i);
+        (void)printf("%s  %s  %s\n", json_string_value(json_object_get(key, "access")),
+                     json_string_value(json_object_get(key, "status")),
+                     json_string_value(json_object_get(key, "description")));
+    }
+    return true;
+}
+
+static bool delete_key(struct client *client, const char *access_key)
+{
+    char suffix[2 * TOKEN_SIZE];
+    char url[2 * URL_SIZE];
+    char *encoded = curl_easy_escape(client->curl, access_key, 0);
+
+    (void)snprintf(suffix, sizeof suffix, "/%s", encoded == NULL ? "" : encoded);
+    curl_free(encoded);
+    return keys_url(client, suffix, url) && call(client, "DELETE", url, NULL);
+}
+
+static bool make_key(struct client *client, const char *user_id)
+{
+    char url[2 * URL_SIZE];
+
+    if (!keys_url(client, "", url) ||
+        !send_json(client, "POST", url, json_pack("{s:{s:s}}", "credential", "user_id", user_id))) {
         return false;
     }
     const json_t *key = json_object_get(client->answer, "credential");
@@ -250,6 +353,9 @@ static bool change_user(struct client *client, const char *verb, char **values)
     if (strcmp(verb, "key") == 0) {
         return make_key(client, id);
     }
+    if (strcmp(verb, "keys") == 0) {
+        return list_keys(client, id);
+    }
     if (strcmp(verb, "password") == 0) {
         return read_password(password) &&
                send_json(client, "PATCH", url,
@@ -267,20 +373,49 @@ static bool change_user(struct client *client, const char *verb, char **values)
     return call(client, strcmp(verb, "grant") == 0 ? "PUT" : "DELETE", url, NULL);
 }
 
-static const struct {
-    const char *verb;
-    int arguments_count;
-} verbs[] = {{"list", 0},   {"create", 1}, {"password", 1}, {"enable", 1}, {"disable", 1},
-             {"delete", 1}, {"grant", 3},  {"revoke", 3},   {"key", 1}};
-
-static bool is_command(int count, char **values)
+static bool is(const char *text, const char *verb)
 {
-    for (size_t i = 0; count > 1 && i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(values[1], verbs[i].verb) == 0) {
-            return count - 2 == verbs[i].arguments_count;
+    return strcmp(text, verb) == 0;
+}
+
+/* Whether count words are a command; they begin with its verb. */
+static bool is_command(int count, char **words)
+{
+    static const struct {
+        const char *verb;
+        int count;
+    } verbs[] = {{"list", 1},    {"create", 2}, {"password", 2},  {"enable", 2},
+                 {"disable", 2}, {"delete", 2}, {"grant", 4},     {"revoke", 4},
+                 {"key", 2},     {"keys", 2},   {"delete-key", 2}};
+
+    if (count > 1 && (is(words[0], "project") || is(words[0], "domain"))) {
+        return is(words[1], "list") ? count == 2 : is(words[1], "create") && count == 3;
+    }
+    for (size_t i = 0; count > 0 && i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (is(words[0], verbs[i].verb)) {
+            return count == verbs[i].count;
         }
     }
     return false;
+}
+
+static bool run(struct client *client, char **words)
+{
+    if (is(words[0], "project") || is(words[0], "domain")) {
+        return is(words[1], "create")
+                   ? create(client, words[0], words[2])
+                   : list(client, is(words[0], "project") ? "projects" : "domains");
+    }
+    if (is(words[0], "list")) {
+        return list(client, "users");
+    }
+    if (is(words[0], "create")) {
+        return create(client, "user", words[1]);
+    }
+    if (is(words[0], "delete-key")) {
+        return delete_key(client, words[1]);
+    }
+    return change_user(client, words[0], words + 1);
 }
 
 int main_user(int count, char **values)
@@ -289,19 +424,13 @@ int main_user(int count, char **values)
     struct client client = {.text = text};
     bool is_done = false;
 
-    if (!is_command(count, values)) {
+    if (!is_command(count - 1, values + 1)) {
         (void)fprintf(stderr, "%s", usage);
         return EXIT_USAGE;
     }
     client.curl = curl_easy_init();
     if (client.curl != NULL && log_in(&client)) {
-        if (strcmp(values[1], "list") == 0) {
-            is_done = list_users(&client);
-        } else if (strcmp(values[1], "create") == 0) {
-            is_done = create_user(&client, values[2]);
-        } else {
-            is_done = change_user(&client, values[1], values + 2);
-        }
+        is_done = run(&client, values + 1);
     }
     json_decref(client.answer);
     curl_easy_cleanup(client.curl);
