@@ -3,6 +3,9 @@
 and 10240308): five queues a project and three groups a queue, and what an administrator made of
 that. Each test has a project of its own."""
 
+import confluent_kafka
+from confluent_kafka import admin
+
 import harness
 from test_rest import RestTest
 
@@ -81,6 +84,32 @@ class Quotas(RestTest):
         newer.must(204, "PUT", "/quotas", self.body(queue=9))
         self.assertEqual(newer.must(200, "GET", "/quotas"), self.rest.must(200, "GET", self.path))
         self.assertEqual(self.rows()["queue"], (9, 0))
+
+    def test_partitions_of_the_broker_bound_queues_and_groups(self):
+        broker = self.own_broker(max_partitions=40, offsets_topic_num_partitions=1)
+        rest = broker.rest()
+        queue, group = self.queue("FIFO", rest=rest, redrive_policy="enable")
+        client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
+        for number in range(40):
+            topic = f"filler{number}"
+            try:
+                client.create_topics([admin.NewTopic(topic, 1)])[topic].result(30)
+            except confluent_kafka.KafkaException as error:
+                self.assertIn("max.partitions", error.args[0].str())
+                break
+        for path, body in ((f"/queues/{queue}/groups", {"groups": [{"name": "more"}]}),
+                           ("/queues", {"name": "more"})):
+            answer = rest.call("POST", path, body)
+            self.check_error(answer, 400, 10240020)
+            self.assertIn("max.partitions", answer.body["message"])
+        rest.must(204, "DELETE", f"/queues/{queue}/groups/{group}")
+        rest.create_group(queue, "more")  # in its place
+
+    def test_broker_says_when_it_has_no_room_for_its_own_topics(self):
+        for most in (39, 55):  # less than __consumer_offsets, and less than what comes after it
+            with self.assertRaises(harness.BrokerError) as caught:
+                self.own_broker(max_partitions=most)
+            self.assertIn("max.partitions is too small", str(caught.exception))
 
     def test_quota_survives_kill_9(self):
         own = self.own_broker()

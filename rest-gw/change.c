@@ -35,6 +35,8 @@ static enum restgw_error error_of(const struct restgw__change *change)
         return change->errors->exists;
     case CATALOG_QUOTA_EXCEEDED:
         return change->errors->quota;
+    case CATALOG_TOO_MANY_PARTITIONS:
+        return RESTGW_ERROR_TOO_MANY_PARTITIONS;
     case CATALOG_NOT_FOUND:
         return change->errors->not_found;
     case CATALOG_CONFLICT:

@@ -34,6 +34,8 @@
     X(GROUP_EXISTS, 400, 10240018, "The consumer group already exists.")                          \
     X(TOO_MANY_GROUPS, 400, 10240019, "The number of consumer groups exceeds the limit.")         \
     X(QUOTA_EXHAUSTED, 400, 10240020, "The quota is insufficient.")                               \
+    X(TOO_MANY_PARTITIONS, 400, 10240020,                                                         \
+      "The quota is insufficient: the broker would have more partitions than max.partitions.")    \
     X(TIME_WAIT, 400, 10240021, "time_wait must be an integer from 1 to 60.")                     \
     X(MAX_CONSUME_COUNT, 400, 10240022, "max_consume_count must be an integer from 1 to 100.")    \
     X(RETENTION_HOURS, 400, 10240027, "retention_hours must be an integer from 1 to 72.")         \
@@ -85,6 +87,7 @@
     X(URL_PARAMETERS, 400, 10540014, "Invalid URL parameter: {}")                                 \
     X(CONSUME_REFUSED, 400, 10542204, "Failed to consume messages because {}")                    \
     X(RESET_REFUSED, 400, 10542204, "Failed to reset the consumer group because {}")              \
+    X(GROUP_IN_USE, 400, 10542204, "Failed to delete the consumer group because {}")              \
     X(HANDLER_NOT_HERE, 400, 10542205,                                                            \
       "No consumption instance is found for the handler: it belongs to another one, or it was "   \
       "released, or it is a dead letter's.")                                                      \

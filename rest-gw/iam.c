@@ -73,6 +73,7 @@ void restgw__iam_refuse_change(struct restgw_request *request, const struct cata
         restgw__iam_error(request, 404, "It does not exist any more.");
         return;
     case CATALOG_QUOTA_EXCEEDED:
+    case CATALOG_TOO_MANY_PARTITIONS:
     case CATALOG_STORAGE_FAILED:
         restgw__iam_error(request, 503, "The catalog could not be written.");
         return;

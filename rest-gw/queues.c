@@ -186,18 +186,6 @@ static void put_kafka_topic(struct base_writer *body, const struct catalog_topic
     }
 }
 
-/* Quota is one verdict of the catalog and two codes of the API. */
-static enum restgw_error error_of_quota(struct restgw_request *request)
-{
-    struct base_slice project_id = restgw_request_parameter(request, "project_id");
-    const struct catalog_view *view = restgw__view(request);
-    struct catalog_quota quota =
-        catalog_quota(restgw__gateway(request)->options.catalog, view, project_id);
-    return catalog_quota_used(view, project_id).queues >= quota.queues
-               ? RESTGW_ERROR_TOO_MANY_QUEUES
-               : RESTGW_ERROR_QUOTA_EXHAUSTED; /* of partitions, of the whole broker */
-}
-
 static void answer_refused(struct restgw_request *request, const struct partition_topic_op *op)
 {
     enum restgw_error error = RESTGW_ERROR_INTERNAL;
@@ -208,7 +196,10 @@ static void answer_refused(struct restgw_request *request, const struct partitio
         error = RESTGW_ERROR_QUEUE_EXISTS;
         break;
     case CATALOG_QUOTA_EXCEEDED:
-        error = error_of_quota(request);
+        error = RESTGW_ERROR_TOO_MANY_QUEUES;
+        break;
+    case CATALOG_TOO_MANY_PARTITIONS:
+        error = RESTGW_ERROR_TOO_MANY_PARTITIONS;
         break;
     case CATALOG_NOT_FOUND:
         error = RESTGW_ERROR_QUEUE_NOT_FOUND;

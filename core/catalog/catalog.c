@@ -4,11 +4,13 @@
  * holds changes that are not durable yet and against which new changes are judged. */
 #include "core/catalog/catalog.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/base/log.h"
 #include "core/base/writer.h"
 #include "core/catalog/catalog_priv.h"
 #include "core/catalog/dead_letters.h"
@@ -206,6 +208,21 @@ struct catalog_topic *catalog_topic_draft(struct base_slice name, struct base_sl
     return topic;
 }
 
+enum base_err catalog_internal_refused(const char *name, int32_t partitions_count,
+                                       enum catalog_verdict verdict, enum base_err err)
+{
+    BASE_ASSERT(verdict != CATALOG_DONE);
+    if (err == BASE_ERR_OK) {
+        err = verdict == CATALOG_TOO_MANY_PARTITIONS ? BASE_ERR_TOO_LARGE : BASE_ERR_INVALID;
+    }
+    base_log(BASE_LOG_ERROR, "INTERNAL_TOPIC_NOT_MADE",
+             "topic=%s partitions=%" PRId32 " cause=\"%s\"", name, partitions_count,
+             verdict == CATALOG_TOO_MANY_PARTITIONS
+                 ? "max.partitions is too small for the broker's own topics"
+                 : base_err_text(err));
+    return err;
+}
+
 static enum catalog_verdict judge_new_topic(struct catalog *catalog,
                                             const struct catalog_topic *draft)
 {
@@ -220,16 +237,16 @@ static enum catalog_verdict judge_new_topic(struct catalog *catalog,
     if (catalog_view_topic_collision(view, name) != NULL) {
         return CATALOG_COLLIDES;
     }
-    if (catalog_view_partitions_count(view) + draft->partitions_count >
-        catalog->options.partitions_max) {
-        return CATALOG_QUOTA_EXCEEDED;
-    }
     if (draft->made_by_rest) {
         struct base_slice project_id = base_slice_text(draft->project_id);
         if (catalog_quota_used(view, project_id).queues >=
             catalog_quota(catalog, view, project_id).queues) {
             return CATALOG_QUOTA_EXCEEDED;
         }
+    }
+    if (catalog_view_partitions_count(view) + draft->partitions_count >
+        catalog->options.partitions_max) {
+        return CATALOG_TOO_MANY_PARTITIONS;
     }
     return CATALOG_DONE;
 }
@@ -308,7 +325,7 @@ static enum catalog_verdict grow(void *context, struct catalog_topic *topic)
     }
     if (catalog_view_partitions_count(growth->catalog->newest) + added >
         growth->catalog->options.partitions_max) {
-        return CATALOG_QUOTA_EXCEEDED;
+        return CATALOG_TOO_MANY_PARTITIONS;
     }
     topic->partitions_count = growth->partitions_count;
     return CATALOG_DONE;
@@ -359,9 +376,11 @@ static enum catalog_verdict add_groups(void *context, struct catalog_topic *topi
     if (catalog_topic_is_dead_letters(topic)) {
         return CATALOG_NOT_FOUND;
     }
-    if (catalog_view_partitions_count(catalog->newest) + added > catalog->options.partitions_max ||
-        (int64_t)topic->groups_count + new_groups->names_count > quota.groups) {
+    if ((int64_t)topic->groups_count + new_groups->names_count > quota.groups) {
         return CATALOG_QUOTA_EXCEEDED;
+    }
+    if (catalog_view_partitions_count(catalog->newest) + added > catalog->options.partitions_max) {
+        return CATALOG_TOO_MANY_PARTITIONS;
     }
     struct catalog_group *groups = base_realloc_array(
         topic->groups, (size_t)topic->groups_count + new_groups->names_count, sizeof groups[0]);

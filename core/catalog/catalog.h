@@ -58,14 +58,21 @@ const char *catalog_cluster_id(struct catalog *catalog);
 /* Why a change was refused. */
 enum catalog_verdict {
     CATALOG_DONE,
-    CATALOG_EXISTS,         /* a topic, queue, group or object of that name */
-    CATALOG_COLLIDES,       /* a topic whose name differs only by '.' and '_' */
-    CATALOG_NOT_FOUND,      /* topic, queue, group or object */
-    CATALOG_CONFLICT,       /* the object is not what it was thought to be any more */
-    CATALOG_QUOTA_EXCEEDED, /* queues of the project, groups of the queue, partitions */
-    CATALOG_STORAGE_FAILED, /* the log refused it; see err */
+    CATALOG_EXISTS,              /* a topic, queue, group or object of that name */
+    CATALOG_COLLIDES,            /* a topic whose name differs only by '.' and '_' */
+    CATALOG_NOT_FOUND,           /* topic, queue, group or object */
+    CATALOG_CONFLICT,            /* the object is not what it was thought to be any more */
+    CATALOG_QUOTA_EXCEEDED,      /* queues of the project, groups of the queue */
+    CATALOG_TOO_MANY_PARTITIONS, /* more than partitions_max */
+    CATALOG_STORAGE_FAILED,      /* the log refused it; see err */
     CATALOG_VERDICT_COUNT
 };
+
+/* What a start ends with when a topic of the broker's own could not be made, for verdict and err
+ * of the change; says why in the log. Not for DONE. */
+BASE_MUST_USE enum base_err catalog_internal_refused(const char *name, int32_t partitions_count,
+                                                     enum catalog_verdict verdict,
+                                                     enum base_err err);
 
 /* One change, embedded in what waits for it. task runs on executor when the change is
  * durable and visible, or refused. */

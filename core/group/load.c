@@ -329,7 +329,8 @@ static void topic_made(struct base_task *task)
         read_on_worker(loader);
         return;
     }
-    loader->err = op->err ? op->err : BASE_ERR_IO;
+    loader->err = catalog_internal_refused(
+        GROUP_OFFSETS_TOPIC, loader->coordinator->options.offsets_partitions, op->verdict, op->err);
     over(&loader->over);
 }
 

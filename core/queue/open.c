@@ -310,7 +310,9 @@ static void on_topic_made(struct base_task *task)
         base_executor_post(open->manager->options.worker, &open->work);
         return;
     }
-    open->err = op->err == BASE_ERR_OK ? BASE_ERR_INVALID : op->err;
+    const struct step *step = step_of(open);
+    open->err = catalog_internal_refused(step->topic, step->partitions_count(open->manager),
+                                         op->verdict, op->err);
     finish(open);
 }
 

@@ -63,7 +63,7 @@ static void growth_over(struct base_task *task)
     BASE_ASSERT(create->pending_count > 0);
     if (growth->verdict == CATALOG_EXISTS) {
         fail_item(item, KPROTO_ERROR_INVALID_PARTITIONS, "The topic has grown in the meantime.");
-    } else if (growth->verdict == CATALOG_QUOTA_EXCEEDED) {
+    } else if (growth->verdict == CATALOG_TOO_MANY_PARTITIONS) {
         fail_item(item, KPROTO_ERROR_POLICY_VIOLATION,
                   "The broker would have more partitions than max.partitions.");
     } else if (growth->verdict != CATALOG_DONE) {

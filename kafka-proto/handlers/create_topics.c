@@ -95,9 +95,10 @@ static const char *message_of(enum catalog_verdict verdict, enum base_err err)
         return "A topic or queue of this name already exists.";
     case CATALOG_COLLIDES:
         return "The name differs from that of an existing topic only by '.' and '_'.";
-    case CATALOG_QUOTA_EXCEEDED:
+    case CATALOG_TOO_MANY_PARTITIONS:
         return "The broker would have more partitions than max.partitions.";
     case CATALOG_NOT_FOUND:
+    case CATALOG_QUOTA_EXCEEDED: /* queues made over Kafka do not count */
     case CATALOG_CONFLICT:
     case CATALOG_STORAGE_FAILED:
     case CATALOG_VERDICT_COUNT:

@@ -262,6 +262,7 @@ enum kproto_error khandler_topic_error(enum catalog_verdict verdict, enum base_e
     case CATALOG_NOT_FOUND:
         return KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;
     case CATALOG_QUOTA_EXCEEDED:
+    case CATALOG_TOO_MANY_PARTITIONS:
         return KPROTO_ERROR_POLICY_VIOLATION;
     case CATALOG_STORAGE_FAILED:
         return err == BASE_ERR_OK ? KPROTO_ERROR_KAFKA_STORAGE_ERROR : kproto_error_from_base(err);

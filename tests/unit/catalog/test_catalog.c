@@ -213,7 +213,7 @@ static void quotas_bound_queues_groups_and_partitions(void **state)
     }
     assert_int_equal(create(fixture, "queue-more", true, 1), CATALOG_QUOTA_EXCEEDED);
     assert_int_equal(create(fixture, "topic", false, 1), CATALOG_DONE); /* not a queue */
-    assert_int_equal(create(fixture, "wide", false, PARTITIONS_MAX), CATALOG_QUOTA_EXCEEDED);
+    assert_int_equal(create(fixture, "wide", false, PARTITIONS_MAX), CATALOG_TOO_MANY_PARTITIONS);
 
     struct base_slice names[GROUPS_MAX + 1] = {base_slice_text("a"), base_slice_text("b"),
                                                base_slice_text("c"), base_slice_text("d")};
@@ -392,7 +392,7 @@ static void dead_letters_need_room_among_the_partitions(void **state)
     assert_int_equal(create(fixture, "large", false, PARTITIONS_MAX - 2), CATALOG_DONE);
     begin(fixture, &wait);
     catalog_create_groups(fixture->catalog, queue_id, names, 2, &wait.change);
-    assert_int_equal(finish(fixture, &wait), CATALOG_QUOTA_EXCEEDED);
+    assert_int_equal(finish(fixture, &wait), CATALOG_TOO_MANY_PARTITIONS);
     begin(fixture, &wait);
     catalog_create_groups(fixture->catalog, queue_id, names, 1, &wait.change);
     assert_int_equal(finish(fixture, &wait), CATALOG_DONE);
