@@ -388,8 +388,16 @@ class Redriving:
             self.check_error(answer, 400, 10540010)
         answer = self.rest.raw("POST", self.rest.prefix + self.path(queue, group), b"{")
         self.check_error(answer, 400, 10240009)
-        self.rest.must(202, "POST", self.path(queue, group), {"offsets": [1]})
-        self.assertEqual(self.wait_state(queue, group, "completed")["moved"], 1)
+        answer = self.rest.call("POST", self.path(queue, group), {"offsets": [2, 999]})
+        self.check_error(answer, 400, 10540010, "no dead letter")
+        self.assertEqual(self.rest.must(200, "GET", self.path(queue, group)), {"state": "none"})
+        begun = self.rest.must(202, "POST", self.path(queue, group), {"offsets": [7, 1, 999]})
+        self.assertEqual(begun["not_found"], [7, 999])
+        done = self.wait_state(queue, group, "completed")
+        self.assertEqual(done["moved"], 1)
+        self.assertNotIn("not_found", done)
+        answer = self.rest.call("POST", self.path(queue, group), {"offsets": [1]})  # it was moved
+        self.check_error(answer, 400, 10540010, "no dead letter")
         self.assertEqual(self.rest.drain(queue, group, 1), ["b"])
         self.assertEqual(self.counters(queue, group), (3, 0, 2, 1))
 

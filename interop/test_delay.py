@@ -6,6 +6,7 @@ time, and never blocks those that are ready.
 
 import http.client
 import json
+import re
 import threading
 import time
 import unittest
@@ -40,6 +41,12 @@ class DelayTest(BrokerTest):
         answer = self.rest.raw("POST", f"{self.rest.prefix}/queues/{queue}/messages", body)
         self.assertEqual((answer.status, answer.body["code"]), (400, 10540010), (delay, answer.raw))
         return answer.body["message"]
+
+    @staticmethod
+    def waiting(broker):
+        """Messages of all queues that wait."""
+        metrics = broker.rest().raw("GET", "/metrics").raw.decode()
+        return int(re.search(r"^dmsd_delayed_messages (\d+)$", metrics, re.MULTILINE).group(1))
 
     def delayed(self, queue, rest=None):
         return (rest or self.rest).must(200, "GET", f"/queues/{queue}")["delayed_messages"]
@@ -130,9 +137,20 @@ class Rules(DelayTest):
         self.assertIn(f"dms.id={told}", headers.decode())
 
     def test_deleted_queue_drops_them(self):
-        queue, _ = self.queue()
-        self.send(queue, ("x", 60_000))
-        self.rest.must(204, "DELETE", f"/queues/{queue}")
+        broker = self.own_broker()
+        rest = broker.rest()
+        queue, _ = self.queue(rest=rest)
+        stays, group = self.queue(rest=rest, name="stays")
+        self.send(queue, ("x", 60_000), ("soon", 500), rest=rest)
+        self.send(stays, ("y", 60_000), ("soon", 1000), rest=rest)
+        self.assertEqual(self.waiting(broker), 4)
+        rest.must(204, "DELETE", f"/queues/{queue}")
+        wait_for("they are dropped", lambda: self.waiting(broker) <= 2)
+        self.assertEqual(rest.drain(stays, group, 1), ["soon"])
+        self.assertEqual(self.waiting(broker), 1)
+        broker.kill()
+        broker.start()
+        self.assertEqual((self.waiting(broker), self.delayed(stays, rest)), (1, 1))
 
 
 class Restart(DelayTest):

@@ -163,7 +163,8 @@ class OpenApi(harness.BrokerTest):
         self.assertEqual(len(rest.must(200, "GET", letters + "/list")["deadletters"]), 1)
         line = rest.call("GET", letters + "/export").raw
         rest.validate(json.loads(line), {"$ref": "#/components/schemas/DeadLetter"}, "a line")
-        rest.must(202, "POST", letters + "/redrive", {"offsets": [5], "messages_per_second": 1})
+        rest.must(202, "POST", letters + "/redrive",
+                  {"offsets": [0, 5], "messages_per_second": 1})
         rest.must(200, "GET", letters + "/redrive")
         rest.must(200, "DELETE", letters + "/redrive")
         self.assertEqual(rest.call("POST", letters + "/redrive", {"offsets": []}).status, 400)

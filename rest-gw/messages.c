@@ -24,11 +24,11 @@ struct produce {
     struct queue_produce produce;
 };
 
-static void put_row(struct base_writer *body, const struct queue_produce_result *result,
-                    bool return_id)
+static void put_row(struct base_writer *body, const struct produce *produce,
+                    const struct queue_produce_result *result)
 {
     if (result->err != BASE_ERR_OK) {
-        enum restgw_error error = restgw__error_of_storage(result->err);
+        enum restgw_error error = restgw__error_of_queue(produce->request, result->err);
         RESTGW_JSON_PUT(body, "{\"error\":");
         restgw_json_put_string(body, base_slice_text(restgw_error_text(error)));
         RESTGW_JSON_PUT(body, ",\"error_code\":");
@@ -37,7 +37,7 @@ static void put_row(struct base_writer *body, const struct queue_produce_result 
         return;
     }
     RESTGW_JSON_PUT(body, "{\"error\":null,\"error_code\":null,\"state\":0");
-    if (return_id) {
+    if (produce->return_id) {
         RESTGW_JSON_PUT(body, ",\"id\":\"");
         base_writer_slice(body, base_slice_text(result->id));
         RESTGW_JSON_PUT(body, "\"");
@@ -70,7 +70,7 @@ static void finish(struct produce *produce)
     }
     catalog_topic_release(&produce->topic);
     if (good_count == 0) {
-        restgw_answer_error(request, restgw__error_of_storage(done->err));
+        restgw_answer_error(request, restgw__error_of_queue(request, done->err));
         return;
     }
     telemetry_add(TELEMETRY_QUEUE_PRODUCED, good_count);
@@ -80,7 +80,7 @@ static void finish(struct produce *produce)
         if (i > 0) {
             RESTGW_JSON_PUT(body, ",");
         }
-        put_row(body, &done->results[i], produce->return_id);
+        put_row(body, produce, &done->results[i]);
     }
     RESTGW_JSON_PUT(body, "]}");
     restgw_answer_end(request, 201);

@@ -106,8 +106,12 @@ static bool find_subject(struct restgw_request *request, const struct subject *s
         restgw_answer_error(request, RESTGW_ERROR_QUEUE_ID);
         return false;
     }
-    topic = of_group ? catalog_view_topic_of_group(view, subject->group_id)
-                     : catalog_view_topic_by_id(view, queue_id);
+    struct base_slice group_id = restgw__group_id(request, subject->group_id);
+    if (!of_group) {
+        topic = catalog_view_topic_by_id(view, queue_id);
+    } else if (group_id.data != NULL) {
+        topic = catalog_view_topic_of_group(view, group_id);
+    }
     bool is_ours = topic != NULL && restgw__is_queue_of(topic, project_id) &&
                    (subject->queue_id.data == NULL || base_uuid_equal(topic->id, queue_id));
     if (!is_ours) {
@@ -119,8 +123,8 @@ static bool find_subject(struct restgw_request *request, const struct subject *s
         return false;
     }
     search->id = topic->id;
-    return !of_group || base_uuid_parse((const char *)subject->group_id.data + 2,
-                                        subject->group_id.length - 2, &search->id);
+    return !of_group ||
+           base_uuid_parse((const char *)group_id.data + 2, group_id.length - 2, &search->id);
 }
 
 static bool read_filter(struct restgw_request *request, struct base_slice text,

@@ -24,8 +24,10 @@ static void put_number(struct base_writer *body, const char *name, int64_t value
     restgw_json_put_integer(body, value);
 }
 
+/* begun: what was asked for, if this is its answer; may be NULL. */
 static void answer_status(struct restgw_request *request, const struct catalog_topic *topic,
-                          struct base_slice group_id, int http_status)
+                          struct base_slice group_id, const struct queue_redrive *begun,
+                          int http_status)
 {
     struct queue_redrive_status status;
 
@@ -51,6 +53,12 @@ static void answer_status(struct restgw_request *request, const struct catalog_t
         RESTGW_JSON_PUT(body, ",\"waits_because\":");
         restgw_json_put_string(body, base_slice_text(base_err_text(status.err)));
     }
+    for (uint32_t i = 0; begun != NULL && i < begun->not_found_count; i++) {
+        put_number(body, i == 0 ? ",\"not_found\":[" : ",", begun->not_found[i]);
+    }
+    if (begun != NULL && begun->not_found_count > 0) {
+        RESTGW_JSON_PUT(body, "]");
+    }
     RESTGW_JSON_PUT(body, "}");
     restgw_answer_end(request, http_status);
 }
@@ -61,7 +69,7 @@ static void finish(struct redrive *redrive)
     struct catalog_topic *topic = redrive->topic; /* the answer ends the request, and its arena */
 
     if (done->verdict == QUEUE_OK) {
-        answer_status(redrive->request, topic, redrive->group_id, redrive->status);
+        answer_status(redrive->request, topic, redrive->group_id, done, redrive->status);
     } else {
         restgw__answer_verdict(redrive->request, done->verdict, done->err);
     }
@@ -181,6 +189,6 @@ void restgw__redrive_get(struct restgw_request *request)
     struct restgw__letters letters;
 
     if (restgw__scope_letters(request, SECURITY_READ, NULL, &letters)) {
-        answer_status(request, letters.topic, letters.group_id, 200);
+        answer_status(request, letters.topic, letters.group_id, NULL, 200);
     }
 }

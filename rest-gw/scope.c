@@ -172,21 +172,28 @@ const struct catalog_topic **restgw__scope_queues(struct restgw_request *request
     return collection.topics;
 }
 
-static bool is_group_id(struct base_slice text)
+struct base_slice restgw__group_id(struct restgw_request *request, struct base_slice text)
 {
     struct base_uuid id;
-    return text.length == CATALOG_GROUP_ID_SIZE - 1 && text.data[0] == 'g' && text.data[1] == '-' &&
-           base_uuid_parse((const char *)text.data + 2, text.length - 2, &id);
+    char digits[BASE_UUID_TEXT_SIZE];
+
+    if (text.length != CATALOG_GROUP_ID_SIZE - 1 || text.data[0] != 'g' || text.data[1] != '-' ||
+        !base_uuid_parse((const char *)text.data + 2, text.length - 2, &id)) {
+        return base_slice_of(NULL, 0);
+    }
+    base_uuid_format(id, digits);
+    const char *copy = base_arena_printf(restgw_request_arena(request), "g-%s", digits);
+    return copy == NULL ? base_slice_of(NULL, 0) : base_slice_text(copy);
 }
 
 struct base_slice restgw__scope_group(struct restgw_request *request,
                                       const struct catalog_topic *topic,
                                       enum security_action action)
 {
-    struct base_slice id = restgw_request_parameter(request, "group_id");
+    struct base_slice id = restgw__group_id(request, restgw_request_parameter(request, "group_id"));
     enum restgw_error error = RESTGW_ERROR_NONE;
 
-    if (!is_group_id(id)) {
+    if (id.data == NULL) {
         error = RESTGW_ERROR_GROUP_ID;
     } else if (catalog_topic_group(topic, id) == NULL) {
         error = RESTGW_ERROR_GROUP_NOT_FOUND;
@@ -241,11 +248,27 @@ enum restgw_error restgw__error_of_storage(enum base_err err)
     return error == RESTGW_ERROR_REQUEST_FORMAT ? RESTGW_ERROR_INTERNAL : error;
 }
 
-static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
+/* Whether {queue_id} was deleted after the request was let in. */
+static bool queue_is_gone(struct restgw_request *request)
+{
+    struct base_slice text = restgw_request_parameter(request, "queue_id");
+    struct base_uuid id;
+
+    return base_uuid_parse((const char *)text.data, text.length, &id) &&
+           catalog_view_topic_by_id(restgw__view(request), id) == NULL;
+}
+
+enum restgw_error restgw__error_of_queue(struct restgw_request *request, enum base_err err)
+{
+    return queue_is_gone(request) ? RESTGW_ERROR_QUEUE_NOT_FOUND : restgw__error_of_storage(err);
+}
+
+static enum restgw_error error_of(struct restgw_request *request, enum queue_verdict verdict,
+                                  enum base_err err)
 {
     switch (verdict) {
-    case QUEUE_GROUP_NOT_FOUND:
-        return RESTGW_ERROR_GROUP_NOT_FOUND;
+    case QUEUE_GROUP_NOT_FOUND: /* perhaps because its queue is not there any more */
+        return queue_is_gone(request) ? RESTGW_ERROR_QUEUE_NOT_FOUND : RESTGW_ERROR_GROUP_NOT_FOUND;
     case QUEUE_GROUP_BUSY_ON_KAFKA:
     case QUEUE_TAG_RULE_DIFFERS:
         return RESTGW_ERROR_CONSUME_REFUSED;
@@ -254,6 +277,7 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
     case QUEUE_HANDLER_MISMATCH:
         return RESTGW_ERROR_HANDLER_MISMATCH;
     case QUEUE_REDRIVE_UNDER_WAY:
+    case QUEUE_LETTERS_NOT_FOUND:
         return RESTGW_ERROR_REQUEST_FORMAT;
     case QUEUE_HANDLER_OF_OTHER:
         return RESTGW_ERROR_HANDLER_NOT_HERE;
@@ -265,7 +289,7 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
     case QUEUE_OVERLOADED:
         return RESTGW_ERROR_FLOW_CONTROL;
     case QUEUE_STORAGE_FAILED:
-        return restgw__error_of_storage(err);
+        return restgw__error_of_queue(request, err);
     case QUEUE_OK:
     case QUEUE_VERDICT_COUNT:
         break;
@@ -277,5 +301,6 @@ static enum restgw_error error_of(enum queue_verdict verdict, enum base_err err)
 void restgw__answer_verdict(struct restgw_request *request, enum queue_verdict verdict,
                             enum base_err err)
 {
-    restgw_answer_errorf(request, error_of(verdict, err), "%s", queue_verdict_text(verdict));
+    restgw_answer_errorf(request, error_of(request, verdict, err), "%s",
+                         queue_verdict_text(verdict));
 }

@@ -34,6 +34,10 @@ struct base_slice restgw__scope_group(struct restgw_request *request,
                                       const struct catalog_topic *topic,
                                       enum security_action action);
 
+/* A group's id as it is kept: digits of either case name the same, as in a queue's id. The null
+ * slice when text is none. Lives as long as the request. */
+struct base_slice restgw__group_id(struct restgw_request *request, struct base_slice text);
+
 /* The dead letters of a group: a queue of their own, and the group that consumes it. */
 struct restgw__letters {
     const struct catalog_topic *topic; /* borrowed, like that of restgw__scope_queue */
@@ -52,6 +56,9 @@ void restgw__answer_verdict(struct restgw_request *request, enum queue_verdict v
 
 /* What stands for trouble with the storage. */
 enum restgw_error restgw__error_of_storage(enum base_err err);
+
+/* The same about the queue of the path: QUEUE_NOT_FOUND when it was deleted meanwhile. */
+enum restgw_error restgw__error_of_queue(struct restgw_request *request, enum base_err err);
 
 /* Whether the topic counts as a queue of the project. */
 bool restgw__is_queue_of(const struct catalog_topic *topic, struct base_slice project_id);

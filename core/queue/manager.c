@@ -20,6 +20,7 @@ static const char *const verdict_texts[] = {
     [QUEUE_TAG_RULE_DIFFERS] =
         "the group consumes by another tag rule; reset the group to change it",
     [QUEUE_REDRIVE_UNDER_WAY] = "a redrive of these dead letters is under way",
+    [QUEUE_LETTERS_NOT_FOUND] = "no dead letter has any of these offsets",
     [QUEUE_HANDLER_OF_OTHER] = "handler of a dead letter, or of none",
 
     [QUEUE_GROUP_LEASED] = "messages are being consumed; wait for their acks, or use force",

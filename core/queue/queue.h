@@ -39,6 +39,7 @@ enum queue_verdict {
     QUEUE_HANDLER_MISMATCH,    /* a handler of another queue or group */
     QUEUE_TAG_RULE_DIFFERS,    /* from that which the group's first consume fixed */
     QUEUE_REDRIVE_UNDER_WAY,   /* one at a time */
+    QUEUE_LETTERS_NOT_FOUND,   /* none of the dead letters named is there */
     QUEUE_HANDLER_OF_OTHER,    /* a dead letter's for an ordinary message, or the reverse */
 
     QUEUE_GROUP_LEASED,      /* messages of the group are leased */

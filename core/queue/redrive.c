@@ -361,6 +361,21 @@ static bool change(struct queue_group *group, struct queue_redrive *redrive,
     return pending;
 }
 
+/* Takes over the offsets named that have a letter. False: none has. Locked. */
+static bool take_offsets(const struct queue_place *place, struct queue_redrive *redrive,
+                         struct queue_redrive_record *next)
+{
+    for (uint32_t i = 0; i < redrive->offsets_count; i++) {
+        int64_t offset = redrive->offsets[i];
+        if (is_left(place, offset)) {
+            next->offsets[next->offsets_count++] = offset;
+        } else {
+            redrive->not_found[redrive->not_found_count++] = offset;
+        }
+    }
+    return next->offsets_count > 0;
+}
+
 /* Locked. True: pending. */
 static bool start(struct queue_group *group, struct queue_redrive *redrive)
 {
@@ -381,11 +396,11 @@ static bool start(struct queue_group *group, struct queue_redrive *redrive)
         return false;
     }
     next.started_ms = base_clock_wall_ms(group->manager->options.clock);
-    next.offsets_count = redrive->offsets_count;
-    if (redrive->offsets_count > 0) {
-        memcpy(next.offsets, redrive->offsets, redrive->offsets_count * sizeof next.offsets[0]);
-    } else {
+    if (redrive->offsets_count == 0) {
         next.limit = place->end;
+    } else if (!take_offsets(place, redrive, &next)) {
+        redrive->verdict = QUEUE_LETTERS_NOT_FOUND;
+        return false;
     }
     return change(group, redrive, &next);
 }
@@ -409,6 +424,7 @@ static enum queue_progress begin(struct queue_manager *manager, struct queue_red
     BASE_ASSERT(redrive->executor != NULL);
     BASE_ASSERT(redrive->task.run != NULL);
     redrive->err = BASE_ERR_OK;
+    redrive->not_found_count = 0;
     redrive->group = queue__manager_group(manager, redrive->topic, redrive->group_id,
                                           &redrive->verdict, &redrive->err);
     if (redrive->group == NULL) {

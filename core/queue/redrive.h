@@ -54,13 +54,16 @@ struct queue_redrive {
     /* out */
     enum queue_verdict verdict; /* REDRIVE_UNDER_WAY: try again when it is over */
     enum base_err err;
+    uint32_t not_found_count; /* offsets without a letter: of a start that names some */
+    int64_t not_found[QUEUE_REDRIVE_OFFSETS_MAX]; /* which, in the order they were named */
 
     /* the engine's own */
     struct queue_group *group; /* counted */
     struct partition_waiter waiter;
 };
 
-/* Starts one, durably. */
+/* Starts one, durably. LETTERS_NOT_FOUND when not one of the offsets named has a letter: it was
+ * never there, was consumed, or has expired. */
 enum queue_progress queue_redrive_start(struct queue_manager *manager,
                                         struct queue_redrive *redrive);
 
