@@ -1,5 +1,7 @@
 /* Consumer groups: made, listed, deleted. */
 #include "core/base/assert.h"
+#include "core/base/log.h"
+#include "core/group/coordinator.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/audit.h"
 #include "rest-gw/change_priv.h"
@@ -28,6 +30,7 @@ struct group_change {
     struct base_slice deleted_id;
     struct restgw__change *change;
     struct partition_topic_op op;
+    struct group_delete kafka; /* the positions of its Kafka clients go with it */
 };
 
 /* What the operation gave is what the change gave. */
@@ -158,16 +161,46 @@ void restgw__group_create(struct restgw_request *request)
     }
 }
 
+/* The group is gone, whatever became of the positions: what is left of them expires. */
+static void positions_deleted(struct group_change *deletion)
+{
+    enum group_verdict verdict = deletion->kafka.verdict;
+
+    if (verdict != GROUP_OK && verdict != GROUP_NOT_FOUND) {
+        base_log(BASE_LOG_WARN, "GROUP_POSITIONS_NOT_REMOVED", "group=%.*s cause=\"%s\"",
+                 (int)deletion->deleted_id.length, (const char *)deletion->deleted_id.data,
+                 group_verdict_text(verdict));
+    }
+    restgw_answer_empty(deletion->change->request, 204);
+}
+
+static void positions_are_over(struct base_task *task)
+{
+    struct group_delete *kafka = BASE_CONTAINER_OF(task, struct group_delete, task);
+    positions_deleted(BASE_CONTAINER_OF(kafka, struct group_change, kafka));
+}
+
 static void group_deleted(struct base_task *task)
 {
     struct restgw__change *change = restgw__change_of(task);
-    const struct group_change *deletion = change->context;
+    struct group_change *deletion = change->context;
     struct restgw_request *request = change->request;
 
-    if (restgw__change_was_made(change)) {
-        catalog_topic_release(&change->change.topic);
-        queue_group_deleted(restgw__gateway(request)->options.queues, deletion->deleted_id);
+    if (!restgw__change_was_made(change)) {
+        return;
+    }
+    bool is_kafka = catalog_kind_is_kafka(change->change.topic->kind);
+    catalog_topic_release(&change->change.topic);
+    queue_group_deleted(restgw__gateway(request)->options.queues, deletion->deleted_id);
+    if (!is_kafka) {
         restgw_answer_empty(request, 204);
+        return;
+    }
+    deletion->kafka = (struct group_delete){.executor = restgw_request_executor(request),
+                                            .task = {.run = positions_are_over},
+                                            .group_id = deletion->deleted_id};
+    if (group_delete(restgw__gateway(request)->options.groups, &deletion->kafka) == GROUP_DONE) {
+        positions_deleted(deletion);
     }
 }
 
@@ -184,6 +217,12 @@ void restgw__group_delete(struct restgw_request *request)
     const struct catalog_group *group = catalog_topic_group(topic, group_id);
     BASE_ASSERT(group != NULL);
     restgw_audit_resource(request, group_id, base_slice_text(group->name));
+    if (catalog_kind_is_kafka(topic->kind) &&
+        group_coordinator_is_active(restgw__gateway(request)->options.groups, group_id)) {
+        restgw_answer_errorf(request, RESTGW_ERROR_GROUP_IN_USE, "%s",
+                             queue_verdict_text(QUEUE_GROUP_BUSY_ON_KAFKA));
+        return;
+    }
     struct group_change *deletion = begin_change(
         request, &deletion_errors, (struct group_change){.deleted_id = group_id}, group_deleted);
     if (deletion != NULL) {
