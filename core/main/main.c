@@ -21,11 +21,10 @@ struct arguments {
 
 static void print_help(void)
 {
-    (void)printf(
-        "usage: dmsd [--config FILE] [--check-config] [key=value ...]\n"
-        "       dmsd user VERB ...              (\"dmsd user\" tells the verbs)\n\n"
-        "Without arguments: Kafka on 127.0.0.1:9092, REST on 127.0.0.1:8080,\n"
-        "data in ./dms-data. Keys:\n\n");
+    (void)printf("usage: dmsd [--config FILE] [--check-config] [key=value ...]\n"
+                 "       dmsd user VERB ...              (\"dmsd user\" tells the verbs)\n\n"
+                 "Without arguments: Kafka on 127.0.0.1:9092, REST on 127.0.0.1:8080,\n"
+                 "data in ./dms-data. Keys:\n\n");
     main_config_print(stdout);
 }
 
