@@ -42,7 +42,9 @@ static enum base_err visit_chunk(const struct base_chunk *chunk, int64_t from_of
     while (remaining > 0) {
         struct logstore_batch batch;
         enum base_err err = logstore_batch_peek(data, remaining, &batch, NULL);
-        if (err != BASE_ERR_OK) {
+        /* Not every byte was looked at when the log was opened: an index spares that. */
+        if (err != BASE_ERR_OK ||
+            logstore_batch_verify_crc(data, batch.size_bytes) != BASE_ERR_OK) {
             return BASE_ERR_CORRUPT;
         }
         if (!logstore_batch_is_control(&batch)) {

@@ -10,7 +10,8 @@
 typedef enum base_err logstore_replay_visit(void *context, const struct logstore_record *record);
 
 /* Visits every record in [from_offset, to_offset); control batches are passed over.
- * Worker only, not locked. The first error of the log, of a batch, or of visit. */
+ * Worker only, not locked. The first error of the log, of a batch, or of visit: CORRUPT in front
+ * of the first record of a batch whose CRC is wrong. */
 BASE_MUST_USE enum base_err logstore_replay(struct logstore_log *log, int64_t from_offset,
                                             int64_t to_offset, logstore_replay_visit *visit,
                                             void *context);

@@ -351,6 +351,42 @@ int64_t log_harness_verify(struct log_harness *harness, int64_t from, int64_t to
     return from;
 }
 
+struct replay {
+    struct base_task task;
+    struct log_harness *harness;
+    int64_t from;
+    int64_t to;
+    logstore_replay_visit *visit;
+    void *context;
+    enum base_err err;
+    bool is_done;
+};
+
+static void run_replay(struct base_task *task)
+{
+    struct replay *replay = BASE_CONTAINER_OF(task, struct replay, task);
+
+    replay->err = logstore_replay(replay->harness->log, replay->from, replay->to, replay->visit,
+                                  replay->context);
+    replay->is_done = true;
+}
+
+enum base_err log_harness_replay(struct log_harness *harness, int64_t from, int64_t to,
+                                 logstore_replay_visit *visit, void *context)
+{
+    struct replay replay = {.task.run = run_replay,
+                            .harness = harness,
+                            .from = from,
+                            .to = to,
+                            .visit = visit,
+                            .context = context};
+
+    base_executor_post(harness->pool, &replay.task);
+    bool ended = sim_scheduler_run_until(harness->scheduler, &replay.is_done, WAIT_US_MAX);
+    BASE_ASSERT(ended);
+    return replay.err;
+}
+
 struct lookup_flag {
     struct logstore_lookup lookup;
     bool is_done;

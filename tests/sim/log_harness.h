@@ -9,6 +9,7 @@
 
 #include "core/base/mutex.h"
 #include "logstore/log.h"
+#include "logstore/replay.h"
 #include "tests/sim/executor_sim.h"
 #include "tests/sim/io_sim.h"
 
@@ -85,6 +86,10 @@ void log_harness_read(struct log_harness *harness, struct logstore_read *read);
  * CRC. Returns the offset behind the last one; *batches_count counts them (may be NULL). */
 int64_t log_harness_verify(struct log_harness *harness, int64_t from, int64_t to,
                            uint32_t *batches_count);
+
+/* logstore_replay of [from, to) on the pool. */
+enum base_err log_harness_replay(struct log_harness *harness, int64_t from, int64_t to,
+                                 logstore_replay_visit *visit, void *context);
 
 void log_harness_lookup(struct log_harness *harness, struct logstore_lookup *lookup);
 enum base_err log_harness_trim(struct log_harness *harness, int64_t offset);

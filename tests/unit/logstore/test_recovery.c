@@ -415,6 +415,35 @@ static void good_close_spares_the_next_open_its_scan(void **state)
     assert_int_equal(log_harness_end(harness), 300);
 }
 
+static enum base_err count_record(void *context, const struct logstore_record *record)
+{
+    int *count = context;
+    (void)record;
+    ++*count;
+    return BASE_ERR_OK;
+}
+
+/* The checkpoint vouches for these bytes, so opening does not look at them. */
+static void damaged_batch_gives_a_replay_no_record(void **state)
+{
+    enum { BATCHES = 300, DAMAGED = 100 };
+    struct log_harness *harness = *state;
+    int count = 0;
+
+    harness->config.segment_bytes = 1 << 20;
+    open_log(harness);
+    for (int i = 0; i < BATCHES; i++) {
+        (void)log_harness_put(harness, 1, 900);
+    }
+    log_harness_close(harness, true);
+    flip(harness, FIRST, size_of(harness, FIRST) / BATCHES * DAMAGED + 500); /* in its value */
+    open_log(harness);
+    assert_int_equal(log_harness_end(harness), BATCHES);
+    assert_int_equal(log_harness_replay(harness, 0, BATCHES, count_record, &count),
+                     BASE_ERR_CORRUPT);
+    assert_int_equal(count, DAMAGED);
+}
+
 static void failed_sync_stops_the_log_and_is_not_tried_again(void **state)
 {
     struct log_harness *harness = *state;
@@ -490,6 +519,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sealed_segment_of_another_size_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(good_close_spares_the_next_open_its_scan, setup_sim,
                                         teardown),
+        cmocka_unit_test_setup_teardown(damaged_batch_gives_a_replay_no_record, setup, teardown),
         cmocka_unit_test_setup_teardown(failed_sync_stops_the_log_and_is_not_tried_again, setup_sim,
                                         teardown),
         cmocka_unit_test_setup_teardown(lost_active_segment_is_noticed, setup, teardown),
