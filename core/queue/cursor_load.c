@@ -5,9 +5,17 @@
 
 #include "core/base/assert.h"
 
-/* Offsets between two that a record names; a sound journal leaves no more out than may be undone,
+/* Offsets between those that records name; a sound journal leaves no more out than may be undone,
  * and what one step may pass. */
 enum { LOAD_UNKNOWN_MAX = 10000000 };
+
+/* No offset or count gets so far, and sums of a few of them do not overflow. */
+static const int64_t NUMBER_MAX = INT64_MAX / 4;
+
+static bool is_possible(int64_t number)
+{
+    return number >= 0 && number <= NUMBER_MAX;
+}
 
 /* Puts all ready slots, and nothing else, into the heap. There is room. */
 static void ready_rebuild(struct queue_cursor *cursor)
@@ -51,7 +59,7 @@ void queue_cursor_load_clear(struct queue_cursor *cursor)
 enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor, int64_t consumed,
                                       int64_t skipped, bool used)
 {
-    if (floor < 0 || consumed < 0 || skipped < 0) {
+    if (!is_possible(floor) || !is_possible(consumed) || !is_possible(skipped)) {
         return BASE_ERR_CORRUPT;
     }
     cursor->consumed = consumed;
@@ -72,7 +80,9 @@ enum base_err queue_cursor_load_floor(struct queue_cursor *cursor, int64_t floor
 /* Makes next larger than offset: what was not known of yet is ready. */
 static enum base_err load_up_to(struct queue_cursor *cursor, int64_t offset)
 {
-    if (offset - cursor->next >= LOAD_UNKNOWN_MAX) {
+    int64_t undone_count = cursor->next - cursor->floor - cursor->done_count;
+
+    if (!is_possible(offset) || offset - cursor->next >= LOAD_UNKNOWN_MAX - undone_count) {
         return BASE_ERR_CORRUPT;
     }
     while (cursor->next <= offset) {
@@ -94,7 +104,7 @@ enum base_err queue_cursor_load_done(struct queue_cursor *cursor, int64_t first,
     enum base_err err = BASE_ERR_OK;
     int64_t count;
 
-    if (first < 0 || last < first || last == INT64_MAX) {
+    if (last < first || !is_possible(first) || !is_possible(last)) {
         return BASE_ERR_CORRUPT;
     }
     if (last < cursor->floor) {

@@ -109,6 +109,9 @@ static void expect(struct parser *parser, const char *text)
     }
 }
 
+/* Larger than anything that is counted here: sums of a few do not overflow. */
+static const int64_t NUMBER_MAX = INT64_MAX / 4;
+
 static int64_t number(struct parser *parser)
 {
     int64_t value = 0;
@@ -117,7 +120,7 @@ static int64_t number(struct parser *parser)
     while (!parser->failed && digits < parser->remaining && parser->cursor[digits] >= '0' &&
            parser->cursor[digits] <= '9') {
         int64_t digit = parser->cursor[digits] - '0';
-        if (value > (INT64_MAX - digit) / 10) {
+        if (value > (NUMBER_MAX - digit) / 10) {
             parser->failed = true;
             return 0;
         }

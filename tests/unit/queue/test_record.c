@@ -81,6 +81,10 @@ static void anything_else_is_corrupt(void **state)
         "{\"v\":1,\"floor\":-1,\"consumed\":0,\"skipped\":0,\"done\":[],\"fail\":[]}",
         "{\"v\":1,\"floor\":9223372036854775808,\"consumed\":0,\"skipped\":0,\"done\":[],"
         "\"fail\":[]}",
+        "{\"v\":1,\"floor\":9223372036854775807,\"consumed\":0,\"skipped\":0,"
+        "\"done\":[[9223372036854775807,9223372036854775807]],\"fail\":[]}",
+        "{\"v\":1,\"floor\":1,\"consumed\":9223372036854775807,\"skipped\":0,\"done\":[[1,1]],"
+        "\"fail\":[]}",
         "{\"v\":1,\"floor\":1,\"consumed\":0,\"skipped\":0,\"done\":[],\"fail\":[]",
         "{\"v\":1,\"floor\":1,\"consumed\":0,\"skipped\":0,\"done\":[],\"fail\":[]} ",
         "{\"v\":1,\"floor\":1,\"consumed\":0,\"skipped\":0,\"done\":[[1,2],],\"fail\":[]}",
