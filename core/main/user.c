@@ -217,6 +217,17 @@ static bool read_password(char password[PASSWORD_SIZE])
     return true;
 }
 
+static const char *text_of(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+static bool complain(const char *url)
+{
+    (void)fprintf(stderr, "dmsd user: %s: the answer is not that of an identity service\n", url);
+    return false;
+}
+
 /* Of domain_id, "Default/" or so: how it is named from here. */
 static const char *domain_of(const json_t *domains, const json_t *object)
 {
@@ -245,14 +256,17 @@ static bool list(struct client *client, const char *plural)
     (void)snprintf(url, sizeof url, "%s/%s", client->base, plural);
     bool is_done = call(client, "GET", url, NULL);
     const json_t *objects = is_done ? json_object_get(client->answer, plural) : NULL;
-    for (size_t i = 0; i < json_array_size(objects); i++) {
+    for (size_t i = 0; is_done && i < json_array_size(objects); i++) {
         const json_t *object = json_array_get(objects, i);
         const char *domain = domain_of(domains, object);
         bool is_plain = domain == NULL || strcmp(domain, "Default") == 0;
-        (void)printf("%s  %s  %s%s%s\n", json_string_value(json_object_get(object, "id")),
+        if (text_of(object, "id") == NULL || text_of(object, "name") == NULL) {
+            is_done = complain(url);
+            break;
+        }
+        (void)printf("%s  %s  %s%s%s\n", text_of(object, "id"),
                      json_is_true(json_object_get(object, "enabled")) ? "enabled " : "disabled",
-                     is_plain ? "" : domain, is_plain ? "" : "/",
-                     json_string_value(json_object_get(object, "name")));
+                     is_plain ? "" : domain, is_plain ? "" : "/", text_of(object, "name"));
     }
     json_decref(domains);
     return is_done;
@@ -302,9 +316,12 @@ static bool list_keys(struct client *client, const char *user_id)
     const json_t *keys = json_object_get(client->answer, "credentials");
     for (size_t i = 0; i < json_array_size(keys); i++) {
         const json_t *key = json_array_get(keys, i);
-        (void)printf("%s  %s  %s\n", json_string_value(json_object_get(key, "access")),
-                     json_string_value(json_object_get(key, "status")),
-                     json_string_value(json_object_get(key, "description")));
+        if (text_of(key, "access") == NULL || text_of(key, "status") == NULL ||
+            text_of(key, "description") == NULL) {
+            return complain(url);
+        }
+        (void)printf("%s  %s  %s\n", text_of(key, "access"), text_of(key, "status"),
+                     text_of(key, "description"));
     }
     return true;
 }
@@ -329,9 +346,10 @@ static bool make_key(struct client *client, const char *user_id)
         return false;
     }
     const json_t *key = json_object_get(client->answer, "credential");
-    (void)printf("access_key=%s\nsecret_key=%s\n",
-                 json_string_value(json_object_get(key, "access")),
-                 json_string_value(json_object_get(key, "secret")));
+    if (text_of(key, "access") == NULL || text_of(key, "secret") == NULL) {
+        return complain(url);
+    }
+    (void)printf("access_key=%s\nsecret_key=%s\n", text_of(key, "access"), text_of(key, "secret"));
     return true;
 }
 
