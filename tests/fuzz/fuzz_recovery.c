@@ -1,19 +1,28 @@
-/* libFuzzer target: whatever a disk holds of a log, opening it does not crash; what can be read
- * then are whole batches in order; and without the objects that spare recovery its scan, each
- * of them has a good CRC. What recovery accepted once it accepts again.
+/* libFuzzer target: whatever a disk holds of a log, opening it does not crash, and what can be
+ * read then are whole batches in order. A batch with a wrong CRC comes out only where an index
+ * with a right checksum vouches for its bytes (struct trust), and then no record of it. What
+ * recovery accepted once it accepts again.
  *
  * A log of a few segments is written, and the input is a list of edits of its objects:
  *
- *     byte 0      bit 0: the log was closed with a checkpoint; bit 1: only segments are left
- *     then edits  object (of the sorted list), kind, two bytes n, and for REPLACE n bytes */
+ *     byte 0      bit 0: the log was closed with a checkpoint; bit 1: only segments are left;
+ *                 bit 2: checksums of small objects and indexes are made right after the edits;
+ *                 bit 3: so are the CRCs of batches
+ *     then edits  object (of the sorted list), kind, two bytes n, and for REPLACE n bytes; a kind
+ *                 with bit 2 set writes over bytes from n on instead: a byte of their number (at
+ *                 most 16), then these */
+#define _GNU_SOURCE /* memmem */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/assert.h"
+#include "core/base/crc32c.h"
 #include "core/base/endian.h"
 #include "core/base/log.h"
+#include "logstore/footer.h"
+#include "logstore/log_priv.h"
 #include "tests/sim/log_harness.h"
 
 enum {
@@ -21,9 +30,16 @@ enum {
     NAME_SIZE = 96,
     FLAG_CHECKPOINT = 1,
     FLAG_SEGMENTS_ONLY = 2,
+    FLAG_SEAL = 4,
+    FLAG_SEAL_BATCHES = 8,
     EDIT_SIZE = 4,
+    PATCH_FLAG = 4,
+    PATCH_SIZE_MAX = 16,
     BATCHES = 24,
     READ_BYTES = 64 << 10,
+    OBJECT_BYTES_MAX = 1 << 20,
+    INDEX_AT_CRC = 8, /* of "<base>.index"; what it is of follows */
+    SMALL_AT_CRC = 4, /* of "head" and "durable" */
 };
 
 enum edit { EDIT_FLIP, EDIT_CUT, EDIT_DROP, EDIT_REPLACE, EDIT_COUNT };
@@ -82,13 +98,98 @@ static void write_log(struct log_harness *harness, bool checkpoint)
     }
     err = log_harness_trim(harness, 3);
     BASE_ASSERT(err == BASE_ERR_OK);
+    if (checkpoint) { /* closing alone would not care for so few bytes */
+        base_mutex_lock(&harness->lock);
+        logstore__want_checkpoint(harness->log, true);
+        base_mutex_unlock(&harness->lock);
+        sim_scheduler_run(harness->scheduler);
+    }
     log_harness_close(harness, checkpoint);
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    size_t length = strlen(name);
+    return length > strlen(end) && strcmp(name + length - strlen(end), end) == 0;
 }
 
 static bool is_segment(const char *name)
 {
-    size_t length = strlen(name);
-    return length > 4 && strcmp(name + length - 4, ".log") == 0;
+    return ends_in(name, ".log");
+}
+
+/* The content of an object; *length 0 when there is none. */
+static struct base_buffer *get(struct log_harness *harness, const char *name, size_t *length)
+{
+    struct base_buffer *buffer = NULL;
+
+    *length = 0;
+    enum base_err err = harness->io->ops->get(harness->io, name, OBJECT_BYTES_MAX, &buffer, length);
+    BASE_ASSERT(err == BASE_ERR_OK || err == BASE_ERR_NOT_FOUND);
+    return buffer;
+}
+
+static void put(struct log_harness *harness, const char *name, const struct base_buffer *buffer,
+                size_t length)
+{
+    enum base_err err =
+        harness->io->ops->put(harness->io, name, base_slice_of(buffer->data, length));
+    BASE_ASSERT(err == BASE_ERR_OK);
+}
+
+static void patch(struct log_harness *harness, const char *name, size_t position,
+                  const uint8_t *bytes, size_t count)
+{
+    size_t length = 0;
+    struct base_buffer *buffer = get(harness, name, &length);
+
+    for (size_t i = 0; i < count && length > 0; i++) {
+        buffer->data[(position + i) % length] = bytes[i];
+    }
+    if (buffer != NULL) {
+        put(harness, name, buffer, length);
+        base_buffer_release(&buffer);
+    }
+}
+
+/* The checksum at at_crc becomes that of what follows it. */
+static void seal(uint8_t *bytes, size_t length, size_t at_crc)
+{
+    size_t start = at_crc + sizeof(uint32_t);
+    if (length >= start) {
+        base_put_u32(bytes + at_crc, base_crc32c(0, bytes + start, length - start));
+    }
+}
+
+static void seal_batches(uint8_t *bytes, size_t length)
+{
+    struct logstore_batch batch;
+
+    while (length > 0 && logstore_batch_peek(bytes, length, &batch, NULL) == BASE_ERR_OK) {
+        seal(bytes, batch.size_bytes, LOGSTORE_BATCH_AT_CRC);
+        bytes += batch.size_bytes;
+        length -= batch.size_bytes;
+    }
+}
+
+static void seal_all(struct log_harness *harness, const struct objects *objects, unsigned flags)
+{
+    for (unsigned i = 0; i < objects->count; i++) {
+        const char *name = objects->names[i];
+        size_t length = 0;
+        struct base_buffer *buffer = get(harness, name, &length);
+
+        if (buffer == NULL) {
+            continue;
+        }
+        if (is_segment(name) && (flags & FLAG_SEAL_BATCHES) != 0) {
+            seal_batches(buffer->data, length);
+        } else if (!is_segment(name) && (flags & FLAG_SEAL) != 0) {
+            seal(buffer->data, length, ends_in(name, ".index") ? INDEX_AT_CRC : SMALL_AT_CRC);
+        }
+        put(harness, name, buffer, length);
+        base_buffer_release(&buffer);
+    }
 }
 
 /* Does one edit; returns the bytes of the input it took. */
@@ -100,6 +201,12 @@ static size_t edit(struct log_harness *harness, const struct objects *objects, c
     int64_t object_size = io_sim_size(harness->sim, name);
     size_t taken = EDIT_SIZE;
 
+    if ((data[1] & PATCH_FLAG) != 0) {
+        size_t count = size == taken ? 0 : data[taken++] % (PATCH_SIZE_MAX + 1);
+        count = count < size - taken ? count : size - taken;
+        patch(harness, name, number, data + taken, count);
+        return taken + count;
+    }
     if (object_size < 0) {
         return taken; /* dropped before */
     }
@@ -129,9 +236,68 @@ static size_t edit(struct log_harness *harness, const struct objects *objects, c
     return taken;
 }
 
+/* What is not scanned when a log is opened or read: the bytes of a segment that its index covers.
+ * Only what was synced gets such an index. */
+struct trust {
+    struct base_buffer *bytes[OBJECTS_MAX]; /* owned; of a segment */
+    size_t lengths[OBJECTS_MAX];
+    unsigned count;
+};
+
+static void trust_init(struct trust *trust, struct log_harness *harness,
+                       const struct objects *objects)
+{
+    char segment_name[NAME_SIZE];
+
+    trust->count = 0;
+    for (unsigned i = 0; i < objects->count; i++) {
+        const char *name = objects->names[i];
+        struct logstore_footer footer;
+        struct logstore_index index;
+        struct base_slice snapshot;
+        size_t length = 0;
+
+        if (!ends_in(name, ".index")) {
+            continue;
+        }
+        (void)snprintf(segment_name, sizeof segment_name, "%.*s.log",
+                       (int)(strlen(name) - strlen(".index")), name);
+        struct base_buffer *content = get(harness, name, &length);
+        logstore_index_init(&index);
+        if (content != NULL && logstore_footer_decode(base_slice_of(content->data, length), &footer,
+                                                      &index, &snapshot) == BASE_ERR_OK) {
+            struct base_buffer *bytes = get(harness, segment_name, &length);
+            trust->lengths[trust->count] =
+                footer.covered_bytes < length ? (size_t)footer.covered_bytes : length;
+            trust->bytes[trust->count++] = bytes;
+        }
+        logstore_index_fini(&index);
+        base_buffer_release(&content);
+    }
+}
+
+static void trust_fini(struct trust *trust)
+{
+    while (trust->count > 0) {
+        base_buffer_release(&trust->bytes[--trust->count]);
+    }
+}
+
+/* Whether these bytes are among what an index vouches for. */
+static bool is_trusted(const struct trust *trust, const uint8_t *data, size_t length)
+{
+    for (unsigned i = 0; i < trust->count; i++) {
+        if (trust->bytes[i] != NULL &&
+            memmem(trust->bytes[i]->data, trust->lengths[i], data, length) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Batches of one chunk follow each other from *offset on. False: what an index vouched for is
- * damaged, which only its reader can see. */
-static bool check_chunk(const struct base_chunk *chunk, int64_t *offset, bool with_crc)
+ * damaged, which only who looks into it can see. */
+static bool check_chunk(const struct base_chunk *chunk, int64_t *offset, const struct trust *trust)
 {
     const uint8_t *data = chunk->buffer->data + chunk->position;
     size_t left = chunk->length;
@@ -139,26 +305,26 @@ static bool check_chunk(const struct base_chunk *chunk, int64_t *offset, bool wi
     while (left > 0) {
         struct logstore_batch batch;
         enum base_err err = logstore_batch_peek(data, left, &batch, NULL);
+        size_t size = err == BASE_ERR_OK                  ? batch.size_bytes
+                      : left < LOGSTORE_BATCH_HEADER_SIZE ? left
+                                                          : LOGSTORE_BATCH_HEADER_SIZE;
         if (err == BASE_ERR_OK) {
-            err = logstore_batch_verify_crc(data, batch.size_bytes);
+            err = logstore_batch_verify_crc(data, size);
         }
-        if (!with_crc && err != BASE_ERR_OK) {
+        /* The offset lies outside the CRC. */
+        if (err != BASE_ERR_OK || logstore_batch_next_offset(&batch) <= *offset) {
+            BASE_ASSERT(is_trusted(trust, data, size));
             return false;
         }
-        BASE_ASSERT(err == BASE_ERR_OK);
-        if (!with_crc && logstore_batch_next_offset(&batch) <= *offset) {
-            return false; /* the offset lies outside the CRC */
-        }
-        BASE_ASSERT(logstore_batch_next_offset(&batch) > *offset);
         *offset = logstore_batch_next_offset(&batch);
-        data += batch.size_bytes;
-        left -= batch.size_bytes;
+        data += size;
+        left -= size;
     }
     return true;
 }
 
-/* Reads all there is; the offset behind the last batch. */
-static int64_t read_all(struct log_harness *harness, bool with_crc)
+/* Reads all there is up to the first damage; the offset behind the last good batch. */
+static int64_t read_all(struct log_harness *harness, const struct trust *trust)
 {
     int64_t offset = log_harness_start(harness);
     int64_t written = log_harness_written(harness);
@@ -171,22 +337,50 @@ static int64_t read_all(struct log_harness *harness, bool with_crc)
                                      .in_memory = true};
         log_harness_read(harness, &read);
         if (read.err != BASE_ERR_OK || read.chunks_count == 0) {
-            BASE_ASSERT(!with_crc || log_harness_reason(harness) != NULL ||
+            BASE_ASSERT(trust->count > 0 || log_harness_reason(harness) != NULL ||
                         read.err != BASE_ERR_OK);
             logstore_read_release(&read);
             break;
         }
         bool is_sound = true;
         for (uint32_t i = 0; is_sound && i < read.chunks_count; i++) {
-            is_sound = check_chunk(&read.chunks[i], &offset, with_crc);
+            is_sound = check_chunk(&read.chunks[i], &offset, trust);
         }
-        BASE_ASSERT(!is_sound || offset == read.next_offset || !with_crc);
+        BASE_ASSERT(!is_sound || offset == read.next_offset || trust->count > 0);
         logstore_read_release(&read);
         if (!is_sound) {
             break;
         }
     }
     return offset;
+}
+
+/* Who decodes records gets none of a batch that is damaged. */
+static enum base_err check_record(void *context, const struct logstore_record *record)
+{
+    const int64_t *good_to = context;
+    BASE_ASSERT(record->offset < *good_to);
+    return BASE_ERR_OK;
+}
+
+/* Searches that believe indexes and snapshots. */
+static void look_up(struct log_harness *harness)
+{
+    int64_t times_ms[] = {0, 1, INT64_MAX, LOGSTORE_LOOKUP_MAX};
+
+    for (unsigned i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
+        struct logstore_lookup lookup = {.timestamp_ms = times_ms[i], .limit_offset = INT64_MAX};
+        log_harness_lookup(harness, &lookup);
+        BASE_ASSERT(lookup.offset == -1 || (lookup.offset >= log_harness_start(harness) &&
+                                            lookup.offset < log_harness_end(harness)));
+    }
+    base_mutex_lock(&harness->lock);
+    for (int32_t epoch = 0; epoch < 3; epoch++) {
+        int32_t found = -1;
+        int64_t offset = -1;
+        (void)logstore_log_epoch_end(harness->log, epoch, &found, &offset);
+    }
+    base_mutex_unlock(&harness->lock);
 }
 
 /* Opens the log; false when it stays closed. */
@@ -197,13 +391,16 @@ static bool open_edited(struct log_harness *harness)
     return harness->log != NULL;
 }
 
-static void check_recovery(struct log_harness *harness, bool with_crc)
+static void check_recovery(struct log_harness *harness, const struct trust *trust)
 {
     if (!open_edited(harness)) {
         return;
     }
     bool works = log_harness_reason(harness) == NULL;
-    int64_t end = read_all(harness, with_crc);
+    int64_t good_to = read_all(harness, trust);
+    (void)log_harness_replay(harness, log_harness_start(harness), log_harness_written(harness),
+                             check_record, &good_to);
+    look_up(harness);
     if (works && log_harness_reason(harness) == NULL) {
         (void)log_harness_put(harness, 2, 100);
     }
@@ -212,7 +409,7 @@ static void check_recovery(struct log_harness *harness, bool with_crc)
         BASE_ASSERT(!works);
         return;
     }
-    BASE_ASSERT(read_all(harness, with_crc) >= end);
+    BASE_ASSERT(read_all(harness, trust) >= good_to);
     log_harness_close(harness, false);
 }
 
@@ -221,6 +418,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct io_sim_options options = {0};
     struct log_harness harness;
     struct objects objects;
+    struct trust trust;
 
     if (size == 0) {
         return 0;
@@ -240,7 +438,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             io_sim_drop(harness.sim, objects.names[i]);
         }
     }
-    check_recovery(&harness, segments_only);
+    seal_all(&harness, &objects, data[0]);
+    trust_init(&trust, &harness, &objects);
+    check_recovery(&harness, &trust);
+    trust_fini(&trust);
     log_harness_fini(&harness);
     return 0;
 }
