@@ -28,6 +28,9 @@
     X(idle, 10000, "idle connections")                                 \
     X(groups, 1000, "consumer groups of the case groups")              \
     X(make_topic, 1, "0: the topic is there")                          \
+    X(each_reads_all, 0, "1: connections of consume share nothing")    \
+    X(delay_ms, 0, "delay_time of the first message of a REST batch")  \
+    X(delay_step_ms, 0, "how much longer each next one waits")         \
     X(bytes, 1000000000, "of floor and touch")
 
 #define BENCH_TEXTS(X)                                         \
@@ -68,13 +71,21 @@ void bench_hold(const struct bench_options *options);
 void bench_groups(const struct bench_options *options);
 void bench_topic(const struct bench_options *options);
 void bench_rdkafka_e2e(const struct bench_options *options);
+void bench_rdkafka_produce(const struct bench_options *options);
+void bench_rdkafka_consume(const struct bench_options *options);
 void bench_mock_cluster(const struct bench_options *options);
 void bench_redis_produce(const struct bench_options *options);
 void bench_redis_roundtrip(const struct bench_options *options);
 void bench_redis_consume(const struct bench_options *options);
+void bench_redis_e2e(const struct bench_options *options);
 void bench_nats_produce(const struct bench_options *options);
 void bench_nats_roundtrip(const struct bench_options *options);
 void bench_nats_consume(const struct bench_options *options);
+void bench_nats_e2e(const struct bench_options *options);
+void bench_rabbit_produce(const struct bench_options *options);
+void bench_rabbit_roundtrip(const struct bench_options *options);
+void bench_rabbit_consume(const struct bench_options *options);
+void bench_rabbit_e2e(const struct bench_options *options);
 void bench_rest_produce(const struct bench_options *options);
 void bench_rest_consume(const struct bench_options *options);
 

@@ -163,6 +163,21 @@ static void grow_input(struct engine_lane *lane, size_t capacity)
     lane->input_capacity = capacity;
 }
 
+/* The oldest requests of the lane have their answer. */
+static void finish_requests(struct engine *engine, struct engine_lane *lane, unsigned count)
+{
+    if (count > lane->in_flight) {
+        bench_die("an answer without a request");
+    }
+    for (; count > 0; count--) {
+        if (lane->index < engine->timed_count) {
+            histogram_add(engine->histogram, bench_now_ns() - lane->started_ns[lane->oldest]);
+        }
+        lane->oldest = (lane->oldest + 1) % ENGINE_WINDOW_MAX;
+        lane->in_flight--;
+    }
+}
+
 /* Hands whole answers to the case. */
 static void take_answers(struct engine *engine, struct engine_lane *lane)
 {
@@ -177,14 +192,11 @@ static void take_answers(struct engine *engine, struct engine_lane *lane)
         if (size == 0 || size > have) {
             break;
         }
-        if (lane->in_flight == 0) {
-            bench_die("an answer without a request");
-        }
-        if (lane->index < engine->timed_count) {
-            histogram_add(engine->histogram, bench_now_ns() - lane->started_ns[lane->oldest]);
-        }
-        lane->oldest = (lane->oldest + 1) % ENGINE_WINDOW_MAX;
-        lane->in_flight--;
+        unsigned done =
+            engine->ops->completes == NULL
+                ? 1
+                : engine->ops->completes(engine->context, lane, lane->input + taken, size);
+        finish_requests(engine, lane, done);
         engine->ops->on_answer(engine->context, lane, lane->input + taken, size);
         taken += size;
     }

@@ -38,6 +38,11 @@ struct engine_ops {
     /* Bytes of the whole answer that begins at data; 0 while that cannot be told. */
     size_t (*measure)(const uint8_t *data, size_t size);
     void (*on_answer)(void *context, struct engine_lane *lane, const uint8_t *data, size_t size);
+    /* Requests of the lane that are done with this answer, before on_answer hears of it: one
+     * acknowledgement may be of several requests, and what a server sends by itself of none.
+     * NULL: each answer is of one request. */
+    unsigned (*completes)(void *context, struct engine_lane *lane, const uint8_t *data,
+                          size_t size);
     bool (*done)(const void *context);
 };
 

@@ -174,17 +174,28 @@ static void serve_echo(int fd, const struct bench_options *options)
     }
 }
 
+static double mb_per_s_since(const struct bench_options *options, uint64_t started_ns)
+{
+    return (double)options->bytes * 1e3 / (double)(bench_now_ns() - started_ns);
+}
+
 static void floor_tcp(const struct bench_options *options)
 {
     int result_fd = -1;
     int fd = serve(serve_receive, options, &result_fd);
+    uint64_t started_ns = bench_now_ns();
     send_all(fd, options->bytes);
     double receive = result_of(fd, result_fd) / gigabytes(options);
+    double receive_mb_per_s = mb_per_s_since(options, started_ns);
 
     fd = serve(serve_send, options, &result_fd);
+    started_ns = bench_now_ns();
     receive_all(fd);
+    double send_mb_per_s = mb_per_s_since(options, started_ns);
     double send = result_of(fd, result_fd) / gigabytes(options);
-    printf("\"tcp_receive_s_per_gb\": %.4f, \"tcp_send_s_per_gb\": %.4f, ", receive, send);
+    printf("\"tcp_receive_s_per_gb\": %.4f, \"tcp_send_s_per_gb\": %.4f, "
+           "\"tcp_receive_mb_per_s\": %.1f, \"tcp_send_mb_per_s\": %.1f, ",
+           receive, send, receive_mb_per_s, send_mb_per_s);
 }
 
 static void floor_sendfile(const struct bench_options *options)
@@ -225,8 +236,9 @@ static void floor_ping(const struct bench_options *options)
         histogram_add(&histogram, bench_now_ns() - started_ns);
     }
     (void)result_of(fd, result_fd);
-    printf("\"ping_p50_us\": %.1f, \"ping_p99_us\": %.1f, ", histogram_us(&histogram, 0.5),
-           histogram_us(&histogram, 0.99));
+    printf("\"ping_p50_us\": %.1f, \"ping_p99_us\": %.1f, \"ping_p999_us\": %.1f, ",
+           histogram_us(&histogram, 0.5), histogram_us(&histogram, 0.99),
+           histogram_us(&histogram, 0.999));
 }
 
 static void floor_crc(const struct bench_options *options)

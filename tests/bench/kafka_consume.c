@@ -1,4 +1,5 @@
 /* Consume: fetches all that a topic holds, from offset 0. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "kafka-proto/api.h"
@@ -11,19 +12,21 @@
 
 enum { ARENA_BYTES_MAX = 1 << 30 };
 
-/* What one lane fetches: partitions index, index + lanes, ... */
+/* What one lane fetches: partitions first, first + step, ... */
 struct share {
     struct kafka_frame frame;
+    int32_t first;
+    int32_t step;
     uint32_t partitions_count;
+    int64_t messages_left;
     int64_t *offsets; /* next to fetch */
 };
 
 struct load {
     struct share *shares;
     uint32_t lanes_count;
-    int32_t first_partition;
-    int64_t messages_left;
-    uint64_t bytes; /* of batches */
+    int64_t messages_left; /* of all */
+    uint64_t bytes;        /* of batches */
     uint64_t requests;
     struct base_arena arena;
 };
@@ -33,7 +36,7 @@ static unsigned next(void *context, struct engine_lane *lane, struct iovec iov[E
     struct load *load = context;
     struct share *share = &load->shares[lane->index];
 
-    if (load->messages_left <= 0 || share->partitions_count == 0) {
+    if (share->messages_left <= 0) {
         return 0;
     }
     for (uint32_t i = 0; i < share->partitions_count; i++) {
@@ -68,14 +71,13 @@ static void on_answer(void *context, struct engine_lane *lane, const uint8_t *da
     for (uint32_t i = 0;
          response.responses_count == 1 && i < response.responses[0].partitions_count; i++) {
         const struct kproto_fetch_response_partition *row = &response.responses[0].partitions[i];
-        uint32_t nth =
-            (uint32_t)(row->partition_index - load->first_partition - (int32_t)lane->index) /
-            load->lanes_count;
+        uint32_t nth = (uint32_t)((row->partition_index - share->first) / share->step);
         if (row->error_code != KPROTO_ERROR_NONE || nth >= share->partitions_count) {
             bench_die("Fetch: error %d, partition %d", row->error_code, row->partition_index);
         }
         int64_t offset = next_offset(row->records.bytes, share->offsets[nth]);
         load->messages_left -= offset - share->offsets[nth];
+        share->messages_left -= offset - share->offsets[nth];
         load->bytes += row->records.length;
         share->offsets[nth] = offset;
     }
@@ -90,36 +92,32 @@ static bool done(const void *context)
 static const struct engine_ops ops = {
     .next = next, .measure = kafka_answer_measure, .on_answer = on_answer, .done = done};
 
-static int64_t count_messages(const struct bench_options *options)
-{
-    int64_t *ends = bench_alloc((size_t)options->partitions, sizeof *ends);
-    int64_t messages = 0;
-
-    kafka_end_offsets(options, ends);
-    for (int64_t i = 0; i < options->partitions; i++) {
-        messages += ends[i];
-    }
-    return messages;
-}
-
-static void build_share(struct load *load, const struct bench_options *options, uint32_t lane)
+/* A part of the partitions, or all of them when the lanes do not share. ends: by partition. */
+static void build_share(struct load *load, const struct bench_options *options, uint32_t lane,
+                        const int64_t *ends)
 {
     struct share *share = &load->shares[lane];
     uint32_t partitions = (uint32_t)options->partitions;
+    uint32_t start = options->each_reads_all != 0 ? 0 : lane;
+    uint32_t step = options->each_reads_all != 0 ? 1 : load->lanes_count;
 
-    share->partitions_count =
-        lane < partitions ? (partitions - lane - 1) / load->lanes_count + 1 : 0;
+    share->first = (int32_t)(options->first_partition + start);
+    share->step = (int32_t)step;
+    for (uint32_t i = start; i < partitions; i += step) {
+        share->partitions_count++;
+        share->messages_left += ends[i];
+    }
+    load->messages_left += share->messages_left;
     share->offsets = bench_alloc(share->partitions_count + 1, sizeof *share->offsets);
-    share->frame = kafka_fetch_build(options, load->first_partition + (int32_t)lane,
-                                     (int32_t)load->lanes_count, share->partitions_count);
+    share->frame = kafka_fetch_build(options, share->first, share->step, share->partitions_count);
 }
 
 void bench_consume(const struct bench_options *options)
 {
     static struct histogram histogram;
     struct proc_measure measure;
-    struct load load = {.lanes_count = (uint32_t)options->connections,
-                        .first_partition = (int32_t)options->first_partition};
+    struct load load = {.lanes_count = (uint32_t)options->connections};
+    int64_t *ends = bench_alloc((size_t)options->partitions, sizeof *ends);
     struct engine engine = {.ops = &ops,
                             .context = &load,
                             .histogram = &histogram,
@@ -127,10 +125,10 @@ void bench_consume(const struct bench_options *options)
                             .window = 1};
 
     base_arena_init(&load.arena, ARENA_BYTES_MAX);
-    load.messages_left = count_messages(options);
+    kafka_end_offsets(options, ends);
     load.shares = bench_alloc(load.lanes_count, sizeof *load.shares);
     for (uint32_t i = 0; i < load.lanes_count; i++) {
-        build_share(&load, options, i);
+        build_share(&load, options, i, ends);
     }
     uint64_t messages = (uint64_t)load.messages_left;
     engine_open(&engine, options->port, load.lanes_count);
@@ -140,4 +138,5 @@ void bench_consume(const struct bench_options *options)
                         load.requests, &histogram);
     engine_close(&engine);
     base_arena_fini(&load.arena);
+    free(ends);
 }

@@ -149,7 +149,9 @@ void bench_e2e(const struct bench_options *options)
         bench_die("record_bytes must be %d or more", (int)STAMP_SIZE);
     }
     one.partitions = 1;
-    kafka_topic_make(&one);
+    if (one.make_topic != 0) {
+        kafka_topic_make(&one);
+    }
     kafka_end_offsets(&one, &load.offset);
     load.value = bench_alloc(1, load.record_bytes);
     load.prefix = kafka_produce_prefix(&one, 0, 0);

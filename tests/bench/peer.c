@@ -13,6 +13,7 @@ enum { OVERHEAD = 9 /* of a record over Kafka: batches of as many messages */ };
 struct load {
     const struct peer_ops *ops;
     struct peer_request *requests; /* by lane */
+    uint64_t *confirmed;           /* messages of requests that are not done; by lane */
     uint32_t batch;
     uint64_t requests_left;
     uint64_t answers_left;
@@ -82,13 +83,24 @@ static size_t measure(const uint8_t *data, size_t size)
     return load.ops->measure(data, size, load.batch);
 }
 
+static unsigned completes(void *context, struct engine_lane *lane, const uint8_t *data, size_t size)
+{
+    uint64_t *confirmed = &load.confirmed[lane->index];
+    (void)context;
+
+    *confirmed += load.ops->confirms == NULL ? load.batch : load.ops->confirms(data, size);
+    uint64_t requests = *confirmed / load.batch;
+    *confirmed %= load.batch;
+    load.answers_left -= requests;
+    return (unsigned)requests;
+}
+
 static void on_answer(void *context, struct engine_lane *lane, const uint8_t *data, size_t size)
 {
     (void)context;
     (void)lane;
     (void)data;
     (void)size;
-    load.answers_left--;
 }
 
 static bool done(const void *context)
@@ -98,20 +110,33 @@ static bool done(const void *context)
 }
 
 static const struct engine_ops ops = {
-    .next = next, .measure = measure, .on_answer = on_answer, .done = done};
+    .next = next, .measure = measure, .on_answer = on_answer, .completes = completes, .done = done};
+
+void peer_set_blocking(int fd, bool is_blocking)
+{
+    if (fcntl(fd, F_SETFL, is_blocking ? 0 : O_NONBLOCK) != 0) {
+        bench_die("fcntl: %s", strerror(errno));
+    }
+}
+
+void peer_open(struct engine *engine, int64_t port, unsigned lanes_count,
+               void (*greet)(int fd, unsigned lane_index))
+{
+    engine_open(engine, port, lanes_count);
+    for (unsigned i = 0; greet != NULL && i < lanes_count; i++) {
+        peer_set_blocking(engine->lanes[i].fd, true);
+        greet(engine->lanes[i].fd, i);
+        peer_set_blocking(engine->lanes[i].fd, false);
+    }
+}
 
 static void open_lanes(struct engine *engine, const struct bench_options *options)
 {
-    engine_open(engine, options->port, (unsigned)options->connections);
+    peer_open(engine, options->port, (unsigned)options->connections, load.ops->greet);
     load.requests = bench_alloc(engine->lanes_count, sizeof *load.requests);
+    load.confirmed = bench_alloc(engine->lanes_count, sizeof *load.confirmed);
     for (unsigned i = 0; i < engine->lanes_count; i++) {
-        int fd = engine->lanes[i].fd;
         load.requests[i] = load.ops->build(options, i, load.batch);
-        if (load.ops->greet != NULL) {
-            (void)fcntl(fd, F_SETFL, 0);
-            load.ops->greet(fd, i);
-            (void)fcntl(fd, F_SETFL, O_NONBLOCK);
-        }
     }
 }
 

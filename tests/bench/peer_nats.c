@@ -16,6 +16,11 @@ enum { HEAD_SIZE_MAX = 256, TEXT_SIZE_MAX = 4096 };
     "{\"stream_name\":\"bench\",\"config\":{\"durable_name\":\"reader\"," \
     "\"ack_policy\":\"none\",\"deliver_policy\":\"all\",\"replay_policy\":\"instant\"}}"
 
+#define PUSH_CONSUMER                                                                      \
+    "{\"stream_name\":\"bench\",\"config\":{\"durable_name\":\"pusher\","                  \
+    "\"deliver_subject\":\"_INBOX.1\",\"ack_policy\":\"none\",\"deliver_policy\":\"all\"," \
+    "\"replay_policy\":\"instant\"}}"
+
 /* Answers come to _INBOX.<lane>. */
 static void greet(int fd, unsigned lane_index)
 {
@@ -153,4 +158,22 @@ void bench_nats_consume(const struct bench_options *options)
 {
     ask(options, "$JS.API.CONSUMER.DURABLE.CREATE.bench.reader", CONSUMER);
     peer_run(options, &pull_ops, "nats-consume", false);
+}
+
+static uint32_t confirm_one(const uint8_t *data, size_t size)
+{
+    (void)data;
+    (void)size;
+    return 1;
+}
+
+/* The consumer's connection has greeted as _INBOX.1, to which the server pushes. */
+static const struct peer_e2e_ops e2e_ops = {
+    .greet = greet, .build = build_publish, .measure = measure, .confirms = confirm_one};
+
+void bench_nats_e2e(const struct bench_options *options)
+{
+    ask(options, "$JS.API.STREAM.CREATE.bench", STREAM);
+    ask(options, "$JS.API.CONSUMER.DURABLE.CREATE.bench.pusher", PUSH_CONSUMER);
+    peer_e2e_run(options, &e2e_ops, "nats-e2e");
 }

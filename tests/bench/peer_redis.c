@@ -188,3 +188,70 @@ void bench_redis_consume(const struct bench_options *options)
                         &histogram);
     engine_close(&engine);
 }
+
+static char position[64] = "0-0"; /* of what was delivered end to end */
+
+/* A reply to XADD, or to XREAD: [[stream, entries]]. */
+static size_t measure_reply(const uint8_t *data, size_t size, uint32_t messages_count)
+{
+    size_t at = 0;
+    size_t number = 0;
+    size_t length = 0;
+    size_t count = 0;
+    char last_id[64];
+    const char *text = (const char *)data;
+    const char *name = NULL;
+
+    if (size > 0 && *text != '*') {
+        return measure(data, size, messages_count);
+    }
+    if (size == 0 || !take_number(text, size, &at, '*', &number) || at >= size ||
+        !take_number(text, size, &at, '*', &number) ||
+        !take_string(text, size, &at, &name, &length)) {
+        return 0;
+    }
+    size_t entries = take_entries(text + at, size - at, &count, last_id);
+    return entries == 0 ? 0 : at + entries;
+}
+
+static uint32_t confirm_one(const uint8_t *data, size_t size)
+{
+    (void)data;
+    (void)size;
+    return 1;
+}
+
+/* Entries come last. */
+static void delivered(const uint8_t *data, size_t size)
+{
+    size_t at = 0;
+    size_t number = 0;
+    size_t length = 0;
+    const char *name = NULL;
+
+    (void)take_number((const char *)data, size, &at, '*', &number);
+    (void)take_number((const char *)data, size, &at, '*', &number);
+    (void)take_string((const char *)data, size, &at, &name, &length);
+    (void)take_entries((const char *)data + at, size - at, &number, position);
+}
+
+static struct peer_request pull(void)
+{
+    static char request[256];
+    int length = snprintf(request, sizeof request,
+                          "*8\r\n$5\r\nXREAD\r\n$5\r\nCOUNT\r\n$4\r\n%d\r\n$5\r\nBLOCK\r\n"
+                          "$1\r\n0\r\n$7\r\nSTREAMS\r\n$5\r\nbench\r\n$%zu\r\n%s\r\n",
+                          (int)READ_COUNT, strlen(position), position);
+    return (struct peer_request){.bytes = request, .length = (size_t)length};
+}
+
+static const struct peer_e2e_ops e2e_ops = {.build = build,
+                                            .measure = measure_reply,
+                                            .confirms = confirm_one,
+                                            .delivered = delivered,
+                                            .pull = pull};
+
+void bench_redis_e2e(const struct bench_options *options)
+{
+    peer_e2e_run(options, &e2e_ops, "redis-e2e");
+}

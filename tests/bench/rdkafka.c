@@ -13,8 +13,11 @@
 
 enum { TEXT_SIZE = 512, POLL_MS = 100, FLUSH_MS = 30000, STALLED_POLLS_MAX = 300 };
 
+typedef void delivery_fn(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *context);
+
+/* on_delivery may be NULL. */
 static rd_kafka_t *client(rd_kafka_type_t type, const struct bench_options *options,
-                          const char *const settings[][2])
+                          const char *const settings[][2], delivery_fn *on_delivery)
 {
     char text[TEXT_SIZE];
     char bootstrap[64];
@@ -28,6 +31,9 @@ static rd_kafka_t *client(rd_kafka_type_t type, const struct bench_options *opti
     }
     if (result != RD_KAFKA_CONF_OK) {
         bench_die("librdkafka: %s", text);
+    }
+    if (on_delivery != NULL) {
+        rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     }
     rd_kafka_t *made = rd_kafka_new(type, conf, text, sizeof text);
     if (made == NULL) {
@@ -76,6 +82,17 @@ static void *produce(void *context)
     return NULL;
 }
 
+static void note_delay(const rd_kafka_message_t *message, struct histogram *histogram)
+{
+    uint64_t sent_ns = 0;
+
+    if (message->len >= sizeof sent_ns) {
+        memcpy(&sent_ns, message->payload, sizeof sent_ns);
+        histogram_add(histogram, bench_now_ns() - sent_ns);
+    }
+}
+
+/* With a histogram a message carries when it was handed over. */
 static void consume(rd_kafka_t *kafka, int64_t messages, struct histogram *histogram)
 {
     unsigned stalled = 0;
@@ -88,10 +105,10 @@ static void consume(rd_kafka_t *kafka, int64_t messages, struct histogram *histo
             }
             continue;
         }
-        uint64_t sent_ns = 0;
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->len >= sizeof sent_ns) {
-            memcpy(&sent_ns, message->payload, sizeof sent_ns);
-            histogram_add(histogram, bench_now_ns() - sent_ns);
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            if (histogram != NULL) {
+                note_delay(message, histogram);
+            }
             messages--;
             stalled = 0;
         }
@@ -103,7 +120,7 @@ static rd_kafka_t *start_consumer(const struct bench_options *options, int64_t o
 {
     static const char *const settings[][2] = {
         {"group.id", "bench"}, {"enable.auto.commit", "false"}, {NULL, NULL}};
-    rd_kafka_t *kafka = client(RD_KAFKA_CONSUMER, options, settings);
+    rd_kafka_t *kafka = client(RD_KAFKA_CONSUMER, options, settings, NULL);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
     (void)rd_kafka_poll_set_consumer(kafka);
@@ -130,10 +147,12 @@ void bench_rdkafka_e2e(const struct bench_options *options)
         bench_die("record_bytes must be %zu or more", sizeof(uint64_t));
     }
     one.partitions = 1;
-    kafka_topic_make(&one);
+    if (one.make_topic != 0) {
+        kafka_topic_make(&one);
+    }
     kafka_end_offsets(&one, &offset);
     rd_kafka_t *consumer = start_consumer(&one, offset);
-    struct producer producer = {.kafka = client(RD_KAFKA_PRODUCER, &one, settings),
+    struct producer producer = {.kafka = client(RD_KAFKA_PRODUCER, &one, settings, NULL),
                                 .options = &one};
     if (pthread_create(&thread, NULL, produce, &producer) != 0) {
         bench_die("no thread");
@@ -147,6 +166,80 @@ void bench_rdkafka_e2e(const struct bench_options *options)
     rd_kafka_destroy(producer.kafka);
     (void)rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
+}
+
+static uint64_t undelivered;
+
+static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *context)
+{
+    (void)kafka;
+    (void)context;
+    undelivered += message->err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 1;
+}
+
+/* Hands over as many as the queue of librdkafka takes, over and over. */
+static void produce_all(rd_kafka_t *kafka, const struct bench_options *options, int64_t messages)
+{
+    size_t size = (size_t)options->record_bytes;
+    uint8_t *value = bench_alloc(1, size + 1);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, options->topic, NULL);
+
+    memset(value, 'a', size);
+    for (int64_t i = 0; i < messages; i++) {
+        int32_t partition = (int32_t)(i % options->partitions);
+        while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, value, size, NULL, 0,
+                                NULL) != 0) {
+            if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+                bench_die("produce: %s", rd_kafka_err2str(rd_kafka_last_error()));
+            }
+            (void)rd_kafka_poll(kafka, 1);
+        }
+    }
+    if (rd_kafka_flush(kafka, FLUSH_MS) != RD_KAFKA_RESP_ERR_NO_ERROR || undelivered > 0) {
+        bench_die("messages were not delivered");
+    }
+    rd_kafka_topic_destroy(topic);
+    free(value);
+}
+
+void bench_rdkafka_produce(const struct bench_options *options)
+{
+    static struct histogram none;
+    static const char *const settings[][2] = {{"acks", "all"},
+                                              {"linger.ms", "5"},
+                                              {"queue.buffering.max.messages", "500000"},
+                                              {NULL, NULL}};
+    struct proc_measure measure;
+
+    if (options->make_topic != 0) {
+        kafka_topic_make(options);
+    }
+    rd_kafka_t *kafka = client(RD_KAFKA_PRODUCER, options, settings, on_delivery);
+    produce_all(kafka, options, options->warm);
+    proc_measure_begin(&measure, options->pid);
+    produce_all(kafka, options, options->messages);
+    proc_measure_report(&measure, "rdkafka-produce", (uint64_t)options->messages,
+                        (uint64_t)(options->messages * options->record_bytes), 0, &none);
+    rd_kafka_destroy(kafka);
+}
+
+/* All that partition 0 holds, from its start. */
+void bench_rdkafka_consume(const struct bench_options *options)
+{
+    static struct histogram none;
+    struct proc_measure measure;
+    struct bench_options one = *options;
+    int64_t messages = 0;
+
+    one.partitions = 1;
+    kafka_end_offsets(&one, &messages);
+    rd_kafka_t *kafka = start_consumer(&one, 0);
+    proc_measure_begin(&measure, one.pid);
+    consume(kafka, messages, NULL);
+    proc_measure_report(&measure, "rdkafka-consume", (uint64_t)messages,
+                        (uint64_t)(messages * one.record_bytes), 0, &none);
+    (void)rd_kafka_consumer_close(kafka);
+    rd_kafka_destroy(kafka);
 }
 
 void bench_mock_cluster(const struct bench_options *options)

@@ -1,5 +1,6 @@
 /* The REST door: requests over kept-alive connections, one in flight each. */
 #define _GNU_SOURCE /* memmem */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,12 @@
 #include "tests/bench/engine.h"
 #include "tests/bench/proc.h"
 
-enum { REQUEST_SIZE_MAX = 1 << 20, HANDLERS_PER_ANSWER_MAX = 10, EMPTY_ANSWERS_MAX = 1000 };
+enum {
+    REQUEST_SIZE_MAX = 1 << 20,
+    HANDLERS_PER_ANSWER_MAX = 10,
+    EMPTY_ANSWERS_MAX = 1000,
+    DELAY_SIZE_MAX = 48,
+};
 
 #define HANDLER_KEY "\"handler\":\""
 
@@ -121,13 +127,26 @@ static bool done(const void *context)
 static const struct engine_ops produce_ops = {
     .next = produce_next, .measure = measure_answer, .on_answer = produce_on_answer, .done = done};
 
+/* The end of the nth message. */
+static size_t put_end(char *body, size_t length, const struct bench_options *options, unsigned nth)
+{
+    char delay[DELAY_SIZE_MAX];
+
+    if (options->delay_ms == 0) {
+        return put_text(body, length, "\"}");
+    }
+    (void)snprintf(delay, sizeof delay, "\",\"delay_time\":%" PRId64 "}",
+                   options->delay_ms + (int64_t)nth * options->delay_step_ms);
+    return put_text(body, length, delay);
+}
+
 static void build_produce(struct load *load, size_t record_bytes)
 {
     char *body = bench_alloc(1, REQUEST_SIZE_MAX);
     char path[512];
     size_t length = 0;
 
-    if (load->batch * (record_bytes + 16) + 64 > REQUEST_SIZE_MAX) {
+    if (load->batch * (record_bytes + 16 + DELAY_SIZE_MAX) + 64 > REQUEST_SIZE_MAX) {
         bench_die("a request over %d bytes", (int)REQUEST_SIZE_MAX);
     }
     length = put_text(body, length, "{\"messages\":[");
@@ -136,7 +155,7 @@ static void build_produce(struct load *load, size_t record_bytes)
         for (size_t at = 0; at < record_bytes; at++) {
             body[length++] = (char)('a' + at * 7 % 26);
         }
-        length = put_text(body, length, "\"}");
+        length = put_end(body, length, load->options, i);
     }
     length = put_text(body, length, "]}");
     (void)snprintf(path, sizeof path, "%s/queues/%s/messages", load->options->path,
