@@ -107,8 +107,10 @@ class Row:
 class Case:
     """run(bench) gives a report. peers: what runs the same against another server, by its name."""
 
-    def __init__(self, run, rows, written=0, short=True, peers=None):
+    def __init__(self, run, rows, written=0, short=True, peers=None, floors=None, once=False):
         self.run = run
+        self.floors = floors or {}  # of the table of details: by key, of floor and report
+        self.once = once  # too long for more than one round
         self.rows = rows
         self.name = rows[0].name
         self.written = written  # bytes, in the long form
@@ -126,7 +128,8 @@ def receive_and_store(floor):
 
 
 def send(floor):
-    return min(floor["tcp_send_s_per_gb"], floor["sendfile_s_per_gb"])
+    """Consumed bytes go from the page cache to the socket, whatever way."""
+    return floor["sendfile_s_per_gb"]
 
 
 def million_of_100(floor):
@@ -135,3 +138,31 @@ def million_of_100(floor):
 
 def send_million_of_100(floor):
     return send(floor) * 0.109
+
+
+RECORD_OVERHEAD = 9  # bytes around a value
+
+
+def _stream_floors(cpu_s_per_gb, mb_per_s):
+    """Floors of what moves a stream of records."""
+    def size(report):
+        return report["bytes"] / report["messages"]
+
+    return {"messages_per_s": lambda f, r: f[mb_per_s] * 1e6 / (size(r) + RECORD_OVERHEAD),
+            "mb_per_s": lambda f, r: f[mb_per_s] * size(r) / (size(r) + RECORD_OVERHEAD),
+            "cpu_s_per_gb": lambda f, r: cpu_s_per_gb(f) * (1 + RECORD_OVERHEAD / size(r)),
+            "cpu_s_per_million": lambda f, r: cpu_s_per_gb(f) * (size(r) + RECORD_OVERHEAD) / 1e3}
+
+
+PRODUCE_FLOORS = _stream_floors(receive_and_store, "tcp_receive_mb_per_s")
+CONSUME_FLOORS = _stream_floors(send, "tcp_send_mb_per_s")
+DURABLE_FLOORS = {**PRODUCE_FLOORS, "mb_per_s": lambda f, r: f["fdatasync_1mib_mb_per_s"]}
+PING_FLOORS = {f"{key}_us": lambda f, r, key=key: f[f"ping_{key}_us"]
+               for key in ("p50", "p99", "p999")}
+
+
+def sync_and_ping(floor, key="p50"):
+    return floor[f"fdatasync_{key}_us"] + floor[f"ping_{key}_us"]
+
+
+SYNC_FLOORS = {f"{key}_us": lambda f, r, key=key: sync_and_ping(f, key) for key in ("p50", "p99")}

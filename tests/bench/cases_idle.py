@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import statistics
+import subprocess
 
 import cases_rest
 from bench import Case, PinnedBroker, Row, take
@@ -17,7 +18,7 @@ COLD_SHARE_MIN = 0.5  # of what the cold reader read must have come from the dis
 
 def idle_connections(bench):
     reports = bench.reports("idle-connections", **bench.where(), connections=10, record_bytes=100,
-                            idle=bench.count(10_000), messages=bench.count(5000), warm=100)
+                            idle=IDLE, messages=bench.count(5000), warm=100)
     without, idle, beside = reports
     return {"bytes_each": idle["bytes_each"], "cpu_ratio": beside["cpu_us_per_request"] /
             without["cpu_us_per_request"], "p99_ratio": beside["p99_us"] / without["p99_us"]}
@@ -102,6 +103,13 @@ def evict(broker):
         os.close(fd)
 
 
+def is_memory(directory):
+    """Whether it is on a file system (tmpfs) that has no disk to read from."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", directory], capture_output=True, text=True,
+                          check=True)
+    return kind.stdout.strip() == "tmpfs"
+
+
 def disk_bytes(broker):
     with open(f"/proc/{broker.process.pid}/io", encoding="ascii") as file:
         return int(next(line for line in file if line.startswith("read_bytes")).split()[1])
@@ -139,7 +147,7 @@ def cold_reader(bench):
     started = bench.server_cpu_s()
     cold, read, share, _ = tail_beside_reader(bench, lambda: evict(bench.broker))
     both_cpu = bench.server_cpu_s() - started
-    if share < COLD_SHARE_MIN:
+    if share < COLD_SHARE_MIN and not is_memory(bench.broker.data):
         raise AssertionError(f"only {share:.0%} of the cold data came from the disk")
     return {"rate": cold["messages_per_s"] / alone["messages_per_s"],
             "p50": cold["p50_us"] / alone["p50_us"], "p99": cold["p99_us"] / alone["p99_us"],
@@ -154,20 +162,20 @@ def idle():
               ("10,000 idle segments", idle_segments)]
     return [
         Case(idle_connections, [
-            Row("idle connections, memory each", "B", take("bytes_each"), 8192, gross=2),
-            Row("round trip beside them, CPU", "x", take("cpu_ratio"), 1.2, gross=3),
-            Row("round trip beside them, p99", "x", take("p99_ratio"), 1.2)]),
+            Row("10,000 idle connections, memory each", "B", take("bytes_each"), 8192, gross=2),
+            Row("round trip of 10 beside them, CPU", "x", take("cpu_ratio"), 1.2, gross=3),
+            Row("round trip of 10 beside them, p99", "x", take("p99_ratio"), 1.2)]),
         *[Case(beside(make), [
             Row(f"Kafka request beside {name}, CPU", "x", take("kafka"), 1.2, gross=3),
             Row(f"REST request beside {name}, CPU", "x", take("rest"), 1.2, gross=3)],
                short=False) for name, make in growth],
         Case(cold_reader, [
             Row("tail at 5,000/s beside a cold reader: rate", "x", take("rate"), 0.99,
-                more_is_better=True),
+                more_is_better=True, gross=3),
             Row("tail beside a cold reader: p50 relative to alone", "x", take("p50")),
             Row("tail beside a cold reader: p99 relative to alone", "x", take("p99")),
             Row("tail beside a warm reader: p99 relative to alone", "x", take("p99_warm")),
             Row("tail and cold reader, CPU relative to each alone", "x", take("cpu"), 1.2),
             Row("cold reader", "MB/s", take("reader_mb_per_s"), more_is_better=True)],
-             8e9, short=False),
+             8e9),
     ]

@@ -4,7 +4,7 @@ import peers
 from bench import Case, Row, take
 
 US = "µs"
-GROSS = 8
+GROSS = 12
 CONNECTIONS = [1, 16, 64, 256]
 LARGE_OF_TEN = 48 << 10  # the messages of one request may have 512 KiB together
 MODES = {"KAFKA_HT": "page cache", "NORMAL": "durable"}
@@ -75,9 +75,10 @@ def rest():
                 more_is_better=True)], 0.1e9),
         Case(produce("NORMAL", 10), [
             Row("REST produce 10 x 1 KiB, CPU a message", US, take("cpu_s_per_million"))],
-             1e9, short=False),
+             1e9, short=False, peers=peers.post(1024, 100_000, 10)),
         Case(consume, [Row("REST consume and ack of 10, CPU a message", US,
-                           take("cpu_s_per_million"), 3, gross=GROSS)], 0.1e9),
+                           take("cpu_s_per_million"), 3, gross=GROSS)], 0.1e9,
+             peers=peers.get_and_ack(100_000)),
         *[matrix_case(mode, batch, size, messages) for mode in MODES
           for batch, size, messages in [(1, 256, 20_000), (10, 256, 20_000), (1, 65536, 4_000),
                                         (10, LARGE_OF_TEN, 4_000)]],

@@ -3,11 +3,15 @@ one entry a round; every figure is the median over rounds."""
 
 import statistics
 
-DETAILS = [  # heading, key of a report, factor
-    ("messages/s", "messages_per_s", 1), ("MB/s", "mb_per_s", 1),
-    ("CPU s/GB", "cpu_s_per_gb", 1), ("CPU s/million", "cpu_s_per_million", 1),
-    ("p50 µs", "p50_us", 1), ("p99 µs", "p99_us", 1), ("p99.9 µs", "p999_us", 1),
-    ("RSS MiB", "rss_kib", 1 / 1024)]
+DETAILS = [  # heading, key of a report, factor, whether more is better
+    ("messages/s", "messages_per_s", 1, True), ("MB/s", "mb_per_s", 1, True),
+    ("CPU s/GB", "cpu_s_per_gb", 1, False), ("CPU s/million", "cpu_s_per_million", 1, False),
+    ("p50 µs", "p50_us", 1, False), ("p99 µs", "p99_us", 1, False),
+    ("p99.9 µs", "p999_us", 1, False), ("RSS MiB", "rss_kib", 1 / 1024, False)]
+DETAILS_TEXT = ("In brackets: behind a figure of dmsd how many times its floor it is (f), where "
+                "the floor measures the thing; behind that of a peer how many times that of dmsd "
+                "it is (x). Of messages/s and MB/s it is the other way round, so that less than "
+                "f 1 beats the floor, and more than x 1 is a peer that dmsd beats.")
 
 
 def show(value):
@@ -88,22 +92,58 @@ def matrix(results, cases, binary):
                              for line, cells in table.items()]])
 
 
-def detail(rounds, key, factor):
-    values = [one["report"][key] * factor for one in rounds if key in one["report"]]
+def detail(rounds, key):
+    values = [one["report"][key] for one in rounds if one["report"].get(key)]
     return statistics.median(values) if values else None
+
+
+def detail_floor(case, rounds, key):
+    if key not in case.floors:
+        return None
+    return statistics.median(case.floors[key](one["floor"], one["report"]) for one in rounds)
+
+
+def detail_cell(value, factor, mark, other, more_is_better):
+    """A figure and how many times another it is."""
+    if value is None:
+        return ""
+    ratio = None if not other else other / value if more_is_better else value / other
+    return show(value * factor) + (f" ({mark} {show(ratio)})" if ratio else "")
+
+
+def detail_line(case, name, rounds, ours):
+    """ours: the rounds of dmsd when these are of a peer, else None."""
+    cells = []
+    for _, key, factor, more_is_better in DETAILS:
+        value = detail(rounds, key)
+        if value is None:
+            cells.append("")
+            continue
+        other = detail_floor(case, rounds, key) if ours is None else detail(ours, key)
+        cells.append(detail_cell(value, factor, "f" if ours is None else "x", other,
+                                 more_is_better))
+    return [case.name.removesuffix(", p50") if ours is None else "", name, *cells]
 
 
 def details(results, cases, binary):
     """Everything else that was read in the same runs, of dmsd and of the peers."""
-    lines = [["", "server", *[heading for heading, _, _ in DETAILS]]]
+    lines = [["", "server", *[heading for heading, *_ in DETAILS]]]
     for case in cases:
+        ours = results.get(case.name, {}).get(binary, [])
         for server in [binary, *case.peers]:
+            is_ours = server == binary
             rounds = results.get(case.name, {}).get(server, [])
-            values = [detail(rounds, key, factor) for _, key, factor in DETAILS]
-            if any(values):
-                lines.append([case.name, "dmsd" if server == binary else server,
-                              *map(show, values)])
+            line = detail_line(case, "dmsd" if is_ours else server, rounds,
+                               None if is_ours else ours)
+            if any(line[2:]):
+                lines.append(line)
     return markdown(lines) if len(lines) > 1 else []
+
+
+def folded(summary, lines):
+    """A table that GitHub shows when it is asked for."""
+    return [f"<details><summary>{summary}</summary>", "", DETAILS_TEXT, "", *lines, "",
+            "</details>"]
 
 
 def floor_line(results):
@@ -115,6 +155,8 @@ def floor_line(results):
 
 
 def gross_losses(results, cases, binary):
+    """Pairs of a case and what it lost."""
+    losses = []
     for case in cases:
         for row in case.rows:
             value = median(results, case, binary, row)
@@ -122,4 +164,6 @@ def gross_losses(results, cases, binary):
                 continue
             ratio = row.ratio(value, floor_of(results, case, row) or row.goal)
             if ratio is not None and ratio > row.gross:
-                yield f"{row.name}: {ratio:.1f} times its bound, at most {row.gross} are allowed"
+                losses.append((case, f"{row.name}: {ratio:.1f} times its bound, at most "
+                                     f"{row.gross} are allowed"))
+    return losses

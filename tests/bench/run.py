@@ -29,6 +29,7 @@ import report
 from bench import ROOT, SERVER_CPU, Bench, PinnedBroker
 
 SHORT_SCALE = 0.1
+SHORT_ATTEMPTS = 3
 MARKS = ("<!-- figures: tests/bench/run.py --readme -->", "<!-- end of figures -->")
 
 
@@ -80,6 +81,8 @@ def measure(options, chosen, binaries):
         floor = bench.reports("floor", server_cpu=SERVER_CPU, directory=options.directory,
                               bytes=bench.count(1_000_000_000))[0]
         for case in chosen:
+            if case.once and number > 0:
+                continue
             servers = [(binary, False) for binary in binaries]
             if options.peers:
                 servers += [(peer, True) for peer in case.peers]
@@ -95,6 +98,20 @@ def measure(options, chosen, binaries):
                 results.setdefault(case.name, {}).setdefault(server, []).append(one)
         kept = keep(options, number + 1, binaries, results)
     return kept, failures
+
+
+def lost_again(options, kept, chosen, binaries):
+    """Gross losses. Another program may have been in the way: only what is lost in each of a
+    few attempts is."""
+    losses = report.gross_losses(kept["results"], chosen, options.dmsd)
+    failures = []
+    for _ in range(SHORT_ATTEMPTS - 1):
+        if not losses:
+            break
+        again = [case for case in chosen if any(case is lost for lost, _ in losses)]
+        kept, failures = measure(options, again, binaries)
+        losses = report.gross_losses(kept["results"], again, options.dmsd)
+    return [text for _, text in losses] + failures
 
 
 def conditions(kept):
@@ -126,13 +143,14 @@ def write_readme(paragraphs):
 
 
 def print_tables(options, results, chosen, binaries, texts):
-    figures, matrix, details = ("\n".join(lines) for lines in (
-        report.figures(results, chosen, binaries), report.matrix(results, chosen, binaries[0]),
-        report.details(results, chosen, binaries[0])))
-    said = [*texts, report.floor_line(results)]
-    print("\n\n".join(text for text in (*said, figures, matrix, details) if text))
+    figures = report.figures(results, chosen, binaries)
+    matrix = report.matrix(results, chosen, binaries[0])
+    details = report.details(results, chosen, binaries[0])
+    said = [*texts, report.floor_line(results), "\n".join(figures), "\n".join(matrix)]
+    print("\n\n".join(text for text in (*said, report.DETAILS_TEXT, "\n".join(details)) if text))
     if options.readme:
-        write_readme([text for text in (*said, figures, matrix) if text])
+        said.append("\n".join(report.folded("All that was measured, with ratios", details)))
+        write_readme([text for text in said if text])
 
 
 def parse():
@@ -169,7 +187,8 @@ def main():
         print_tables(options, results, all_cases(), ["dmsd"], texts)
         return
     if options.peers and peers.missing():
-        sys.exit(f"not installed: {', '.join(peers.missing())}; see tests/bench/README.md")
+        sys.exit("not installed; apt-get install --no-install-recommends "
+                 f"{' '.join(peers.missing())}; see tests/bench/README.md")
     if options.nice is not None:
         os.setpriority(os.PRIO_PROCESS, 0, options.nice)
     binaries = [options.dmsd] + ([os.path.abspath(options.against)] if options.against else [])
@@ -177,7 +196,7 @@ def main():
     kept, losses = measure(options, chosen, binaries)
     print_tables(options, kept["results"], chosen, binaries, [conditions(kept)])
     if options.short:
-        losses += report.gross_losses(kept["results"], chosen, options.dmsd)
+        losses += lost_again(options, kept, chosen, binaries)
     for loss in losses:
         print(loss, file=sys.stderr)
     sys.exit(1 if losses else 0)
