@@ -203,6 +203,13 @@ class Kafka(SharingTest):
         self.assertEqual(connection.call(36, 0, wire.data(token)).i16(), 0)
         return connection
 
+    def connected(self, user):
+        """One connection for all of a test: proving who one is costs the most."""
+        known = self.__dict__.setdefault("connections", {})
+        if user not in known:
+            known[user] = self.connect(user)
+        return known[user]
+
     def topics(self, user):
         settings = {"bootstrap.servers": self.broker.bootstrap, **user.kafka()}
         admin = confluent_kafka.Producer(settings)
@@ -295,7 +302,7 @@ class Kafka(SharingTest):
         self.assertFalse(answer.parts[0]["records"])
 
     def groups(self, user):
-        reader = self.connect(user).call(wire.LIST_GROUPS, 0, b"")
+        reader = self.connected(user).call(wire.LIST_GROUPS, 0, b"")
         self.assertEqual(reader.i16(), 0)
         return {name for name, _ in reader.array(lambda one: (one.string(), one.string()))}
 
@@ -310,7 +317,7 @@ class Kafka(SharingTest):
         sneaky = f"{self.owner.project}/{name}"  # what the owner's is kept under
 
         def delete(user, group):
-            reader = self.connect(user).call(wire.DELETE_GROUPS, 0,
+            reader = self.connected(user).call(wire.DELETE_GROUPS, 0,
                                              wire.array([wire.string(group)]))
             reader.i32()
             return reader.array(lambda one: (one.string(), one.i16()))
@@ -346,7 +353,7 @@ class Kafka(SharingTest):
     def join(self, user, group):
         body = wire.string(group) + wire.i32(10000) + wire.string("") + wire.string("consumer") \
             + wire.array([wire.string("range") + wire.data(b"")])
-        return self.connect(user).call(wire.JOIN_GROUP, 0, body).i16()
+        return self.connected(user).call(wire.JOIN_GROUP, 0, body).i16()
 
     def test_denied_look_hides_the_topic_from_who_may_not_use_it(self):
         # Whoever may produce or consume finds the topic, as in Kafka: it could do neither without.
@@ -388,13 +395,13 @@ class Kafka(SharingTest):
         self.assertEqual(self.join(smn, group), GROUP_AUTHORIZATION_FAILED)
 
     def describe(self, user, group):
-        reader = self.connect(user).call(wire.DESCRIBE_GROUPS, 0,
+        reader = self.connected(user).call(wire.DESCRIBE_GROUPS, 0,
                                          wire.array([wire.string(group)]))
         self.assertEqual(reader.i32(), 1)
         return reader.i16()
 
     def delete_group(self, user, group):
-        reader = self.connect(user).call(wire.DELETE_GROUPS, 0, wire.array([wire.string(group)]))
+        reader = self.connected(user).call(wire.DELETE_GROUPS, 0, wire.array([wire.string(group)]))
         reader.i32()
         return reader.array(lambda one: (one.string(), one.i16()))[0][1]
 
