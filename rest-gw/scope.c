@@ -229,7 +229,7 @@ bool restgw__scope_letters(struct restgw_request *request, enum security_action 
         return false;
     }
     out->topic = catalog_view_topic_by_id(restgw__view(request), id);
-    if (out->topic == NULL) {
+    if (out->topic == NULL || !catalog_topic_is_dead_letters(out->topic)) {
         restgw_answer_error(request, RESTGW_ERROR_GROUP_NOT_FOUND);
         return false;
     }

@@ -9,7 +9,10 @@
 #include "core/catalog/dead_letters.h"
 #include "core/catalog/json_priv.h"
 
-enum { TOPIC_JSON_VERSION = 1 };
+enum {
+    TOPIC_JSON_VERSION = 1,
+    PARTITIONS_MAX = 10000000, /* what max.partitions allows of all topics together */
+};
 
 static json_t *config_to_json(const struct catalog_topic_config *config)
 {
@@ -123,6 +126,16 @@ static enum base_err read_config(json_t *object, const struct catalog_topic_conf
     return BASE_ERR_OK;
 }
 
+/* "g-<uuid>"; "d-<uuid>" where the topic is that of a group's dead letters. */
+static bool is_group_id(const char *id, const struct catalog_topic *topic)
+{
+    struct base_uuid uuid;
+    char prefix = catalog_topic_is_dead_letters(topic) ? 'd' : 'g';
+
+    return strlen(id) == CATALOG_GROUP_ID_SIZE - 1 && id[0] == prefix && id[1] == '-' &&
+           base_uuid_parse(id + 2, strlen(id + 2), &uuid);
+}
+
 static enum base_err read_groups(json_t *array, struct catalog_topic *topic)
 {
     size_t count = json_array_size(array);
@@ -137,7 +150,7 @@ static enum base_err read_groups(json_t *array, struct catalog_topic *topic)
         json_int_t created_ms = 0;
         if (json_unpack(json_array_get(array, i), "{s:s, s:s, s:I}", "id", &id, "name", &name,
                         "created_ms", &created_ms) != 0 ||
-            strlen(id) >= sizeof group->id) {
+            !is_group_id(id, topic)) {
             return BASE_ERR_CORRUPT;
         }
         memcpy(group->id, id, strlen(id) + 1);
@@ -239,7 +252,7 @@ static enum base_err read_fields(json_t *object, const struct catalog_topic_conf
             "created_ms", &created_ms, "description", &description, "redrive", &redrive,
             "max_consume_count", &max_consume_count, "config", &config, "groups", &groups, "tags",
             &tags, "policies", &policies, "origin_id", &origin) != 0 ||
-        version != TOPIC_JSON_VERSION || partitions <= 0 ||
+        version != TOPIC_JSON_VERSION || partitions <= 0 || partitions > PARTITIONS_MAX ||
         strlen(project_id) >= sizeof topic->project_id ||
         !base_uuid_parse(id, strlen(id), &topic->id) ||
         (origin != NULL && !base_uuid_parse(origin, strlen(origin), &topic->origin_id)) ||
@@ -262,6 +275,11 @@ static enum base_err read_fields(json_t *object, const struct catalog_topic_conf
     enum base_err err = read_config(config, defaults, &topic->config);
     if (err == BASE_ERR_OK) {
         err = read_groups(groups, topic);
+    }
+    /* Dead letters are one log with one group, and have no dead letters of their own. */
+    if (err == BASE_ERR_OK && catalog_topic_is_dead_letters(topic) &&
+        (topic->partitions_count != 1 || topic->groups_count != 1 || topic->redrive)) {
+        err = BASE_ERR_CORRUPT;
     }
     if (err == BASE_ERR_OK) {
         err = read_tags(tags, &topic->tags);

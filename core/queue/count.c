@@ -111,7 +111,8 @@ static struct catalog_topic *find_letters(struct queue_manager *manager, struct 
     }
     struct catalog_view *view = catalog_view(manager->options.catalog);
     const struct catalog_topic *topic = catalog_view_topic_by_id(view, id);
-    struct catalog_topic *held = topic == NULL ? NULL : catalog_topic_hold(topic);
+    struct catalog_topic *held =
+        topic == NULL || !catalog_topic_is_dead_letters(topic) ? NULL : catalog_topic_hold(topic);
     catalog_view_release(&view);
     return held;
 }

@@ -14,6 +14,8 @@ enum {
     OWN_HEADERS_MAX = 3,
 };
 
+static const int64_t DELIVER_AT_MS_MAX = INT64_MAX / 1000; /* timers count microseconds */
+
 void queue__delay_writer_init(struct queue_delay_writer *writer, size_t bytes_max)
 {
     *writer = (struct queue_delay_writer){.headers = NULL};
@@ -236,7 +238,8 @@ enum base_err queue__delay_parse(const struct logstore_record *record,
         !base_uuid_parse((const char *)record->key.data, record->key.length, &out->queue_id)) {
         return BASE_ERR_CORRUPT;
     }
-    if (!out->is_mark && !number_of(record, QUEUE_DELAY_HEADER_DELIVER_AT, &out->deliver_at_ms)) {
+    if (!out->is_mark && (!number_of(record, QUEUE_DELAY_HEADER_DELIVER_AT, &out->deliver_at_ms) ||
+                          out->deliver_at_ms > DELIVER_AT_MS_MAX)) {
         return BASE_ERR_CORRUPT;
     }
     return BASE_ERR_OK;

@@ -93,7 +93,8 @@ static enum base_err take_values(struct telemetry__find *find, struct base_slice
     if (reader.failed) {
         return BASE_ERR_CORRUPT;
     }
-    find->value = row->is_rate ? find->value + value : value;
+    /* Wraps rather than overflows: nobody checked what is stored. */
+    find->value = row->is_rate ? (int64_t)((uint64_t)find->value + (uint64_t)value) : value;
     find->is_known = true;
     return BASE_ERR_OK;
 }
