@@ -170,8 +170,9 @@ static int connect_to(int port)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     BASE_ASSERT(fd >= 0);
     BASE_ASSERT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
-    while (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        BASE_ASSERT(errno == EADDRNOTAVAIL); /* others have all ports for the moment */
+    while (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EISCONN) {
+        /* Others have all ports for the moment, or the clock has interrupted. */
+        BASE_ASSERT(errno == EADDRNOTAVAIL || errno == EINTR || errno == EALREADY);
         (void)poll(NULL, 0, DOOR_QUIET_MS);
     }
     return fd;
@@ -196,6 +197,18 @@ static void send_all(int fd, const uint8_t *bytes, size_t length)
 static uint8_t answer[DOOR_RESPONSE_BYTES_MAX];
 static size_t answer_length;
 
+/* Whether something can be read within the time; libFuzzer's clock interrupts. */
+static bool has_more(int fd, int quiet_ms)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    int ready;
+
+    do {
+        ready = poll(&wait, 1, quiet_ms);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
 size_t door_talk(int port, int quiet_ms, const uint8_t *bytes, size_t length,
                  const uint8_t **response)
 {
@@ -203,8 +216,7 @@ size_t door_talk(int port, int quiet_ms, const uint8_t *bytes, size_t length,
     int fd = connect_to(port);
 
     send_all(fd, bytes, length);
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    while (received < sizeof answer && poll(&wait, 1, quiet_ms) > 0) {
+    while (received < sizeof answer && has_more(fd, quiet_ms)) {
         ssize_t count = recv(fd, answer + received, sizeof answer - received, 0);
         if (count <= 0) {
             break;
