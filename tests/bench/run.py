@@ -20,6 +20,7 @@ import os
 import re
 import shlex
 import sys
+import time
 
 import cases
 import cases_idle
@@ -28,6 +29,7 @@ import peers
 import report
 from bench import ROOT, SERVER_CPU, Bench, PinnedBroker
 
+STARTED = time.monotonic()
 SHORT_SCALE = 0.1
 SHORT_ATTEMPTS = 3
 MARKS = ("<!-- figures: tests/bench/run.py --readme -->", "<!-- end of figures -->")
@@ -63,9 +65,10 @@ def machine():
 
 
 def keep(options, rounds, binaries, results):
-    """What --json writes: after each round, so that one who has no time left has something."""
+    """What --json writes: after each case, so that one who has no time left has something."""
     kept = {"arguments": shlex.join(sys.argv[1:]), "machine": machine(), "rounds": rounds,
-            "scale": options.scale, "binaries": binaries, "results": results}
+            "scale": options.scale, "minutes": (time.monotonic() - STARTED) / 60,
+            "binaries": binaries, "results": results}
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(kept, file)
@@ -76,6 +79,7 @@ def measure(options, chosen, binaries):
     """What keep() gives, and what failed: one case does not end the others."""
     bench = Bench(options.loadgen, options.scale)
     results, failures = {}, []
+    kept = keep(options, 0, binaries, results)
     for number in range(options.rounds):
         bench.touch(2e9 * bench.scale)
         floor = bench.reports("floor", server_cpu=SERVER_CPU, directory=options.directory,
@@ -96,7 +100,7 @@ def measure(options, chosen, binaries):
                     print(failures[-1], file=sys.stderr)
                     continue
                 results.setdefault(case.name, {}).setdefault(server, []).append(one)
-        kept = keep(options, number + 1, binaries, results)
+            kept = keep(options, number + 1, binaries, results)
     return kept, failures
 
 
@@ -116,7 +120,7 @@ def lost_again(options, kept, chosen, binaries):
 
 def conditions(kept):
     return (f"`run.py {kept['arguments']}`: medians of {kept['rounds']} rounds, scale "
-            f"{kept['scale']:g}; {kept['machine']}.")
+            f"{kept['scale']:g}, {kept['minutes']:.0f} minutes; {kept['machine']}.")
 
 
 def merge(names):
