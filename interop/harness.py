@@ -11,6 +11,7 @@ import atexit
 import collections
 import concurrent.futures
 import ctypes
+import functools
 import glob
 import http.client
 import json
@@ -58,6 +59,14 @@ def binary():
     if not os.access(path, os.X_OK):
         sys.exit(f"no dmsd at {path}: name it with DMSD_BINARY or --dmsd")
     return path
+
+
+@functools.lru_cache(maxsize=1)
+def slowness():
+    """What bounds of time are to be multiplied with: sanitizers and coverage slow dmsd down."""
+    with open(binary(), "rb") as file:
+        program = file.read()
+    return 10 if any(name in program for name in (b"__asan_", b"__tsan_", b"__gcov_")) else 1
 
 
 def free_port():

@@ -11,10 +11,12 @@ import threading
 import time
 import unittest
 
-from harness import HOST, BrokerTest, main, wait_for
+from harness import HOST, BrokerTest, main, slowness, wait_for
 
 LATENESS_SECONDS_MAX = 0.1
 PENDING = 100_000
+BURST = 10_000
+BURST_SECONDS_MAX = 0.5  # until the last of them is there
 WEEK_MS = 604_800_000
 
 
@@ -174,30 +176,29 @@ class Restart(DelayTest):
 class Many(DelayTest):
     """At most 100 ms late with 100,000 pending."""
 
-    def fill(self, rest, queue):
-        """PENDING far messages, over connections that are kept."""
-        batch = json.dumps({"messages": [{"body": {"number": i}, "delay_time": WEEK_MS - i}
-                                         for i in range(10)]})
-
-        def work(count):
+    def post_all(self, rest, queue, count, delay_of):
+        """`count` messages over connections that are kept, ten a request; delay_of() tells the
+        delay_time of each ten."""
+        def work(requests):
             connection = http.client.HTTPConnection(HOST, self.broker.http_port)
-            for _ in range(count):
-                connection.request("POST", f"{rest.prefix}/queues/{queue}/messages", batch)
+            for _ in range(requests):
+                delay = delay_of()
+                connection.request("POST", f"{rest.prefix}/queues/{queue}/messages", json.dumps({
+                    "messages": [{"body": {"number": i}, "delay_time": delay - i}
+                                 for i in range(10)]}))
                 answer = connection.getresponse()
                 raw = answer.read()
                 assert answer.status == 201, raw
             connection.close()
 
-        threads = [threading.Thread(target=work, args=(PENDING // 10 // 50,)) for _ in range(50)]
+        threads = [threading.Thread(target=work, args=(count // 10 // 50,)) for _ in range(50)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def test_lateness_with_many_pending(self):
-        queue, group = self.queue()
-        self.fill(self.rest, queue)
-        self.assertEqual(self.delayed(queue), PENDING)
+    def lateness(self, queue, group):
+        """Of ten messages, sorted."""
         late = []
         for delay in (300, 317, 50, 1, 5, 211, 120, 77, 33, 444):
             started = time.monotonic()
@@ -205,10 +206,33 @@ class Many(DelayTest):
             messages = self.rest.consume(queue, group, time_wait=10)
             late.append(time.monotonic() - started - delay / 1000)
             self.rest.ack(queue, group, messages)
-        late.sort()
-        print(f"late by {late[0] * 1000:.1f} to {late[-1] * 1000:.1f} ms")
-        self.assertGreaterEqual(late[0], 0)
-        self.assertLess(late[len(late) // 2], LATENESS_SECONDS_MAX, late)
+        return sorted(late)
+
+    def test_lateness_with_many_pending(self):
+        queue, group = self.queue()
+        self.post_all(self.rest, queue, PENDING, lambda: WEEK_MS)
+        self.assertEqual(self.delayed(queue), PENDING)
+        # Each of ten; what else the machine does may spoil two rounds, but not all.
+        worst = []
+        while len(worst) < 3 and min(worst, default=1) >= LATENESS_SECONDS_MAX * slowness():
+            late = self.lateness(queue, group)
+            print(f"late by {late[0] * 1000:.1f} to {late[-1] * 1000:.1f} ms")
+            self.assertGreaterEqual(late[0], 0)
+            worst.append(late[-1])
+        self.assertLess(min(worst), LATENESS_SECONDS_MAX * slowness(), worst)
+
+    def test_many_due_at_once_among_many_pending(self):
+        queue, _ = self.queue(name="burst")
+        self.post_all(self.rest, queue, PENDING, lambda: WEEK_MS)
+        due = time.time() + 8 * slowness()
+        self.post_all(self.rest, queue, BURST, lambda: int((due - time.time()) * 1000))
+        self.assertLess(time.time(), due, "the machine is too slow to make them wait")
+        self.assertEqual(self.delayed(queue), PENDING + BURST)
+        wait_for("all are moved", lambda: self.delayed(queue) == PENDING, pause=0.005,
+                 seconds=30 + 8 * slowness())
+        late = time.time() - due
+        print(f"the last of {BURST} due at once is late by {late * 1000:.0f} ms")
+        self.assertLess(late, BURST_SECONDS_MAX * slowness())
 
 
 if __name__ == "__main__":
