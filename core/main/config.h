@@ -102,6 +102,8 @@
     X(QUEUE_GROUPS, "dms.groups.per.queue", INT, "3", 1, 10000, "REST groups of a queue")          \
     X(DELAYED_MAX, "dms.delayed.messages.max", INT, "10000000", 1, 1000000000,                     \
       "messages that wait for their time at once, of all queues; 16 bytes of memory each")         \
+    X(DELAYED_QUEUE_MAX, "dms.delayed.messages.per.queue.max", INT, "1000000", 1, 1000000000,      \
+      "the same of one queue, so that no project has the place of all")                            \
     X(METRICS_INTERVAL_MS, "dms.metrics.interval.ms", INT, "60000", 100, 3600000,                  \
       "how often the metrics of queues and groups are recorded")                                   \
     X(METRICS_TOPICS, "dms.metrics.topics.max", INT, "1000", 0, 100000,                            \

@@ -153,17 +153,18 @@ static void start_queue_opening(void *context)
 
 static enum base_err open_queues(struct main_broker *broker)
 {
-    struct queue_manager_options options = {.catalog = broker->catalog,
-                                            .table = broker->partitions,
-                                            .clock = broker->clock,
-                                            .worker = broker->worker,
-                                            .executors = broker->executors,
-                                            .executors_count = broker->loops_count,
-                                            .delayed_max =
-                                                main_config_int(broker->config, MAIN_DELAYED_MAX),
-                                            .kafka_group_is_active = kafka_group_is_active,
-                                            .committed_offset = committed_offset,
-                                            .context = broker};
+    struct queue_manager_options options = {
+        .catalog = broker->catalog,
+        .table = broker->partitions,
+        .clock = broker->clock,
+        .worker = broker->worker,
+        .executors = broker->executors,
+        .executors_count = broker->loops_count,
+        .delayed_max = main_config_int(broker->config, MAIN_DELAYED_MAX),
+        .delayed_queue_max = main_config_int(broker->config, MAIN_DELAYED_QUEUE_MAX),
+        .kafka_group_is_active = kafka_group_is_active,
+        .committed_offset = committed_offset,
+        .context = broker};
     enum base_err err = queue_manager_create(&options, &broker->queues);
     if (err != BASE_ERR_OK) {
         return err;

@@ -255,7 +255,9 @@ static enum base_err append(struct addition *addition, bool *pending)
     base_mutex_lock(&log->lock);
     struct queue_delay_queue *queue = queue__delay_queue(log, produce->topic->id);
     if (queue != NULL) {
-        err = reserve(log, queue, addition->count);
+        int64_t count = (int64_t)queue->heap.count + addition->count;
+        bool has_share = count <= addition->manager->options.delayed_queue_max;
+        err = has_share ? reserve(log, queue, addition->count) : BASE_ERR_BUSY;
     }
     if (err == BASE_ERR_OK) {
         err = partition_append(log->partition, &chunk, &addition->writer.builder.header,

@@ -145,6 +145,9 @@ enum base_err queue_manager_create(const struct queue_manager_options *options,
     if (manager->options.delayed_max == 0) {
         manager->options.delayed_max = QUEUE_DELAYED_MAX;
     }
+    if (manager->options.delayed_queue_max == 0) {
+        manager->options.delayed_queue_max = QUEUE_DELAYED_QUEUE_MAX;
+    }
     if (manager->options.delay_rewrite_bytes == 0) {
         manager->options.delay_rewrite_bytes = QUEUE_DELAY_REWRITE_BYTES;
     }

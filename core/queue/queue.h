@@ -66,6 +66,7 @@ enum {
     QUEUE_WAITERS_MAX = 10000,           /* consumes that wait on one group */
     QUEUE_DELAY_MS_MAX = 604800000,      /* seven days */
     QUEUE_DELAYED_MAX = 10000000,        /* messages that wait; 16 bytes of memory each */
+    QUEUE_DELAYED_QUEUE_MAX = 1000000,   /* of those, of one queue */
 };
 
 #define QUEUE_JOURNAL_TOPIC "__dms_cursors"
@@ -81,6 +82,7 @@ struct queue_manager_options {
     uint32_t snapshot_updates;    /* journal records between two snapshots of it; 0 = 20000 */
     int32_t delay_partitions;     /* of the topic of delayed messages, when made; 0 = 8 */
     int64_t delayed_max;          /* delayed messages at once; 0 = QUEUE_DELAYED_MAX */
+    int64_t delayed_queue_max;    /* of one queue; 0 = QUEUE_DELAYED_QUEUE_MAX */
     uint64_t delay_rewrite_bytes; /* a shorter delay log is left as it is; 0 = 128 MiB */
 
     /* Of the Kafka group coordinator, for Kafka queues; may be NULL: no group is ever

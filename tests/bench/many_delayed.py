@@ -67,7 +67,8 @@ def pending(rest, queues):
 def report(dmsd, loadgen, messages=10_000_000):
     """The worse of before and after the start."""
     os.environ["DMSD_BINARY"] = dmsd
-    broker = harness.Broker(dms_delayed_messages_max=2 * messages)
+    broker = harness.Broker(dms_delayed_messages_max=2 * messages,
+                            dms_delayed_messages_per_queue_max=messages)
     try:
         rest = broker.rest()
         queues = [rest.create_queue(f"queue{i}")["id"] for i in range(QUEUES)]

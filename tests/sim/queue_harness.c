@@ -141,6 +141,7 @@ static void open_queues(void *context)
         .journal_partitions = 2,
         .delay_partitions = 2,
         .delayed_max = harness->delayed_max,
+        .delayed_queue_max = harness->delayed_queue_max,
         .delay_rewrite_bytes = harness->delay_rewrite_bytes,
         .snapshot_updates = harness->snapshot_updates,
         .kafka_group_is_active = is_active,

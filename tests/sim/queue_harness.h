@@ -29,6 +29,7 @@ struct queue_harness {
     size_t tail_bytes_max;        /* set before start */
     uint32_t snapshot_updates;    /* the same */
     int64_t delayed_max;          /* the same; 0 = the default */
+    int64_t delayed_queue_max;    /* the same of one queue */
     uint64_t delay_rewrite_bytes; /* the same */
 
     /* NULL while stopped. */

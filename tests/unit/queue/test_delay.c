@@ -231,6 +231,26 @@ static void more_than_the_limit_is_refused(void **state)
     must_delay(fixture, "d", 1000);
 }
 
+/* One queue's share is used up, the others' are not. */
+static void more_than_a_queues_share_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->harness.delayed_queue_max = 2;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+
+    must_delay(fixture, "a", 1000);
+    must_delay(fixture, "b", 1000);
+    assert_int_equal(put_delayed(fixture, "c", 1000).err, BASE_ERR_BUSY);
+    struct catalog_topic *first = fixture->topic;
+    fixture->topic = queue_harness_make_queue(&fixture->harness, "other", CATALOG_NORMAL, 1, 0);
+    must_delay(fixture, "d", 1000);
+    catalog_topic_release(&fixture->topic);
+    fixture->topic = first;
+    advance_ms(fixture, 1100);
+    must_delay(fixture, "e", 1000);
+}
+
 static void clock_set_forward_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
@@ -497,6 +517,7 @@ int main(void)
         DELAY_TEST(deleting_the_queue_drops_what_waits),
         DELAY_TEST(full_disk_loses_and_repeats_nothing),
         DELAY_TEST(more_than_the_limit_is_refused),
+        DELAY_TEST(more_than_a_queues_share_is_refused),
         DELAY_TEST(clock_set_forward_is_noticed),
         DELAY_TEST(clock_set_back_makes_them_wait),
         DELAY_TEST(log_start_follows_what_waits),
