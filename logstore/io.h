@@ -63,6 +63,10 @@ struct logstore_io_ops {
                                      uint64_t position, const struct base_chunk *chunks,
                                      size_t chunks_count, struct logstore_io_op *op);
 
+    /* Bytes for which storage certainly has room behind the last append. Never waits. NULL: that
+     * is never known. */
+    uint64_t (*room)(struct logstore_io *io, struct logstore_object *object);
+
     /* Makes everything whose append ended before this call survive a power cut. An
      * error means that it may not: never to be retried and believed. */
     enum logstore_io_state (*sync)(struct logstore_io *io, struct logstore_object *object,

@@ -130,6 +130,7 @@ bool logstore__file_write(int fd, struct iovec *vectors, int count, uint64_t pos
 
 static const struct logstore_io_ops file_ops = {
     .append = logstore__file_append,
+    .room = logstore__file_room,
     .sync = logstore__file_sync,
     .read = logstore__file_read,
     .file_range = logstore__file_range,

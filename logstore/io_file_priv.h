@@ -62,6 +62,7 @@ enum logstore_io_state logstore__file_append(struct logstore_io *base,
                                              struct logstore_object *object, uint64_t position,
                                              const struct base_chunk *chunks, size_t chunks_count,
                                              struct logstore_io_op *op);
+uint64_t logstore__file_room(struct logstore_io *base, struct logstore_object *object);
 enum logstore_io_state logstore__file_sync(struct logstore_io *base, struct logstore_object *object,
                                            struct logstore_io_op *op);
 enum base_err logstore__file_sync_wait(struct logstore_io *base, struct logstore_object *object);

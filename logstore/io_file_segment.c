@@ -258,6 +258,14 @@ enum logstore_io_state logstore__file_append(struct logstore_io *base,
     return LOGSTORE_IO_DONE;
 }
 
+uint64_t logstore__file_room(struct logstore_io *base, struct logstore_object *object)
+{
+    const struct file *file = file_of(object);
+
+    (void)base;
+    return file->size_bytes - file->used_bytes;
+}
+
 enum base_err logstore__file_sync_wait(struct logstore_io *base, struct logstore_object *object)
 {
     struct file *file = file_of(object);

@@ -103,7 +103,7 @@ struct logstore_appended {
  * Assigns offset and epoch by writing them into the chunk's bytes, which must be the
  * only reference or a private range of a received frame. The log takes its own
  * reference. executor is the caller's: its turn's end starts the sync, completions are
- * posted to it. Locked.
+ * posted to it. A small batch may be written later than this, with its neighbours. Locked.
  *   OFFLINE    the log stopped
  *   NO_SPACE   storage is full, nothing was appended, try later
  *   BUSY       too many bytes wait in memory, try later
@@ -114,6 +114,10 @@ BASE_MUST_USE enum base_err logstore_log_append(struct logstore_log *log,
                                                 const struct logstore_batch *batch,
                                                 struct base_executor *executor,
                                                 struct logstore_appended *out);
+
+/* Writes what append let wait to be written together, as it does until the end of the turn or,
+ * where the log is durable, of the sync in flight. Locked. */
+void logstore_log_write(struct logstore_log *log, struct base_executor *executor);
 
 /* Starts making everything written durable, if it is not. Locked. */
 void logstore_log_flush(struct logstore_log *log, struct base_executor *executor);

@@ -1,5 +1,9 @@
 /* The writer: one append of the io at a time, batches that come meanwhile wait in the
- * chain and go out together. Only this file leaves and enters the state IDLE. */
+ * chain and go out together. Only this file leaves and enters the state IDLE.
+ *
+ * Small batches are gathered in the chain too, as long as storage certainly has room for them:
+ * in a turn after the first, until the turn ends, and, where nobody is answered before the sync,
+ * while one is in flight. A write costs more than the bytes of a small batch. */
 #include <string.h>
 
 #include "core/base/assert.h"
@@ -24,22 +28,22 @@ void logstore__set_roll_due(struct logstore_log *log)
     log->roll_due_us = left_ms > (INT64_MAX - now_us) / 1000 ? INT64_MAX : now_us + left_ms * 1000;
 }
 
-/* Whether the batch may go to the active segment, or a new one is to be made for it. */
-static bool fits(const struct logstore_log *log, const struct logstore_batch *batch, int64_t now_us)
+/* Whether the batch may go to the active segment, which has size_bytes by then, or a new one
+ * is to be made for it. */
+static bool fits(const struct logstore_log *log, const struct logstore_batch *batch,
+                 uint64_t size_bytes, int64_t now_us)
 {
-    const struct logstore_segment *active = logstore__active(log);
-
-    if (active->size_bytes == 0) {
+    if (size_bytes == 0) {
         return true;
     }
-    if (batch->base_offset - active->base_offset > SEGMENT_OFFSETS_MAX ||
-        active->size_bytes + batch->size_bytes > SEGMENT_POSITION_MAX) {
+    if (batch->base_offset - logstore__active(log)->base_offset > SEGMENT_OFFSETS_MAX ||
+        size_bytes + batch->size_bytes > SEGMENT_POSITION_MAX) {
         return false;
     }
     if (now_us < log->roll_retry_us) {
         return true; /* the size is a soft limit */
     }
-    return active->size_bytes + batch->size_bytes <= log->config.segment_bytes &&
+    return size_bytes + batch->size_bytes <= log->config.segment_bytes &&
            now_us < log->roll_due_us && !log->roll_wanted;
 }
 
@@ -107,7 +111,7 @@ static uint32_t count_next(const struct logstore_log *log, int64_t now_us)
     for (uint32_t i = log->chain.head; i < log->chain.count && count < APPEND_CHUNKS_MAX; i++) {
         const struct logstore_batch *batch = &log->chain.batches[i];
         bool is_first = count == 0;
-        if (is_first ? !fits(log, batch, now_us)
+        if (is_first ? !fits(log, batch, size_bytes, now_us)
                      : append_bytes + batch->size_bytes > LOGSTORE__APPEND_BYTES_MAX ||
                            size_bytes + batch->size_bytes > log->config.segment_bytes ||
                            size_bytes + batch->size_bytes > SEGMENT_POSITION_MAX ||
@@ -174,6 +178,13 @@ void logstore__append_next(struct logstore_log *log, struct base_executor *execu
         }
         commit_chain(log, count);
         committed(log, executor);
+    }
+}
+
+void logstore__write_gathered(struct logstore_log *log, struct base_executor *executor)
+{
+    if (log->state == LOGSTORE__IDLE && logstore_chain_length(&log->chain) > 0) {
+        logstore__append_next(log, executor);
     }
 }
 
@@ -374,6 +385,32 @@ static void accept(struct logstore_log *log, const struct logstore_batch *batch,
     }
 }
 
+/* True when another batch like this one need not be written by itself. */
+static bool may_gather(const struct logstore_log *log, const struct logstore_batch *batch)
+{
+    return log->io->ops->room != NULL && batch->size_bytes <= LOGSTORE__GATHERED_BYTES_MAX &&
+           !log->no_space;
+}
+
+/* Whether somebody comes to write what waits: the end of a turn, or that of a sync. */
+static bool is_gathering(const struct logstore_log *log)
+{
+    return log->turn_scheduled || (log->sync_in_flight && log->config.durable);
+}
+
+/* Whether the batch may wait, with those that do. */
+static bool joins(const struct logstore_log *log, const struct logstore_batch *batch,
+                  int64_t now_us)
+{
+    const struct logstore_segment *active = logstore__active(log);
+    uint64_t gathered_bytes = log->chain.bytes;
+
+    return log->state == LOGSTORE__IDLE && active->object != NULL && is_gathering(log) &&
+           may_gather(log, batch) && logstore_chain_length(&log->chain) < APPEND_CHUNKS_MAX &&
+           gathered_bytes + batch->size_bytes <= log->io->ops->room(log->io, active->object) &&
+           fits(log, batch, active->size_bytes + gathered_bytes, now_us);
+}
+
 /* Hands one batch to the io while nothing waits. Whatever the io says at once has no
  * consequence but the error: the batch was not accepted yet. */
 static enum base_err write_now(struct logstore_log *log, const struct base_chunk *bytes,
@@ -406,6 +443,40 @@ static enum base_err write_now(struct logstore_log *log, const struct base_chunk
     accept(log, batch, now_us);
     commit(log, bytes, batch);
     committed(log, executor);
+    if (may_gather(log, batch)) {
+        logstore__turn_schedule(log, executor);
+    }
+    return BASE_ERR_OK;
+}
+
+/* Writes what waits in front of a batch that does not join it. */
+static enum base_err clear_the_way(struct logstore_log *log, struct base_executor *executor)
+{
+    logstore__write_gathered(log, executor);
+    if (log->offline) {
+        return BASE_ERR_OFFLINE;
+    }
+    bool is_full = log->state == LOGSTORE__IDLE && logstore_chain_length(&log->chain) > 0;
+    return is_full ? BASE_ERR_NO_SPACE : BASE_ERR_OK;
+}
+
+/* Writes a batch that has its place, or lets it wait. */
+static enum base_err take(struct logstore_log *log, const struct base_chunk *bytes,
+                          const struct logstore_batch *batch, struct base_executor *executor,
+                          int64_t now_us)
+{
+    const struct logstore_segment *active = logstore__active(log);
+    bool may_wait = joins(log, batch, now_us);
+
+    if (!may_wait && log->state == LOGSTORE__IDLE && active->object != NULL &&
+        fits(log, batch, active->size_bytes, now_us)) {
+        return write_now(log, bytes, batch, executor, now_us);
+    }
+    accept(log, batch, now_us);
+    logstore_chain_push(&log->chain, bytes, batch);
+    if (!may_wait) {
+        logstore__write_gathered(log, executor);
+    }
     return BASE_ERR_OK;
 }
 
@@ -431,41 +502,32 @@ enum base_err logstore_log_append(struct logstore_log *log, const struct base_ch
         }
         return BASE_ERR_OK;
     }
-    if (log->state == LOGSTORE__IDLE && logstore_chain_length(&log->chain) > 0) {
-        logstore__append_next(log, executor);
-        if (log->offline) {
-            return BASE_ERR_OFFLINE;
-        }
-        if (log->state == LOGSTORE__IDLE && logstore_chain_length(&log->chain) > 0) {
-            return BASE_ERR_NO_SPACE;
-        }
-    }
-    if (log->chain.bytes > LOGSTORE__PENDING_BYTES_MAX) {
-        return BASE_ERR_BUSY;
-    }
     struct logstore_batch placed = *batch;
     placed.base_offset = log->end_offset;
     placed.leader_epoch = log->leader_epoch;
-    enum base_err err = reserve(log, &placed);
+    int64_t now_us = base_clock_monotonic_us(log->store->clock);
+    enum base_err err = joins(log, &placed, now_us) ? BASE_ERR_OK : clear_the_way(log, executor);
+    if (err == BASE_ERR_OK && log->chain.bytes > LOGSTORE__PENDING_BYTES_MAX) {
+        err = BASE_ERR_BUSY;
+    }
+    if (err == BASE_ERR_OK) {
+        err = reserve(log, &placed);
+    }
     if (err != BASE_ERR_OK) {
         return err;
     }
     logstore_batch_set_offset_and_epoch(bytes->buffer->data + bytes->position, placed.base_offset,
                                         placed.leader_epoch);
-    int64_t now_us = base_clock_monotonic_us(log->store->clock);
-    if (log->state == LOGSTORE__IDLE && logstore__active(log)->object != NULL &&
-        fits(log, &placed, now_us)) {
-        err = write_now(log, bytes, &placed, executor, now_us);
-    } else {
-        accept(log, &placed, now_us);
-        logstore_chain_push(&log->chain, bytes, &placed);
-        if (log->state == LOGSTORE__IDLE) {
-            logstore__append_next(log, executor);
-        }
-    }
+    err = take(log, bytes, &placed, executor, now_us);
     if (err == BASE_ERR_OK) {
         out->base_offset = placed.base_offset;
         out->end_offset = logstore_batch_next_offset(&placed);
     }
     return err;
+}
+
+void logstore_log_write(struct logstore_log *log, struct base_executor *executor)
+{
+    base_mutex_assert_held(log->lock);
+    logstore__write_gathered(log, executor);
 }

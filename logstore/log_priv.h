@@ -25,6 +25,7 @@
 enum {
     LOGSTORE__PENDING_BYTES_MAX = 64 << 20,  /* accepted and not yet written */
     LOGSTORE__APPEND_BYTES_MAX = 1 << 20,    /* in one append of the io */
+    LOGSTORE__GATHERED_BYTES_MAX = 16 << 10, /* a larger batch is worth a write of its own */
     LOGSTORE__CHECKPOINT_BYTES = 16 << 20,   /* between checkpoints of the active segment */
     LOGSTORE__CLOSE_BYTES = 64 << 10,        /* so few to scan are not worth one at close */
     LOGSTORE__RETRY_US = 1000000,            /* after NO_SPACE in the background */
@@ -38,7 +39,7 @@ enum {
 
 /* The writer of a log. */
 enum logstore__state {
-    LOGSTORE__IDLE,      /* nothing under way; batches wait only for want of space */
+    LOGSTORE__IDLE,      /* no write under way; batches are gathered, or wait for space */
     LOGSTORE__APPENDING, /* an append of the io is pending */
     LOGSTORE__OPENING,   /* the active object, closed while idle, is being opened */
     LOGSTORE__ROLLING,   /* the active segment is being sealed, the next one created */
@@ -83,7 +84,7 @@ struct logstore_log {
     bool dirty;           /* HT: a flush deadline is set */
     bool roll_wanted;     /* the active segment has expired as a whole */
     bool sync_in_flight;
-    bool sync_scheduled;     /* sync_task is on its way */
+    bool turn_scheduled;     /* turn_task is on its way */
     bool sync_in_background; /* the sync in flight is one of the few of the store */
     bool upkeep_running;
     bool checkpoint_wanted; /* of the active segment, with the next footers */
@@ -126,8 +127,8 @@ struct logstore_log {
 
     struct logstore_io_op append_op;
     struct logstore_io_op sync_op;
-    struct base_task sync_task;
-    struct base_executor *sync_executor; /* of sync_task */
+    struct base_task turn_task;          /* end of a turn with appends */
+    struct base_executor *turn_executor; /* of turn_task */
     struct base_task writer_task;        /* OPENING and ROLLING, on the worker */
     struct base_task upkeep_task;
     uint8_t durable_note[LOGSTORE__DURABLE_SIZE]; /* written after the sync in flight */
@@ -180,6 +181,9 @@ void logstore__log_free(struct logstore_log *log);
 /* Writes what waits, as far as it goes now. */
 void logstore__append_next(struct logstore_log *log, struct base_executor *executor);
 
+/* The same where a write may be under way, or nothing waits. */
+void logstore__write_gathered(struct logstore_log *log, struct base_executor *executor);
+
 /* Rolls the active segment if it is not empty and the writer is idle. */
 void logstore__roll_if_idle(struct logstore_log *log);
 void logstore__writer_run(struct base_task *task);
@@ -194,13 +198,16 @@ bool logstore__wants_sync(const struct logstore_log *log);
 /* Starts a sync unless one is in flight or there is nothing to do. */
 void logstore__sync_start(struct logstore_log *log, struct base_executor *executor);
 
-/* After written has moved: syncs now, at the end of the turn, or later. */
+/* After written has moved: syncs at the end of the turn, or later. */
 void logstore__sync_after_write(struct logstore_log *log, struct base_executor *executor);
+
+/* At the end of the executor's turn what was gathered is written, and synced if need be. */
+void logstore__turn_schedule(struct logstore_log *log, struct base_executor *executor);
+void logstore__turn_ended(struct base_task *task);
 
 /* Everything below mark is durable. Does not tell the owner. */
 void logstore__durable_reached(struct logstore_log *log, const struct logstore__mark *mark);
 void logstore__sync_done(struct base_task *task);
-void logstore__sync_scheduled(struct base_task *task);
 void logstore__on_synced(struct logstore_io_op *op);
 
 /* log_segments.c */

@@ -386,7 +386,7 @@ static enum base_err create(const struct logstore_log_options *options, struct l
     log->append_op.task.run = logstore__append_done;
     log->sync_op.task.run = logstore__sync_done;
     log->sync_op.on_synced = logstore__on_synced;
-    log->sync_task.run = logstore__sync_scheduled;
+    log->turn_task.run = logstore__turn_ended;
     log->writer_task.run = logstore__writer_run;
     log->upkeep_task.run = logstore__upkeep_run;
     log->name = base_strdup(options->name);

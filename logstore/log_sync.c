@@ -1,5 +1,5 @@
-/* Group commit: one sync at a time per log. What is written while it runs joins the next
- * one, which starts at once if somebody waits for it. */
+/* Group commit: one sync at a time per log. What comes while it runs is gathered, written and
+ * joins the next one, which starts at once if somebody waits for it. */
 #include <string.h>
 
 #include "core/base/assert.h"
@@ -85,6 +85,7 @@ void logstore__sync_done(struct base_task *task)
     base_mutex_lock(lock);
     BASE_ASSERT(log->sync_in_flight);
     struct logstore_segment *synced = log->syncing.segment;
+    logstore__write_gathered(log, op->executor); /* it is not the end of a turn that syncs it */
     log->sync_in_flight = false;
     if (log->sync_in_background) {
         log->sync_in_background = false;
@@ -104,40 +105,45 @@ void logstore__sync_done(struct base_task *task)
     base_mutex_unlock(lock);
 }
 
-void logstore__sync_scheduled(struct base_task *task)
+void logstore__turn_ended(struct base_task *task)
 {
-    struct logstore_log *log = BASE_CONTAINER_OF(task, struct logstore_log, sync_task);
+    struct logstore_log *log = BASE_CONTAINER_OF(task, struct logstore_log, turn_task);
+    struct base_executor *executor = log->turn_executor;
     struct base_mutex *lock = log->lock;
 
     base_mutex_lock(lock);
-    log->sync_scheduled = false;
+    if (!log->sync_in_flight || !log->config.durable) {
+        logstore__write_gathered(log, executor);
+    }
+    log->turn_scheduled = false;
     if (logstore__wants_sync(log)) {
-        logstore__sync_start(log, log->sync_executor);
+        logstore__sync_start(log, executor);
     }
     logstore__unuse(log);
     base_mutex_unlock(lock);
 }
 
-/* Lets the rest of the caller's turn join the sync. */
-static void sync_soon(struct logstore_log *log, struct base_executor *executor)
+void logstore__turn_schedule(struct logstore_log *log, struct base_executor *executor)
 {
-    if (log->sync_in_flight || log->sync_scheduled) {
+    if (log->turn_scheduled) {
         return;
     }
-    log->sync_scheduled = true;
-    log->sync_executor = executor;
+    log->turn_scheduled = true;
+    log->turn_executor = executor;
     logstore__use(log);
     if (executor != log->store->worker && base_executor_is_current(executor)) {
-        base_executor_defer(executor, &log->sync_task);
+        base_executor_defer(executor, &log->turn_task);
     } else {
-        base_executor_post(executor, &log->sync_task); /* a pool has no turns */
+        base_executor_post(executor, &log->turn_task); /* a pool has no turns */
     }
 }
 
 void logstore__sync_after_write(struct logstore_log *log, struct base_executor *executor)
 {
     if (logstore__wants_sync(log)) {
-        sync_soon(log, executor);
+        if (!log->sync_in_flight) {
+            logstore__turn_schedule(log, executor); /* the rest of the turn joins it */
+        }
         return;
     }
     if (!log->dirty && log->durable.offset < log->written_offset) {
@@ -156,6 +162,7 @@ void logstore_log_flush(struct logstore_log *log, struct base_executor *executor
         return;
     }
     log->flush_offset = log->end_offset;
+    logstore__write_gathered(log, executor);
     if (logstore__wants_sync(log)) {
         logstore__sync_start(log, executor);
     }

@@ -385,6 +385,11 @@ static bool wait_for(struct partition *partition, enum partition_acks acks,
     waiter->end_offset = end_offset;
     waiter->err = BASE_ERR_OK;
     waiter->link = (struct base_list){0};
+    if (logstore_log_offline_reason(partition->log) != NULL) {
+        /* It stopped after it took the batch: those who waited before were told already. */
+        end_waiter(&waiter->link, BASE_ERR_OFFLINE);
+        return true;
+    }
     /* Nearly always the end of the list; a duplicate waits for something older. */
     struct base_list *position = waiters;
     while (position->prev != waiters &&
@@ -408,6 +413,9 @@ enum base_err partition_append(struct partition *partition, const struct base_ch
     enum base_err err = state_of(partition);
     if (err == BASE_ERR_OK) {
         err = logstore_log_append(partition->log, bytes, batch, executor, &appended);
+    }
+    if (err == BASE_ERR_OK && acks == PARTITION_ACK_WRITTEN && partition->high_is_durable) {
+        logstore_log_write(partition->log, executor); /* not to wait for the sync of others */
     }
     if (err == BASE_ERR_OK) {
         out->verdict = appended.verdict;

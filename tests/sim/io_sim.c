@@ -27,6 +27,7 @@ struct file {
     bool is_lazy;     /* written by put_lazy since it was stable */
     bool sync_failed; /* the cache is not to be believed */
     size_t used;      /* behind the last append; zeros follow */
+    size_t promised;  /* end of the room told of since the last append: a full disk has it */
     uint64_t syncs_begun;
     uint64_t stable_sync; /* the one of them that `stable` comes from */
     uint32_t opened;
@@ -311,6 +312,17 @@ static void make_spare(struct io_sim *sim, struct file *file, size_t used)
     }
 }
 
+static uint64_t sim_room(struct logstore_io *io, struct logstore_object *object)
+{
+    struct file *file = handle_of(object)->file;
+
+    if (sim_of(io)->full) {
+        return 0;
+    }
+    file->promised = file->now.length;
+    return file->now.length - file->used;
+}
+
 static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore_object *object,
                                          uint64_t position, const struct base_chunk *chunks,
                                          size_t chunks_count, struct logstore_io_op *op)
@@ -326,14 +338,17 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
     BASE_ASSERT(file->exists);
     BASE_ASSERT(position <= file->now.length);
     BASE_ASSERT(is_zero_from(&file->now, (size_t)position));
-    if (sim->full) {
+    struct bytes data = gather(chunks, chunks_count);
+    if (sim->full &&
+        (position + data.length > file->promised || position + data.length > file->now.length)) {
+        bytes_fini(&data);
         if (cut_off) {
             crash(sim);
         }
         return done(op, cut_off ? BASE_ERR_CLOSED : BASE_ERR_NO_SPACE);
     }
-    struct bytes data = gather(chunks, chunks_count);
     make_spare(sim, file, (size_t)position + data.length);
+    file->promised = 0;
     if (cut_off) {
         bytes_write(&file->now, (size_t)position, data.data, partial(sim, data.length));
         bytes_fini(&data);
@@ -762,6 +777,7 @@ static enum base_err sim_remove_all(struct logstore_io *io, const char *log_name
 
 static const struct logstore_io_ops sim_ops = {
     .append = sim_append,
+    .room = sim_room,
     .sync = sim_sync,
     .read = sim_read,
     .file_range = NULL,

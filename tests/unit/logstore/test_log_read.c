@@ -282,6 +282,7 @@ static void small_neighbours_in_the_tail_are_one_chunk(void **state)
     for (int i = 0; i < 30; i++) {
         (void)log_harness_put(harness, 1, 40);
     }
+    assert_true(log_harness_wait_written(harness, 30));
     struct logstore_read read = {.limit_offset = 30, .bytes_max = 1 << 20, .in_memory = false};
     assert_int_equal(logstore_log_read(harness->log, &read), LOGSTORE_IO_DONE);
     assert_int_equal(read.next_offset, 30);
