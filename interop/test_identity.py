@@ -572,6 +572,42 @@ class Limits(IdentityTest):
         self.assertIn(429, statuses)  # the line has an end
 
 
+class Proxies(IdentityTest):
+    options = {"dms.authentication": "builtin", "dms.trusted.proxies": "127.0.0.1, 10.1.0.0/16"}
+
+    def fail_until_throttled(self, name, forwarded, wanted):
+        """Statuses of failed logins of name that a proxy brings."""
+        for status in wanted:
+            answer = Rest(self.broker).raw(
+                "POST", "/v3/auth/tokens",
+                json.dumps(identity.password_body(name, "a wrong password")).encode(),
+                {"X-Forwarded-For": forwarded} if forwarded else {})
+            self.assertEqual(answer.status, status, forwarded)
+
+    def test_client_is_whom_the_proxy_names(self):
+        _, name = self.make_user()
+        # Only the last that is no proxy counts: what is in front of it, anybody can write.
+        self.fail_until_throttled(name, "192.0.2.1", [401] * 5)
+        self.fail_until_throttled(name, "10.9.9.9, 192.0.2.1, 10.1.2.3", [401] * 5 + [429])
+        self.fail_until_throttled(name, "192.0.2.1, 192.0.2.2", [401])
+        self.fail_until_throttled(name, "2001:db8::1", [401])
+        self.fail_until_throttled(name, None, [401])
+        told = {one["source_ip"] for one in self.admin.raw(
+            "GET", f"/v3/{DEFAULT_PROJECT}/traces?limit=100&user={name}").body["traces"]}
+        self.assertLessEqual({"192.0.2.1", "192.0.2.2", harness.HOST}, told)
+
+    def test_header_of_others_is_ignored(self):
+        self.broker = broker = self.own_broker(dms_authentication="builtin",
+                                               dms_trusted_proxies="10.0.0.0/8")
+        for number in range(11):
+            self.fail_until_throttled("admin", f"192.0.2.{number}", [401 if number < 10 else 429])
+        for bad in ("localhost", "10.0.0.0/33", "1.2.3.4,", "::1/129", "1.2.3.4/-1"):
+            run = subprocess.run([harness.binary(), "--check-config", f"dms.trusted.proxies={bad}"],
+                                 capture_output=True, text=True, timeout=60)
+            self.assertNotEqual(run.returncode, 0, bad)
+            self.assertIn("dms.trusted.proxies", run.stderr + run.stdout)
+
+
 class Secrets(IdentityTest):
     options = {"dms.authentication": "builtin", "log.level": "trace"}
 

@@ -10,6 +10,8 @@
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
 #include "rest-gw/http_conn.h"
+#include "rest-gw/request_priv.h"
+#include "rest-gw/text.h"
 
 #define PROJECT "/v1.0/{project_id}"
 #define QUEUES PROJECT "/queues"
@@ -182,9 +184,26 @@ struct catalog_view *restgw__view(const struct restgw_request *request)
     return catalog_reader_view(reader_of(request));
 }
 
+/* Lines of the header are one list, whose end is the nearest proxy's. */
+static void find_client(struct restgw_request *request)
+{
+    const struct restgw_proxies *proxies = &restgw__gateway(request)->options.proxies;
+    bool goes_on = proxies->count > 0;
+
+    for (size_t i = restgw_request_headers_count(request); goes_on && i > 0; i--) {
+        struct base_slice name;
+        struct base_slice value;
+        restgw_request_header_at(request, i - 1, &name, &value);
+        if (restgw_text_is(name, "X-Forwarded-For")) {
+            goes_on = restgw_proxies_apply(proxies, value, request->peer);
+        }
+    }
+}
+
 /* Every request begins here. */
 static void begin(struct restgw_request *request)
 {
+    find_client(request);
     catalog_reader_settle(reader_of(request));
     if (restgw__gateway(request)->options.identity != NULL) {
         restgw__gate(request);

@@ -12,6 +12,7 @@
 #include "core/telemetry/audit.h"
 #include "core/telemetry/series.h"
 #include "rest-gw/router.h"
+#include "rest-gw/proxies.h"
 
 struct restgw_gateway;
 
@@ -33,6 +34,7 @@ struct restgw_options {
     size_t sampled_topics_max;          /* in /metrics */
     struct security_identity *identity; /* NULL: no authentication */
     bool metrics_public;                /* /metrics without credentials */
+    struct restgw_proxies proxies;      /* whose word about clients' addresses is taken */
     const char *public_url;             /* of this door, in catalogs of tokens; "": the Host */
     const char *region;                 /* likewise */
     const struct catalog_topic_config *topic_defaults; /* of new queues */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/text.h"
+#include "rest-gw/proxies.h"
 
 static enum base_err bad_address(const struct main_config *config, enum main_config_key key,
                                  const char *scheme, char error[MAIN_CONFIG_ERROR_SIZE])
@@ -84,6 +85,21 @@ static void choose_advertised(struct main_address *address)
     }
 }
 
+static enum base_err check_proxies(const struct main_config *config,
+                                   char error[MAIN_CONFIG_ERROR_SIZE])
+{
+    struct restgw_proxies proxies;
+
+    if (restgw_proxies_parse(main_config_text(config, MAIN_TRUSTED_PROXIES), &proxies)) {
+        return BASE_ERR_OK;
+    }
+    (void)snprintf(error, MAIN_CONFIG_ERROR_SIZE,
+                   "dms.trusted.proxies: expected at most %d addresses or networks, as "
+                   "127.0.0.1,10.0.0.0/8",
+                   RESTGW_PROXIES_MAX);
+    return BASE_ERR_INVALID;
+}
+
 enum base_err main_addresses_parse(const struct main_config *config, struct main_addresses *out,
                                    char error[MAIN_CONFIG_ERROR_SIZE])
 {
@@ -104,5 +120,5 @@ enum base_err main_addresses_parse(const struct main_config *config, struct main
         err = refuse_exposed(config, MAIN_HTTP_LISTENERS, &out->http, error);
     }
     choose_advertised(&out->advertised);
-    return err;
+    return err == BASE_ERR_OK ? check_proxies(config, error) : err;
 }

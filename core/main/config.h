@@ -35,6 +35,9 @@
       "GET /metrics needs no credentials although there is authentication")                        \
     X(PUBLIC_URL, "dms.public.url", TEXT, "", 0, 0,                                                \
       "URL of the REST door in catalogs of tokens; empty: http and the Host of the request")       \
+    X(TRUSTED_PROXIES, "dms.trusted.proxies", TEXT, "", 0, 0,                                      \
+      "proxies whose X-Forwarded-For is believed: addresses and networks, as "                     \
+      "127.0.0.1,10.0.0.0/8")                                                                      \
     X(REGION, "dms.region", TEXT, "local", 0, 0, "region in catalogs of tokens")                   \
     X(KEYSTONE_URL, "dms.keystone.url", TEXT, "", 0, 0, "the other Keystone: http://host:port/v3") \
     X(KEYSTONE_USER, "dms.keystone.user", TEXT, "dms", 0, 0,                                       \

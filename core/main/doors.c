@@ -105,6 +105,9 @@ static enum base_err open_rest_door(struct main_broker *broker)
         .is_ready = is_ready,
         .kafka_connections = kafka_connections,
         .context = broker};
+    bool is_list =
+        restgw_proxies_parse(main_config_text(config, MAIN_TRUSTED_PROXIES), &options.proxies);
+    BASE_ASSERT(is_list); /* it was checked before anything was opened */
     enum base_err err = restgw_gateway_create(&options, &broker->rest);
     if (err != BASE_ERR_OK) {
         return err;
