@@ -231,13 +231,13 @@ static bool complain(const char *url)
 /* Of domain_id, "Default/" or so: how it is named from here. */
 static const char *domain_of(const json_t *domains, const json_t *object)
 {
-    const char *domain_id = json_string_value(json_object_get(object, "domain_id"));
+    const char *domain_id = text_of(object, "domain_id");
 
     for (size_t i = 0; domain_id != NULL && i < json_array_size(domains); i++) {
         const json_t *domain = json_array_get(domains, i);
-        const char *id = json_string_value(json_object_get(domain, "id"));
+        const char *id = text_of(domain, "id");
         if (id != NULL && strcmp(id, domain_id) == 0) {
-            return json_string_value(json_object_get(domain, "name"));
+            return text_of(domain, "name");
         }
     }
     return NULL;
@@ -258,12 +258,12 @@ static bool list(struct client *client, const char *plural)
     const json_t *objects = is_done ? json_object_get(client->answer, plural) : NULL;
     for (size_t i = 0; is_done && i < json_array_size(objects); i++) {
         const json_t *object = json_array_get(objects, i);
-        const char *domain = domain_of(domains, object);
-        bool is_plain = domain == NULL || strcmp(domain, "Default") == 0;
         if (text_of(object, "id") == NULL || text_of(object, "name") == NULL) {
             is_done = complain(url);
             break;
         }
+        const char *domain = domain_of(domains, object);
+        bool is_plain = domain == NULL || strcmp(domain, "Default") == 0;
         (void)printf("%s  %s  %s%s%s\n", text_of(object, "id"),
                      json_is_true(json_object_get(object, "enabled")) ? "enabled " : "disabled",
                      is_plain ? "" : domain, is_plain ? "" : "/", text_of(object, "name"));
@@ -316,12 +316,12 @@ static bool list_keys(struct client *client, const char *user_id)
     const json_t *keys = json_object_get(client->answer, "credentials");
     for (size_t i = 0; i < json_array_size(keys); i++) {
         const json_t *key = json_array_get(keys, i);
-        if (text_of(key, "access") == NULL || text_of(key, "status") == NULL ||
-            text_of(key, "description") == NULL) {
+        const char *description = text_of(key, "description");
+        if (text_of(key, "access") == NULL || text_of(key, "status") == NULL) {
             return complain(url);
         }
         (void)printf("%s  %s  %s\n", text_of(key, "access"), text_of(key, "status"),
-                     text_of(key, "description"));
+                     description == NULL ? "" : description);
     }
     return true;
 }
