@@ -34,7 +34,7 @@ enum {
     RECORDS_MAX = 16,
     NAME_SIZE = 64,
     KEY_SIZE = 80,
-    LOGS_MAX = 8,
+    LOGS_MAX = 10,
     WAIT_US_MAX = 60 * 1000 * 1000,
     SECOND_US = 1000 * 1000,
     RECORD_STEP_MS = 1000,
@@ -181,8 +181,21 @@ static void append(const struct disk *disk, const char *name, const struct store
     base_mutex_fini(&lock);
 }
 
-static void append_all(const struct disk *disk, const struct logs *logs, struct base_reader *reader)
+/* Not a log: how often the broker was started. */
+static const char generation_name[] = "__broker/generation";
+
+static void put_generation(const struct disk *disk, struct base_slice value)
 {
+    struct logstore_io *io = io_sim_io(disk->sim);
+    enum base_err err =
+        io->ops->put(io, generation_name, value.data == NULL ? base_slice_of("", 0) : value);
+    BASE_ASSERT(err == BASE_ERR_OK);
+}
+
+/* True when the input has set the generation, too: the next starts may then come to its end. */
+static bool append_all(const struct disk *disk, const struct logs *logs, struct base_reader *reader)
+{
+    bool has_generation = false;
     int64_t now_ms = base_clock_wall_ms(sim_scheduler_clock(disk->scheduler));
 
     for (unsigned i = 0; i < RECORDS_MAX && reader->remaining > 1; i++) {
@@ -190,11 +203,18 @@ static void append_all(const struct disk *disk, const struct logs *logs, struct 
         char key[KEY_SIZE];
         const char *name = logs->names[(uint8_t)base_reader_int8(reader) % logs->count];
 
-        if (stored_take(reader, now_ms + (int64_t)i * RECORD_STEP_MS, &record)) {
+        if (!stored_take(reader, now_ms + (int64_t)i * RECORD_STEP_MS, &record)) {
+            break;
+        }
+        if (strcmp(name, generation_name) == 0) {
+            put_generation(disk, record.input.value);
+            has_generation = true;
+        } else {
             record.input.key = key_of(logs, record.input.key, key);
             append(disk, name, &record);
         }
     }
+    return has_generation;
 }
 
 /* Queues: catalog, cursors, what is delayed, dead letters. */
@@ -216,6 +236,7 @@ static void queues_prepare(struct queue_harness *harness, struct logs *logs)
     add_topic(logs, harness->catalog, "__dms_delayed");
     add_log(logs, logs->letters_id + strlen("d-"), 0);
     add_log(logs, topic->id_text, 0);
+    (void)snprintf(logs->names[logs->count++], NAME_SIZE, "%s", generation_name);
     catalog_topic_release(&topic);
     queue_harness_stop(harness);
 }
@@ -334,12 +355,12 @@ static void on_queues(struct base_reader *reader)
     queue_harness_init(&harness, 1, &options);
     queues_prepare(&harness, &logs);
     const struct disk disk = {harness.sim, harness.scheduler, harness.housekeeper, harness.pool, 0};
-    append_all(&disk, &logs, reader);
+    bool has_generation = append_all(&disk, &logs, reader);
     if (queue_harness_start(&harness) == BASE_ERR_OK) {
         queues_use(&harness);
         queue_harness_stop(&harness);
         enum base_err err = queue_harness_start(&harness);
-        BASE_ASSERT(err == BASE_ERR_OK);
+        BASE_ASSERT(err == BASE_ERR_OK || has_generation);
     }
     queue_harness_fini(&harness);
 }
@@ -352,6 +373,7 @@ static void groups_prepare(struct core_harness *harness, struct logs *logs)
     BASE_ASSERT(err == BASE_ERR_OK);
     (void)snprintf(logs->names[logs->count++], NAME_SIZE, "__catalog-0");
     add_topic(logs, harness->catalog, "__consumer_offsets");
+    (void)snprintf(logs->names[logs->count++], NAME_SIZE, "%s", generation_name);
     core_harness_stop(harness);
 }
 
@@ -392,12 +414,12 @@ static void on_groups(struct base_reader *reader)
     core_harness_init(&harness, 1, 1, &options);
     groups_prepare(&harness, &logs);
     const struct disk disk = {harness.sim, harness.scheduler, harness.housekeeper, harness.pool, 0};
-    append_all(&disk, &logs, reader);
+    bool has_generation = append_all(&disk, &logs, reader);
     if (core_harness_start(&harness) == BASE_ERR_OK) {
         groups_use(&harness);
         core_harness_stop(&harness);
         enum base_err err = core_harness_start(&harness);
-        BASE_ASSERT(err == BASE_ERR_OK);
+        BASE_ASSERT(err == BASE_ERR_OK || has_generation);
     }
     core_harness_fini(&harness);
 }
@@ -486,7 +508,7 @@ static void on_telemetry(struct base_reader *reader)
 
     sim_ground_init(&ground, 1, 0, 0);
     const struct disk disk = {ground.sim, ground.scheduler, ground.loop, ground.worker, 0};
-    append_all(&disk, &logs, reader);
+    (void)append_all(&disk, &logs, reader);
     sim_ground_open_store(&ground);
     search_traces(&ground, 1);
     search_series(&ground, 1);
