@@ -1,8 +1,11 @@
-/* libFuzzer target: what another Keystone answers when it is asked about a token. Whatever it is,
- * the token is good, bad or nobody knows; a good one has an end in the future and names its user.
+/* libFuzzer target: what another Keystone answers when it is asked about a token or a password.
+ * Whatever it is, the token is good, bad or nobody knows; a good one has an end in the future and
+ * names its user.
  *
  * Byte 0: bit 0: the service user's login is answered by the input, too; bit 1: the input begins
- * with the file of its password, up to the first 0x1e. Then the answers, 0x1e between them. */
+ * with the file of its password, up to the first 0x1e; bit 2: it is a login, whose name and
+ * password come next, with a NUL between them, up to the next 0x1e. Then the answers, 0x1e between
+ * them. */
 #define _GNU_SOURCE /* mkdtemp */
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +23,13 @@
 #include "tests/fuzz/answerer.h"
 #include "tests/sim/executor_sim.h"
 
-enum { FLAG_LOGIN = 1, FLAG_PASSWORD = 2, WAIT_US_MAX = 60 * 1000 * 1000, PATH_SIZE = 128 };
+enum {
+    FLAG_LOGIN = 1,
+    FLAG_PASSWORD = 2,
+    FLAG_USER = 4,
+    WAIT_US_MAX = 60 * 1000 * 1000,
+    PATH_SIZE = 128
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -109,6 +118,40 @@ static void ask(struct security_identity *identity, struct sim_scheduler *schedu
     }
 }
 
+struct logging_in {
+    struct security_login login;
+    bool is_over;
+};
+
+static void is_logged_in(struct base_task *task)
+{
+    BASE_CONTAINER_OF(task, struct logging_in, login.task)->is_over = true;
+}
+
+/* credentials: name, NUL, password. */
+static void log_in(struct security_identity *identity, struct sim_scheduler *scheduler,
+                   struct base_executor *loop, struct base_slice credentials)
+{
+    const uint8_t *end =
+        credentials.length == 0 ? NULL : memchr(credentials.data, '\0', credentials.length);
+    size_t length = end == NULL ? credentials.length : (size_t)(end - credentials.data);
+    size_t taken = end == NULL ? length : length + 1;
+    struct logging_in own = {
+        .login = {.executor = loop,
+                  .task.run = is_logged_in,
+                  .user_name = base_slice_of(credentials.data, length),
+                  .password = base_slice_of(credentials.data + taken, credentials.length - taken),
+                  .address = "127.0.0.1"}};
+
+    security_login(identity, &own.login);
+    bool came = sim_scheduler_run_until(scheduler, &own.is_over, WAIT_US_MAX);
+    BASE_ASSERT(came);
+    if (own.login.verdict == SECURITY_OK) {
+        BASE_ASSERT(own.login.principal.user_id[0] != '\0');
+        BASE_ASSERT(own.login.principal.expires_ms > 0);
+    }
+}
+
 struct closing {
     struct base_task begin;
     struct base_task closed;
@@ -127,7 +170,7 @@ static void is_closed(struct base_task *task)
     BASE_CONTAINER_OF(task, struct closing, closed)->is_over = true;
 }
 
-static void check(void)
+static void check(const struct base_slice *credentials)
 {
     const struct main_address address = {.port = 1};
     struct sim_scheduler *scheduler = sim_scheduler_create(1);
@@ -140,7 +183,11 @@ static void check(void)
     struct closing closing = {.begin.run = begin_close, .closed.run = is_closed};
 
     if (main_identity_open(&options, &closing.identity) == BASE_ERR_OK) {
-        ask(closing.identity, scheduler, loop);
+        if (credentials == NULL) {
+            ask(closing.identity, scheduler, loop);
+        } else {
+            log_in(closing.identity, scheduler, loop, *credentials);
+        }
         base_executor_post(loop, &closing.begin);
         bool came = sim_scheduler_run_until(scheduler, &closing.is_over, WAIT_US_MAX);
         BASE_ASSERT(came);
@@ -164,12 +211,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         password = parts[first++];
     }
     write_password(password);
+    const struct base_slice *credentials = NULL;
+    if ((data[0] & FLAG_USER) != 0 && first < count) {
+        credentials = &parts[first++];
+    }
     unsigned given = (data[0] & FLAG_LOGIN) != 0 ? 0 : 1;
     for (unsigned i = first; i < count; i++) {
         answers[given++] = parts[i];
     }
     answerer_set(answers, given);
-    check();
+    check(credentials);
     answerer_set(NULL, 0);
     return 0;
 }

@@ -23,7 +23,15 @@ static const char *const commands[][5] = {{"list"},
                                           {"delete", "n"},
                                           {"key", "n"},
                                           {"grant", "n", "p", "dms_user"},
-                                          {"revoke", "n", "p", "admin"}};
+                                          {"revoke", "n", "p", "admin"},
+                                          {"keys", "n"},
+                                          {"delete-key", "AK"},
+                                          {"project", "list"},
+                                          {"project", "create", "d/p"},
+                                          {"domain", "list"},
+                                          {"domain", "create", "d"},
+                                          {"grant", "d/n", "d/p", "dms_user"},
+                                          {"create", "d/n"}};
 
 enum { COMMANDS_COUNT = sizeof commands / sizeof commands[0], VALUES_MAX = 6 };
 
