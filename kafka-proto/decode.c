@@ -242,8 +242,10 @@ static void decode_struct(struct decoder *decoder, const struct kproto_schema *s
     }
 }
 
-enum base_err kproto_decode(struct base_reader *reader, const struct kproto_message *message,
-                            int16_t version, struct base_arena *arena, void *out)
+/* may_leave: bytes behind the last field are no error. */
+static enum base_err decode_message(struct base_reader *reader,
+                                    const struct kproto_message *message, int16_t version,
+                                    struct base_arena *arena, void *out, bool may_leave)
 {
     BASE_ASSERT(reader != NULL);
     BASE_ASSERT(version >= message->version_min);
@@ -262,11 +264,24 @@ enum base_err kproto_decode(struct base_reader *reader, const struct kproto_mess
 
     enum base_err err = decoder.err;
     if (err == BASE_ERR_OK) {
-        err = base_reader_finish(reader);
+        err = may_leave ? base_reader_err(reader) : base_reader_finish(reader);
     }
     if (err != BASE_ERR_OK) {
         base_reader_fail(reader);
         memset(out, 0, message->schema->size);
     }
     return err;
+}
+
+enum base_err kproto_decode(struct base_reader *reader, const struct kproto_message *message,
+                            int16_t version, struct base_arena *arena, void *out)
+{
+    return decode_message(reader, message, version, arena, out, false);
+}
+
+enum base_err kproto_decode_request(struct base_reader *reader,
+                                    const struct kproto_message *message, int16_t version,
+                                    struct base_arena *arena, void *out)
+{
+    return decode_message(reader, message, version, arena, out, true);
 }

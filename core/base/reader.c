@@ -137,6 +137,11 @@ struct base_slice base_reader_bytes(struct base_reader *reader, size_t length)
     return (struct base_slice){.data = data, .length = data == NULL ? 0 : length};
 }
 
+enum base_err base_reader_err(const struct base_reader *reader)
+{
+    return reader->failed ? BASE_ERR_MALFORMED : BASE_ERR_OK;
+}
+
 enum base_err base_reader_finish(const struct base_reader *reader)
 {
     if (reader->failed || reader->remaining > 0) {

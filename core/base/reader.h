@@ -48,6 +48,9 @@ int64_t base_reader_varlong(struct base_reader *reader);
 /* length bytes as a slice with non-NULL data; null slice after failure. */
 struct base_slice base_reader_bytes(struct base_reader *reader, size_t length);
 
+/* BASE_ERR_OK if every read succeeded so far; BASE_ERR_MALFORMED otherwise. */
+BASE_MUST_USE enum base_err base_reader_err(const struct base_reader *reader);
+
 /* BASE_ERR_OK if every read succeeded and no byte is left; BASE_ERR_MALFORMED otherwise. */
 BASE_MUST_USE enum base_err base_reader_finish(const struct base_reader *reader);
 

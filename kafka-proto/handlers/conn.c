@@ -284,8 +284,8 @@ static const char *decode_request(struct khandler_request *request, const uint8_
     if (message == NULL) {
         return "request needs too much memory";
     }
-    err = kproto_decode(&reader, request->api->request, request->header.api_version,
-                        &request->arena, message);
+    err = kproto_decode_request(&reader, request->api->request, request->header.api_version,
+                                &request->arena, message);
     if (err != BASE_ERR_OK) {
         return err == BASE_ERR_MALFORMED ? "request body is malformed"
                                          : "request needs too much memory";

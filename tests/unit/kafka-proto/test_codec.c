@@ -609,6 +609,28 @@ static void hostile_bodies_are_malformed(void **state)
     }
 }
 
+/* As librdkafka 2.0 sends it: ListGroups version 4 with a state, and a byte too many. */
+static void requests_may_have_bytes_behind_their_last_field(void **state)
+{
+    static const char wire[] = "\x02\x07Stable\x00\x00";
+    struct fixture *fixture = *state;
+    const struct kproto_message *message = &kproto_message_list_groups_request;
+    struct kproto_list_groups_request request;
+    struct base_reader reader;
+
+    base_reader_init(&reader, wire, sizeof wire - 1);
+    assert_int_equal(kproto_decode_request(&reader, message, 4, &fixture->arena, &request),
+                     BASE_ERR_OK);
+    assert_int_equal(request.states_filter_count, 1);
+    assert_int_equal(reader.remaining, 1);
+    assert_int_equal(decode(fixture, message, 4, WIRE("\x02\x07Stable\x00\x00"), &request),
+                     BASE_ERR_MALFORMED);
+    base_reader_init(&reader, wire, sizeof wire - 3); /* too few are too few */
+    assert_int_equal(kproto_decode_request(&reader, message, 4, &fixture->arena, &request),
+                     BASE_ERR_MALFORMED);
+    assert_int_equal(request.states_filter_count, 0);
+}
+
 static void compact_string_over_kafkas_limit_is_malformed(void **state)
 {
     static uint8_t wire[3 + 32768 + 2];
@@ -758,6 +780,7 @@ int main(void)
         TEST(any_non_zero_bool_is_true),
         TEST(long_tagged_field_moves_for_its_size),
         TEST(hostile_bodies_are_malformed),
+        TEST(requests_may_have_bytes_behind_their_last_field),
         TEST(compact_string_over_kafkas_limit_is_malformed),
         TEST(arena_limit_is_too_large),
         TEST(encoding_over_a_limit_is_too_large),
