@@ -9,7 +9,8 @@ OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 8, 9, 10, 11
 HEARTBEAT, LEAVE_GROUP, SYNC_GROUP, DESCRIBE_GROUPS = 12, 13, 14, 15
 LIST_GROUPS, API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 16, 18, 19, 20
 INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH = 22, 23
-CREATE_PARTITIONS, DELETE_GROUPS = 37, 42
+CREATE_PARTITIONS, DELETE_GROUPS, OFFSET_DELETE = 37, 42, 47
+DESCRIBE_CLUSTER, DESCRIBE_TOPIC_PARTITIONS = 60, 75
 
 # Attributes of a batch
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
@@ -70,6 +71,11 @@ def compact(value):
         return uvarint(0)
     encoded = value.encode()
     return uvarint(len(encoded) + 1) + encoded
+
+
+def compact_array(items):
+    """COMPACT_ARRAY of what is already encoded; None is the null array."""
+    return uvarint(0) if items is None else uvarint(len(items) + 1) + b"".join(items)
 
 
 def _crc_table():
@@ -172,6 +178,16 @@ class Reader:
             if not byte & 0x80:
                 return value
             shift += 7
+
+    def compact(self):
+        """COMPACT_STRING, None for null."""
+        size = self.uvarint()
+        return None if size == 0 else self.take(size - 1).decode()
+
+    def compact_array(self, item):
+        """item(reader) for each element; None for the null array."""
+        size = self.uvarint()
+        return None if size == 0 else [item(self) for _ in range(size - 1)]
 
     def varint(self):
         value = self.uvarint()
