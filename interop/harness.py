@@ -31,6 +31,7 @@ import uuid
 HOST = "127.0.0.1"
 READY_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 30
+KCAT_METADATA_SECONDS_MAX = 30  # kcat's own 5 are few beside a sanitizer
 # Below what the kernel gives to outgoing connections, so that none takes a port of ours
 # between two starts.
 PORTS = range(20000, 32000)
@@ -278,6 +279,14 @@ class Broker:
     def rest(self, project=None):
         return Rest(self.http_port, project)
 
+    def rss_mib(self):
+        """Resident memory of the process."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) / 1024
+        raise AssertionError("no VmRSS")
+
     def connect(self, timeout=20.0):
         """A raw connection to the Kafka door."""
         return socket.create_connection((HOST, self.kafka_port), timeout=timeout)
@@ -288,7 +297,7 @@ class Broker:
 
 
 def kcat(bootstrap, *arguments, stdin=b"", timeout=60):
-    command = ["kcat", "-b", bootstrap, *arguments]
+    command = ["kcat", "-m", str(KCAT_METADATA_SECONDS_MAX), "-b", bootstrap, *arguments]
     run = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout)
     if run.returncode != 0:
         raise AssertionError(f"{' '.join(command)} gave {run.returncode}:\n"

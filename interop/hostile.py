@@ -90,16 +90,13 @@ class Attack:
 
 
 class IdleConnections(Attack):
-    """Half of them at each door, as many as the system lets us have."""
+    """Half of them at each door; fewer only if the system lets us have no more."""
 
     def open(self):
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         count = min(IDLE_CONNECTIONS, soft - FILES_BESIDE_CONNECTIONS)
         for index in range(count):
             self.sockets.append(connect(self.kafka if index % 2 else self.http))
-
-    def describe(self):
-        return f"{len(self.sockets)} connections"
 
 
 class BadFrames(Attack):
@@ -215,7 +212,9 @@ ATTACKS = {"idle": IdleConnections, "bad_frames": BadFrames, "byte_at_a_time": B
 def main():
     name, kafka, http, topic = sys.argv[1:]
     attack = ATTACKS[name](int(kafka), int(http), topic)
-    os.nice(19)  # what is measured is the broker, not who gets the processor of the client
+    # What is measured is the broker, not who gets the processors of the clients.
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for line in sys.stdin:
         if line.strip() == "go":
             attack.go()

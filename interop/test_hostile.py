@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Hostile and unlucky clients: the broker's memory stays bounded, and a client that behaves
-hardly notices them. Windows of quiet and of attack take turns, so that what else the machine
-does falls on both; the median of the windows' p99 counts.
+"""Hostile and unlucky clients: the broker's memory stays bounded, and clients that behave hardly
+notice them: one that produces and fetches, one whose every message is on disk before it is
+answered, one that talks REST. The goal is a p99 of at most twice what it is without attackers.
 
-DMSD_STRICT=1 measures longer and holds the broker to the goal, p99 at most twice the quiet one;
-else the test fails only where that is grossly missed.
+Windows of quiet and of attack take turns, so that what else the machine does falls on both; the
+median of the windows' p99 counts. What else there is on the machine may still spoil an attempt:
+one of a few has to hold, which none does when the broker got worse. Where others leave no
+processor time at all, an attacked loop waits for its turn as any busy thread does: then only gross
+misses count. DMSD_STRICT=1 measures longer, lets less pass as too short to matter, and takes no
+busy machine for an excuse.
 """
 
-import concurrent.futures
+import http.client
 import json
 import os
 import resource
@@ -18,15 +22,22 @@ import threading
 import time
 
 import harness
+import hostile
 import wire
 
 STRICT = bool(os.environ.get("DMSD_STRICT"))
 SANITIZED = bool(os.environ.get("DMSD_SANITIZE"))
-WINDOWS = 15 if STRICT else 3
-WINDOW_SECONDS = 1.0 if STRICT else 0.3
-RATIO_MAX = 2.0 if STRICT else 25.0
-# Below this a ratio means nothing; what a sanitizer makes of times means little at all.
-P99_MS_FREE = 1000.0 if SANITIZED else 2.0 if STRICT else 200.0
+WINDOWS = 15 if STRICT else 2 if SANITIZED else 5
+WINDOW_SECONDS = 1.0 if STRICT else 0.5
+ATTEMPTS = 3
+RATIO_MAX = 2.0
+P99_MS_FREE = 2.0 if STRICT else 5.0  # below this a ratio means nothing
+# On a machine that others keep busy; what a sanitizer makes of times means little as well.
+GROSS_RATIO_MAX = 25.0
+GROSS_P99_MS_FREE = 1000.0 if SANITIZED else 200.0
+IDLE_SHARE_MIN = 0.1  # of the processors while all is quiet; below it the machine is busy
+NEIGHBOURS = ("kafka", "durable", "rest")
+NEIGHBOUR_PAUSE_SECONDS = 0.002
 FILES_WANTED = 25000
 
 # What each attack may cost in resident memory, and the limits it follows from.
@@ -42,42 +53,101 @@ RSS_MIB_MAX = {
 
 
 def raise_file_limit():
-    """As many files as we may have: what dmsd, and the attacker, get too."""
+    """As many files as are needed, for dmsd and the attacker too, or as many as we may have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_WANTED, max(hard, FILES_WANTED)))
+    except (ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def rss_mib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    raise AssertionError("no VmRSS")
+def processor_times():
+    """(idle, all) of all processors, in ticks since the start of the system."""
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(field) for field in file.readline().split()[1:9]]
+    return ticks[3], sum(ticks)
 
 
-def neighbour(kafka_port, topic):
-    """Produces a message and reads another, at leisure; a line "seconds" in, its p99 out."""
-    connection = wire.Connection(wire.socket.create_connection((harness.HOST, kafka_port)))
-    connection.sock.setsockopt(wire.socket.IPPROTO_TCP, wire.socket.TCP_NODELAY, 1)
-    body = wire.produce_body(topic, 0, wire.batch([b"x" * 100], 1), acks=1)
+class IdleShare:
+    """How much of the processors' time is left while it is entered."""
+
+    def __init__(self):
+        self.idle, self.all = 0, 0
+
+    def __enter__(self):
+        self.begin = processor_times()
+
+    def __exit__(self, *_):
+        idle, ticks = processor_times()
+        self.idle += idle - self.begin[0]
+        self.all += ticks - self.begin[1]
+
+    def is_busy(self):
+        return self.idle < IDLE_SHARE_MIN * self.all
+
+    def __str__(self):
+        return f"{100 * self.idle / max(self.all, 1):.0f} % idle"
+
+
+class KafkaNeighbour:
+    """Produces a message and reads another."""
+
+    def __init__(self, port, topic, acks):
+        self.connection = wire.Connection(wire.socket.create_connection((harness.HOST, port)))
+        self.connection.sock.setsockopt(wire.socket.IPPROTO_TCP, wire.socket.TCP_NODELAY, 1)
+        self.topic = topic
+        self.body = wire.produce_body(topic, 0, wire.batch([b"x" * 100], 1), acks=acks)
+
+    def step(self):
+        error = wire.read_produce(self.connection.call(wire.PRODUCE, 3, self.body), 3)[0]
+        assert error == 0, error
+        answer = self.connection.call(wire.FETCH, 4, wire.fetch_body(
+            self.topic, 0, 0, partition_max_bytes=1000))
+        assert wire.FetchAnswer(answer).parts[0]["records"]
+
+
+class RestNeighbour:
+    """Produces a message, consumes it and acknowledges it, on one connection."""
+
+    def __init__(self, port, queue, group):
+        self.connection = http.client.HTTPConnection(harness.HOST, port)
+        self.messages = f"{queue}/messages"
+        self.consume = f"{queue}/groups/{group}/messages?max_msgs=10&time_wait=1"
+        self.ack = f"{queue}/groups/{group}/ack"
+
+    def call(self, method, path, value=None):
+        self.connection.request(method, path, None if value is None else json.dumps(value),
+                                {"Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        body = answer.read()
+        assert answer.status < 300, body
+        return json.loads(body)
+
+    def step(self):
+        self.call("POST", self.messages, {"messages": [{"body": "x" * 100}]})
+        got = self.call("GET", self.consume)
+        self.call("POST", self.ack, {"message": [
+            {"handler": one["handler"], "status": "success"} for one in got]})
+
+
+def make_neighbour(kind, kafka_port, http_port, *names):
+    if kind == "rest":
+        return RestNeighbour(int(http_port), *names)
+    return KafkaNeighbour(int(kafka_port), *names, acks=-1 if kind == "durable" else 1)
+
+
+def be_neighbour(neighbour):
+    """Works at leisure; a line "seconds" in, the p99 of its steps out."""
     for line in sys.stdin:
         end = time.monotonic() + float(line)
         times = []
         while time.monotonic() < end:
             begin = time.perf_counter()
-            error = wire.read_produce(
-                connection.call(wire.PRODUCE, 3, body), 3)[0]
-            assert error == 0, error
-            answer = connection.call(wire.FETCH, 4, wire.fetch_body(
-                topic, 0, 0, partition_max_bytes=1000))
-            assert wire.FetchAnswer(answer).parts[0]["records"]
+            neighbour.step()
             times.append((time.perf_counter() - begin) * 1000)
-            time.sleep(0.0005)
+            time.sleep(NEIGHBOUR_PAUSE_SECONDS)
         times.sort()
-        print(json.dumps({"p99": times[len(times) * 99 // 100], "count": len(times)}),
-              flush=True)
+        print(times[len(times) * 99 // 100], flush=True)
 
 
 class Helper:
@@ -88,8 +158,14 @@ class Helper:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, line):
+        self.tell(line)
+        return self.answer()
+
+    def tell(self, line):
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
+
+    def answer(self):
         answer = self.process.stdout.readline()
         if not answer:
             raise AssertionError(f"{self.process.args} ended with {self.process.wait()}")
@@ -106,7 +182,7 @@ class Hostile(harness.BrokerTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.files = raise_file_limit()
+        raise_file_limit()
         super().setUpClass()
         cls.quiet_topic, cls.full_topic = cls.topic("quiet"), cls.topic("full")
         for topic in (cls.quiet_topic, cls.full_topic):
@@ -115,51 +191,82 @@ class Hostile(harness.BrokerTest):
         with wire.Connection(cls.broker.connect()) as connection:
             for _ in range(64):
                 wire.read_produce(connection.call(wire.PRODUCE, 3, full), 3)
-        cls.neighbour = Helper(__file__, "--neighbour", str(cls.broker.kafka_port),
-                               cls.quiet_topic)
-        cls.addClassCleanup(cls.neighbour.close)
-        cls.neighbour.ask(0.5)  # warms up
+        cls.neighbours = {kind: cls.start_neighbour(kind) for kind in NEIGHBOURS}
+        cls.measure()  # warms up
 
-    def measure(self):
-        return json.loads(self.neighbour.ask(WINDOW_SECONDS))["p99"]
+    @classmethod
+    def start_neighbour(cls, kind):
+        rest = cls.broker.rest()
+        if kind == "kafka":
+            names = [cls.quiet_topic]
+        elif kind == "durable":
+            names = [rest.create_queue("durable", queue_mode="KAFKA_HA")["kafka_topic"]]
+        else:
+            queue = rest.create_queue("neighbour")["id"]
+            names = [f"{rest.prefix}/queues/{queue}", rest.create_group(queue)]
+        helper = Helper(__file__, "--neighbour", kind, str(cls.broker.kafka_port),
+                        str(cls.broker.http_port), *names)
+        cls.addClassCleanup(helper.close)
+        return helper
+
+    @classmethod
+    def measure(cls):
+        """p99 in ms of each neighbour, all at the same time."""
+        for one in cls.neighbours.values():
+            one.tell(WINDOW_SECONDS)
+        return {kind: float(one.answer()) for kind, one in cls.neighbours.items()}
+
+    def attempt(self, name, attacker):
+        """The neighbours that have noticed too much; what attacker said when it was going."""
+        quiet, beside, rss, share = [], [], 0, IdleShare()
+        before = self.broker.rss_mib()
+        going = ""
+        for _ in range(WINDOWS):
+            with share:
+                quiet.append(self.measure())
+            going = attacker.ask("go").strip()
+            beside.append(self.measure())
+            rss = max(rss, self.broker.rss_mib())
+            attacker.ask("stop")
+        print(f"{name}: memory {before:.0f} MiB, then {rss:.0f} MiB ({going}); {share} before",
+              file=sys.stderr)
+        self.assertTrue(self.broker.ready())
+        if not SANITIZED:
+            self.assertLess(rss - before, RSS_MIB_MAX[name])
+        is_gross = SANITIZED or (share.is_busy() and not STRICT)
+        ratio_max, free = ((GROSS_RATIO_MAX, GROSS_P99_MS_FREE) if is_gross
+                           else (RATIO_MAX, P99_MS_FREE))
+        noticed = []
+        for kind in NEIGHBOURS:
+            one, other = (statistics.median(window[kind] for window in windows)
+                          for windows in (quiet, beside))
+            said = f"{kind}: p99 {one:.2f} ms quiet, {other:.2f} ms beside it"
+            print(f"    {said}", file=sys.stderr)
+            if other > free and other > ratio_max * one:
+                noticed.append(said)
+        return noticed, going
 
     def attack(self, name):
         here = os.path.dirname(os.path.abspath(__file__))
         attacker = Helper(os.path.join(here, "hostile.py"), name, str(self.broker.kafka_port),
                           str(self.broker.http_port), self.full_topic)
         self.addCleanup(attacker.close)
-        quiet, hostile, rss = [], [], 0
-        before = rss_mib(self.broker.process.pid)
-        going = ""
-        for _ in range(WINDOWS):
-            quiet.append(self.measure())
-            going = attacker.ask("go").strip()
-            hostile.append(self.measure())
-            rss = max(rss, rss_mib(self.broker.process.pid))
-            attacker.ask("stop")
-        one, other = statistics.median(quiet), statistics.median(hostile)
-        print(f"{name}: p99 {one:.2f} ms quiet, {other:.2f} ms beside it; "
-              f"memory {before:.0f} MiB, then {rss:.0f} MiB ({going})", file=sys.stderr)
-        self.assertTrue(self.broker.ready())
-        if not SANITIZED:
-            self.assertLess(rss - before, RSS_MIB_MAX[name])
-        if other > P99_MS_FREE:
-            self.assertLess(other / one, RATIO_MAX)
-        return going
+        for _ in range(ATTEMPTS):
+            noticed, going = self.attempt(name, attacker)
+            if not noticed:
+                return going
+        self.fail(f"{name}: none of {ATTEMPTS} attempts held; the last: {noticed}")
 
     def test_10000_idle_connections(self):
         going = self.attack("idle")
-        if self.files < FILES_WANTED:
-            print(f"RLIMIT_NOFILE allows {self.files}: {going}", file=sys.stderr)
+        self.assertEqual(going, f"going {hostile.IDLE_CONNECTIONS}", "RLIMIT_NOFILE is too low: "
+                         f"it has to allow {FILES_WANTED} files (ulimit -n)")
 
     def test_frames_that_cannot_be(self):
         self.attack("bad_frames")
 
     def test_a_byte_at_a_time(self):
         self.attack("byte_at_a_time")
-
-    def test_answers_never_read(self):
-        self.attack("never_reads")
 
     def test_answers_read_late(self):
         """Reading stops while a client does not take its answers, and goes on when it does."""
@@ -169,7 +276,7 @@ class Hostile(harness.BrokerTest):
         with wire.Connection(self.broker.connect(60)) as connection:
             sender = threading.Thread(target=connection.sock.sendall, args=(asked,))
             sender.start()
-            before = rss_mib(self.broker.process.pid)
+            before = self.broker.rss_mib()
             self.assertLess(self.broker.rest().raw("GET", "/livez").status, 300)
             for index in range(count):
                 correlation, answer = connection.receive()
@@ -177,7 +284,7 @@ class Hostile(harness.BrokerTest):
                 self.assertTrue(wire.FetchAnswer(answer).parts[0]["records"])
             sender.join()
         if not SANITIZED:
-            self.assertLess(rss_mib(self.broker.process.pid) - before, 64)
+            self.assertLess(self.broker.rss_mib() - before, 64)
 
     def test_dense_json(self):
         """A tree of JSON costs many times its text: what is no message has few values and is
@@ -189,7 +296,7 @@ class Hostile(harness.BrokerTest):
         short = b'{"groups":[' + b"{}," * 170000 + b"{}]}"
         long = b'{"groups":[' + b"{}," * 2000000 + b"{}]}"
         body = b"[" + b"{}," * 170000 + b"{}]"
-        before = rss_mib(self.broker.process.pid)
+        before = self.broker.rss_mib()
 
         def post(url, text):
             return rest.raw("POST", path + url, text)
@@ -208,7 +315,7 @@ class Hostile(harness.BrokerTest):
             answer = post(f"/{queue}/messages", b'{"messages":[{"body":' + body + b"}]}")
             self.assertEqual(answer.status, 201)
             self.assertEqual(len(rest.consume(queue, group)[0]["message"]["body"]), 170001)
-        after = rss_mib(self.broker.process.pid)
+        after = self.broker.rss_mib()
         print(f"dense JSON: memory {before:.0f} MiB, then {after:.0f} MiB", file=sys.stderr)
         if not SANITIZED:
             self.assertLess(after - before, RSS_MIB_MAX["dense_json"])
@@ -219,121 +326,13 @@ class Hostile(harness.BrokerTest):
     def test_requests_without_end(self):
         self.attack("pipeline")
 
-
-class DyingMember:
-    """A group member by hand, that can stop at any step."""
-
-    def __init__(self, broker, topic, group):
-        self.topic, self.group = topic, group
-        self.connection = wire.Connection(broker.connect())
-        self.member, self.generation = "", -1
-
-    def ask_to_join(self):
-        metadata = wire.i16(0) + wire.array([wire.string(self.topic)]) + wire.data(b"")
-        self.connection.send(wire.JOIN_GROUP, 1, wire.string(self.group) + wire.i32(SESSION_MS)
-                             + wire.i32(SESSION_MS) + wire.string(self.member)
-                             + wire.string("consumer")
-                             + wire.array([wire.string("range") + wire.data(metadata)]))
-
-    def join(self):
-        self.ask_to_join()
-        answer = self.connection.receive()[1]
-        assert answer.i16() == 0
-        self.generation = answer.i32()
-        answer.string(), answer.string()
-        self.member = answer.string()
-        self.members = answer.array(lambda one: (one.string(), one.data()))
-
-    def identity(self):
-        return wire.string(self.group) + wire.i32(self.generation) + wire.string(self.member)
-
-    def sync(self):
-        """As leader it gives itself nothing and the others nothing: it dies anyway."""
-        empty = wire.i16(0) + wire.array([]) + wire.data(b"")
-        self.connection.call(wire.SYNC_GROUP, 0, self.identity() + wire.array(
-            [wire.string(name) + wire.data(empty) for name, _ in self.members]))
-
-    def heartbeat(self):
-        self.connection.call(wire.HEARTBEAT, 0, self.identity())
-
-    def fetch(self):
-        self.connection.send(wire.FETCH, 4, wire.fetch_body(self.topic, 0, 0, max_wait_ms=30000,
-                                                            min_bytes=1 << 20))
-
-    def commit(self):
-        self.connection.send(wire.OFFSET_COMMIT, 2, self.identity() + wire.i64(-1) + wire.array(
-            [wire.string(self.topic) + wire.array([wire.i32(0) + wire.i64(1)
-                                                   + wire.string("")])]))
-
-    def leave(self):
-        self.connection.send(wire.LEAVE_GROUP, 0, wire.string(self.group)
-                             + wire.string(self.member))
-
-
-SESSION_MS = 1500
-# What it does before it dies.
-DEATHS = {"ask_to_join": ["ask_to_join"], "join": ["join"], "sync": ["join", "sync"],
-          "heartbeat": ["join", "sync", "heartbeat"], "fetch": ["join", "sync", "fetch"],
-          "commit": ["join", "sync", "commit"], "leave": ["join", "sync", "leave"]}
-
-
-class Unlucky(harness.BrokerTest):
-    """A member dies at every step: the others have its partitions within its session time."""
-
-    options = {"group_min_session_timeout_ms": SESSION_MS, "num_partitions": 2}
-    # A rebalance that waits for it, its session, and what the survivor needs to hear of it.
-    SECONDS_MAX = 3 * SESSION_MS / 1000 + 5
-
-    def members_count(self, group):
-        """Of a stable group; 0 while it is not stable."""
-        with wire.Connection(self.broker.connect()) as connection:
-            answer = connection.call(wire.DESCRIBE_GROUPS, 0, wire.array([wire.string(group)]))
-        answer.i32()
-        answer.i16(), answer.string()
-        state, _, _ = answer.string(), answer.string(), answer.string()
-        members = answer.array(lambda one: (one.string(), one.string(), one.string(),
-                                            one.data(), one.data()))
-        return len(members) if state == "Stable" else 0
-
-    def die(self, step, closes):
-        topic, group = self.topic(step), self.topic("group")
-        self.broker.kcat("-P", "-t", topic, "-p", "0", stdin=b"first\n")
-        survivor = subprocess.Popen(
-            ["kcat", "-b", self.broker.bootstrap, "-q", "-u", "-X",
-             f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=200",
-             "-X", "auto.offset.reset=earliest", "-G", group, topic],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            self.assertEqual(survivor.stdout.readline(), b"first\n")
-            dying = DyingMember(self.broker, topic, group)
-            for one in DEATHS[step]:
-                getattr(dying, one)()
-            self.addCleanup(dying.connection.close)
-            if closes:
-                dying.connection.close()
-            died = time.monotonic()
-            harness.wait_for("the survivor is alone", lambda: self.members_count(group) == 1,
-                             self.SECONDS_MAX)
-            for partition in ("0", "1"):
-                self.broker.kcat("-P", "-t", topic, "-p", partition, stdin=b"after\n")
-            for _ in range(2):
-                self.assertEqual(survivor.stdout.readline(), b"after\n")
-            self.assertLess(time.monotonic() - died, self.SECONDS_MAX + 5)
-        finally:
-            survivor.kill()
-            survivor.wait()
-            survivor.stdout.close()
-
-    def test_at_every_step(self):
-        deaths = [(step, closes) for step in DEATHS for closes in (True, False)]
-        with concurrent.futures.ThreadPoolExecutor(len(deaths)) as pool:
-            for death, done in [(one, pool.submit(self.die, *one)) for one in deaths]:
-                with self.subTest(death):
-                    done.result()
+    def test_unread_answers(self):
+        """The last one: what it frees the others would find, and need no memory of their own."""
+        self.attack("never_reads")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--neighbour"]:
-        neighbour(int(sys.argv[2]), sys.argv[3])
+        be_neighbour(make_neighbour(*sys.argv[2:]))
     else:
         harness.main()
