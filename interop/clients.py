@@ -2,15 +2,18 @@
 their cases.
 
 A program called with --list prints the names of its cases; called with BOOTSTRAP CASE TOPIC
-it passes that one, or says what is wrong and ends with another status than 0.
+it passes that one, or says what is wrong and ends with another status than 0. DMSD_SASL tells it
+how to prove who it is: JSON with mechanism, username and password.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 
+import accounts
 import harness
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -76,16 +79,36 @@ class Cases(harness.BrokerTest):
     def prepare(self, topic):
         """Called before each case."""
 
-    def case(self, name):
+    def case(self, name, sasl=None):
         topic = self.topic(name)
         self.prepare(topic)
+        environment = {**os.environ, "DMSD_SASL": json.dumps(sasl) if sasl else ""}
         try:
             run = subprocess.run([*self.command, self.broker.bootstrap, name, topic],
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                 timeout=CASE_SECONDS_MAX)
+                                 timeout=CASE_SECONDS_MAX, env=environment)
         except subprocess.TimeoutExpired as error:
             self.fail(f"{name}: not done in {CASE_SECONDS_MAX} s\n{error.stdout}")
         self.assertEqual(run.returncode, 0, run.stdout)
+
+
+class ProvenCases(Cases):
+    """The same with users and passwords; a subclass says which case it passes how."""
+
+    options = {"num_partitions": 4, "dms_authentication": "builtin"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.user = accounts.Accounts(cls.broker).make_user()
+
+    def proven(self, name, mechanism, password=None):
+        self.case(name, {"mechanism": mechanism, "username": self.user.login,
+                         "password": password or self.user.password})
+
+    def refused(self, name, mechanism):
+        with self.assertRaises(self.failureException):
+            self.proven(name, mechanism, "not the password")
 
 
 def add_cases(cls, command):

@@ -155,6 +155,20 @@ class Seeking(KafkaPythonTest):
         self.assertEqual(self.reader.beginning_offsets([self.part]), {self.part: 0})
         self.assertEqual(self.reader.end_offsets([self.part]), {self.part: 20})
 
+    def test_pause_and_resume(self):
+        """What is paused is not given out, nor lost; other partitions go on."""
+        other = TopicPartition(self.part.topic, 1)
+        producer = self.producer()
+        producer.send(other.topic, b"other", partition=1).get(timeout=20)
+        self.reader.assign([self.part, other])
+        self.reader.pause(self.part)
+        self.assertEqual(self.reader.paused(), {self.part})
+        message = self.take(self.reader, 1)[0]
+        self.assertEqual((message.partition, message.value), (1, b"other"))
+        self.assertEqual(self.reader.poll(timeout_ms=300), {})
+        self.reader.resume(self.part)
+        self.assertEqual([one.offset for one in self.take(self.reader, 20)], list(range(20)))
+
     def test_offset_out_of_range_is_reset(self):
         self.reader.seek(self.part, 1000)
         self.assertEqual(self.take(self.reader, 1)[0].offset, 0)
@@ -231,6 +245,19 @@ class Groups(KafkaPythonTest):
             return {value for worker in everyone for value in worker.values} == set(sent)
 
         harness.wait_for("every message is consumed", complete, 30)
+
+    def test_a_pattern_takes_in_topics_as_they_are_made(self):
+        name = self.topic("pattern")
+        producer = self.producer()
+        producer.send(f"{name}-1", b"1").get(timeout=20)
+        consumer = self.consumer(group_id=self.topic("group"))
+        consumer.subscribe(pattern=f"^{name}-[0-9]$")
+        self.assertEqual(self.take(consumer, 1)[0].topic, f"{name}-1")
+        consumer.commit()
+        producer.send(f"{name}-2", b"2").get(timeout=20)
+        producer.send(f"{name}-x", b"x").get(timeout=20)
+        self.assertEqual(self.take(consumer, 1)[0].topic, f"{name}-2")
+        self.assertEqual(consumer.subscription(), {f"{name}-1", f"{name}-2"})
 
     def test_groups_of_different_names_each_get_everything(self):
         topic = self.topic()

@@ -3,17 +3,20 @@
 
 const assert = require('node:assert');
 const {
-    AssignerProtocol, CompressionTypes, ConfigResourceTypes, Kafka,
+    AssignerProtocol, CompressionCodecs, CompressionTypes, ConfigResourceTypes, Kafka,
     PartitionAssigners, Partitioners, logLevel,
 } = require('kafkajs');
+CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy');
 
 const [bootstrap, chosen, topic] = process.argv.slice(2);
 const WAIT_MS = 30000;
 const group = `${topic}-group`;
 const closing = [];
+// JSON with mechanism, username and password, where the broker wants to know who is there.
+const sasl = process.env.DMSD_SASL ? JSON.parse(process.env.DMSD_SASL) : undefined;
 
 const kafka = new Kafka({
-    clientId: 'kafkajs-interop', brokers: [bootstrap], logLevel: logLevel.NOTHING,
+    clientId: 'kafkajs-interop', brokers: [bootstrap], logLevel: logLevel.NOTHING, sasl,
     retry: { retries: 3, initialRetryTime: 100 },
 });
 
@@ -96,13 +99,16 @@ const cases = {
         await created(1);
         const client = await producer();
         const messages = numbers(300).map((value) => ({ value }));
-        for (const compression of [CompressionTypes.None, CompressionTypes.GZIP]) {
+        for (const compression of [
+            CompressionTypes.None, CompressionTypes.GZIP, CompressionTypes.Snappy,
+        ]) {
             await client.send({ topic, compression, messages });
         }
         const reader = await member();
-        await until('600 messages', () => reader.messages.length === 600);
-        assert.deepStrictEqual(values(reader.messages), [...numbers(300), ...numbers(300)]);
-        assert.deepStrictEqual(reader.messages.map(({ offset }) => offset), numbers(600));
+        await until('900 messages', () => reader.messages.length === 900);
+        assert.deepStrictEqual(values(reader.messages),
+            [...numbers(300), ...numbers(300), ...numbers(300)]);
+        assert.deepStrictEqual(reader.messages.map(({ offset }) => offset), numbers(900));
     },
 
     async idempotent_producer() {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"sort"
@@ -87,7 +88,21 @@ func settings() *sarama.Config {
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Group.Session.Timeout = 6 * time.Second
 	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
+	if given := os.Getenv("DMSD_SASL"); given != "" {
+		prove(config, given)
+	}
 	return config
+}
+
+func prove(config *sarama.Config, given string) {
+	var sasl struct {
+		Mechanism, Username, Password string
+	}
+	must(json.Unmarshal([]byte(given), &sasl))
+	config.Net.SASL.Enable = true
+	config.Net.SASL.Mechanism = sarama.SASLMechanism(sasl.Mechanism)
+	config.Net.SASL.User = sasl.Username
+	config.Net.SASL.Password = sasl.Password
 }
 
 func (r *run) addresses() []string {
