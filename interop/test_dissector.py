@@ -34,8 +34,8 @@ SHORT_READ = "Dissected message does not end at the pdu length offset"
 # A request of kafka-go that dmsd refuses, in a version from before transactional ids.
 REFUSED = ("0", "2")
 # Of a batch of zstd it keeps but the last piece that comes out, and takes that for records. Where
-# the batch ends it knows all the same: a frame that ends elsewhere is told of these, too. If it gives
-# up in such a request, it misses it when the answer comes.
+# the batch ends it knows all the same: a frame that ends elsewhere is told of these, too. If it
+# gives up in such a request, it misses it when the answer comes.
 ZSTD = "4"
 API_VERSIONS = "18"
 HARMLESS = ("Connection ", "Unsupported ", "Unknown ")
