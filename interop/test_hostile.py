@@ -3,19 +3,17 @@
 notice them: one that produces and fetches, one whose every message is on disk before it is
 answered, one that talks REST. The goal is a p99 of at most twice what it is without attackers.
 
-Windows of quiet and of attack take turns, so that what else the machine does falls on both; the
-median of the windows' p99 counts. What else there is on the machine may still spoil an attempt:
+Windows of quiet and of attack take turns, so that what else the machine does falls on both. What else there is on the machine may still spoil an attempt:
 one of a few has to hold, which none does when the broker got worse. Where others leave no
 processor time at all, an attacked loop waits for its turn as any busy thread does: then only gross
-misses count. DMSD_STRICT=1 measures longer, lets less pass as too short to matter, and takes no
-busy machine for an excuse.
+misses count. DMSD_STRICT=1 measures longer, holds the broker to the goal where otherwise some more
+is let pass, and takes no busy machine for an excuse.
 """
 
 import http.client
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import threading
@@ -28,16 +26,16 @@ import wire
 STRICT = bool(os.environ.get("DMSD_STRICT"))
 SANITIZED = bool(os.environ.get("DMSD_SANITIZE"))
 WINDOWS = 15 if STRICT else 2 if SANITIZED else 5
-WINDOW_SECONDS = 1.0 if STRICT else 0.5
+WINDOW_SECONDS = 1.0
 ATTEMPTS = 3
-RATIO_MAX = 2.0
-P99_MS_FREE = 2.0 if STRICT else 5.0  # below this a ratio means nothing
+RATIO_MAX = 2.0 if STRICT else 3.0
+P99_MS_FREE = 2.0 if STRICT else 10.0  # below this a ratio means nothing
 # On a machine that others keep busy; what a sanitizer makes of times means little as well.
 GROSS_RATIO_MAX = 25.0
 GROSS_P99_MS_FREE = 1000.0 if SANITIZED else 200.0
 IDLE_SHARE_MIN = 0.1  # of the processors while all is quiet; below it the machine is busy
 NEIGHBOURS = ("kafka", "durable", "rest")
-NEIGHBOUR_PAUSE_SECONDS = 0.002
+NEIGHBOUR_PAUSE_SECONDS = 0.008  # they leave the processors to others, most of the time
 FILES_WANTED = 25000
 
 # What each attack may cost in resident memory, and the limits it follows from.
@@ -137,7 +135,7 @@ def make_neighbour(kind, kafka_port, http_port, *names):
 
 
 def be_neighbour(neighbour):
-    """Works at leisure; a line "seconds" in, the p99 of its steps out."""
+    """Works at leisure; a line "seconds" in, the ms of each step out."""
     for line in sys.stdin:
         end = time.monotonic() + float(line)
         times = []
@@ -146,8 +144,11 @@ def be_neighbour(neighbour):
             neighbour.step()
             times.append((time.perf_counter() - begin) * 1000)
             time.sleep(NEIGHBOUR_PAUSE_SECONDS)
-        times.sort()
-        print(times[len(times) * 99 // 100], flush=True)
+        print(json.dumps(times), flush=True)
+
+
+def p99(times):
+    return sorted(times)[len(times) * 99 // 100]
 
 
 class Helper:
@@ -211,10 +212,10 @@ class Hostile(harness.BrokerTest):
 
     @classmethod
     def measure(cls):
-        """p99 in ms of each neighbour, all at the same time."""
+        """The times in ms of each neighbour, all at work at the same time."""
         for one in cls.neighbours.values():
             one.tell(WINDOW_SECONDS)
-        return {kind: float(one.answer()) for kind, one in cls.neighbours.items()}
+        return {kind: json.loads(one.answer()) for kind, one in cls.neighbours.items()}
 
     def attempt(self, name, attacker):
         """The neighbours that have noticed too much; what attacker said when it was going."""
@@ -238,7 +239,7 @@ class Hostile(harness.BrokerTest):
                            else (RATIO_MAX, P99_MS_FREE))
         noticed = []
         for kind in NEIGHBOURS:
-            one, other = (statistics.median(window[kind] for window in windows)
+            one, other = (p99([time for window in windows for time in window[kind]])
                           for windows in (quiet, beside))
             said = f"{kind}: p99 {one:.2f} ms quiet, {other:.2f} ms beside it"
             print(f"    {said}", file=sys.stderr)
