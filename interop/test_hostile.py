@@ -3,11 +3,11 @@
 notice them: one that produces and fetches, one whose every message is on disk before it is
 answered, one that talks REST. The goal is a p99 of at most twice what it is without attackers.
 
-Windows of quiet and of attack take turns, so that what else the machine does falls on both. What else there is on the machine may still spoil an attempt:
-one of a few has to hold, which none does when the broker got worse. Where others leave no
-processor time at all, an attacked loop waits for its turn as any busy thread does: then only gross
-misses count. DMSD_STRICT=1 measures longer, holds the broker to the goal where otherwise some more
-is let pass, and takes no busy machine for an excuse.
+Windows of quiet and of attack take turns, so that what else the machine does falls on both. It may
+still spoil an attempt: one of a few has to hold, which none does when the broker got worse. Where
+others leave no processor time at all, an attacked loop waits for its turn as any busy thread does:
+then only gross misses count. DMSD_STRICT=1 measures longer, holds the broker to the goal where
+otherwise some more is let pass, and takes no busy machine for an excuse.
 """
 
 import http.client
