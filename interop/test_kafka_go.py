@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """segmentio/kafka-go 0.2.1 from Debian's Go packages. It asks for no ApiVersions and knows only
-Produce v2 and Fetch v2, which Kafka gave up with version 4.0 (KIP-896): what it offers of the
-other APIs works, and these end at once with an error."""
+Produce v2 and Fetch v2, the message sets from before record batches, which Kafka gave up with
+version 4.0 (KIP-896) and dmsd does not serve (it lists Produce from 0 on only for librdkafka's
+sake, KAFKA-18659). So it neither produces nor consumes here: what it offers of the other APIs
+works, and these two end at once with an error."""
 
 import clients
 import harness
