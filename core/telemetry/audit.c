@@ -22,13 +22,14 @@ enum {
     TRACE_BYTES_MAX = 128 << 10,   /* fourteen texts, escaped */
     BLOCK_OFFSETS = 256,           /* read at once when searching backwards */
     SEARCHES_MAX = 4,              /* at once: they hold threads of the disk pool */
-    SCAN_MAX = 64 * BLOCK_OFFSETS, /* traces one search looks at, some 12 MiB */
+    SCAN_MAX_DEFAULT = 64 * BLOCK_OFFSETS, /* some 12 MiB */
 };
 
 struct telemetry_audit {
     struct telemetry__journal *journal; /* owned */
     struct base_executor *worker;       /* borrowed */
     struct base_clock *clock;           /* borrowed */
+    int64_t scan_max;                   /* traces one search looks at */
     struct base_mutex lock;             /* of refusals only */
     struct telemetry__refusals refusals;
     atomic_uint searches_count;
@@ -91,6 +92,7 @@ enum base_err telemetry_audit_open(const struct telemetry_audit_options *options
     }
     audit->worker = logstore_store_worker(options->store);
     audit->clock = logstore_store_clock(options->store);
+    audit->scan_max = options->scan_max == 0 ? SCAN_MAX_DEFAULT : options->scan_max;
     base_mutex_init(&audit->lock);
     atomic_init(&audit->searches_count, 0);
     enum base_err err = telemetry__journal_open(&journal, &audit->journal);
@@ -379,7 +381,8 @@ static enum base_err find(struct telemetry_audit_search *search, struct block *b
     block->search = search;
     telemetry__journal_range(journal, &start, &end);
     end = search->before < end ? search->before : end;
-    int64_t stop = end - start > SCAN_MAX ? end - SCAN_MAX : start;
+    int64_t scan_max = search->audit->scan_max;
+    int64_t stop = end - start > scan_max ? end - scan_max : start;
     while (err == BASE_ERR_OK && end > stop && !block->is_past &&
            json_array_size(search->traces) < search->limit) {
         int64_t first = end - stop > BLOCK_OFFSETS ? end - BLOCK_OFFSETS : stop;

@@ -84,6 +84,7 @@ struct telemetry_trace {
 struct telemetry_audit_options {
     struct logstore_store *store; /* borrowed */
     int32_t leader_epoch;
+    int64_t scan_max; /* traces that one search looks at; 0: 16,384 */
 };
 
 /* Worker only. On an error *out is NULL, or an audit trail that is only to be closed. */
