@@ -29,7 +29,7 @@ static struct {
 /* Bytes of the request's body that are still to come; 0 unless its head is whole. */
 static size_t body_left(const char *request, size_t length, bool *has_head)
 {
-    static const char mark[] = "Content-Length: ";
+    static const char mark[] = "\r\nContent-Length: ";
     const char *end = memmem(request, length, "\r\n\r\n", 4);
 
     *has_head = end != NULL;
@@ -103,8 +103,9 @@ static void *serve(void *unused)
         }
         base_mutex_unlock(&server.lock);
         (void)shutdown(fd, SHUT_WR);
-        while (recv(fd, rest, sizeof rest, 0) > 0) {
-        }
+        /* Until the client closes, or sends its next request before it has seen the end: it will
+         * send that again. */
+        (void)recv(fd, rest, sizeof rest, 0);
         (void)close(fd);
     }
     return NULL;
