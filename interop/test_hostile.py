@@ -30,9 +30,10 @@ WINDOW_SECONDS = 1.0
 ATTEMPTS = 3
 RATIO_MAX = 2.0 if STRICT else 3.0
 P99_MS_FREE = 2.0 if STRICT else 10.0  # below this a ratio means nothing
-# These keep the loops busy all the time: how soon a neighbour has its turn is up to the scheduler.
+# These keep the loops busy all the time: how soon a neighbour has its turn, and a durable one's
+# disk thread and then its loop again, is up to the scheduler. 35 ms were seen on two cores.
 BUSY_LOOPS = ("pipeline", "never_reads")
-BUSY_LOOPS_P99_MS_FREE = 2.0 if STRICT else 25.0
+BUSY_LOOPS_P99_MS_FREE = 2.0 if STRICT else 100.0
 # On a machine that others keep busy; what a sanitizer makes of times means little as well.
 GROSS_RATIO_MAX = 25.0
 GROSS_P99_MS_FREE = 1000.0 if SANITIZED else 200.0
