@@ -11,6 +11,7 @@
 
 enum {
     URL_SIZE = 1024,
+    LONG_URL_SIZE = 2 * URL_SIZE, /* with a query */
     TOKEN_SIZE = 256,
     ANSWER_SIZE = 4 << 20,
     PASSWORD_SIZE = 256,
@@ -161,7 +162,7 @@ static bool log_in(struct client *client)
 static bool find_within(struct client *client, const char *plural, const char *domain_id,
                         const char *name, char id[TOKEN_SIZE])
 {
-    char url[2 * URL_SIZE];
+    char url[LONG_URL_SIZE];
     char *encoded = curl_easy_escape(client->curl, name, 0);
 
     (void)snprintf(url, sizeof url, "%s/%s?name=%s%s%s", client->base, plural,
@@ -292,7 +293,7 @@ static bool create(struct client *client, const char *singular, const char *name
 }
 
 /* The URL of access keys, with suffix behind it; false, with the cause told, without one. */
-static bool keys_url(const struct client *client, const char *suffix, char url[2 * URL_SIZE])
+static bool keys_url(const struct client *client, const char *suffix, char url[LONG_URL_SIZE])
 {
     size_t length = strlen(client->base);
 
@@ -300,14 +301,15 @@ static bool keys_url(const struct client *client, const char *suffix, char url[2
         (void)fprintf(stderr, "dmsd user: OS_AUTH_URL does not end in /v3\n");
         return false;
     }
-    (void)snprintf(url, 2 * URL_SIZE, "%s.0/OS-CREDENTIAL/credentials%.256s", client->base, suffix);
+    (void)snprintf(url, LONG_URL_SIZE, "%s.0/OS-CREDENTIAL/credentials%.256s", client->base,
+                   suffix);
     return true;
 }
 
 static bool list_keys(struct client *client, const char *user_id)
 {
     char suffix[TOKEN_SIZE + 16];
-    char url[2 * URL_SIZE];
+    char url[LONG_URL_SIZE];
 
     (void)snprintf(suffix, sizeof suffix, "?user_id=%s", user_id);
     if (!keys_url(client, suffix, url) || !call(client, "GET", url, NULL)) {
@@ -329,7 +331,7 @@ static bool list_keys(struct client *client, const char *user_id)
 static bool delete_key(struct client *client, const char *access_key)
 {
     char suffix[2 * TOKEN_SIZE];
-    char url[2 * URL_SIZE];
+    char url[LONG_URL_SIZE];
     char *encoded = curl_easy_escape(client->curl, access_key, 0);
 
     (void)snprintf(suffix, sizeof suffix, "/%s", encoded == NULL ? "" : encoded);
@@ -339,7 +341,7 @@ static bool delete_key(struct client *client, const char *access_key)
 
 static bool make_key(struct client *client, const char *user_id)
 {
-    char url[2 * URL_SIZE];
+    char url[LONG_URL_SIZE];
 
     if (!keys_url(client, "", url) ||
         !send_json(client, "POST", url, json_pack("{s:{s:s}}", "credential", "user_id", user_id))) {
@@ -358,7 +360,7 @@ static bool change_user(struct client *client, const char *verb, char **values)
 {
     char id[TOKEN_SIZE];
     char project_id[TOKEN_SIZE];
-    char url[2 * URL_SIZE];
+    char url[LONG_URL_SIZE];
     char password[PASSWORD_SIZE];
 
     if (!find(client, "users", values[0], id)) {
