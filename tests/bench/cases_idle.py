@@ -97,7 +97,10 @@ def beside(idle):
 def evict(broker):
     """Drops all segments from the page cache; what is dirty is written first."""
     for name in glob.glob(os.path.join(broker.data, "*", "*")):
-        fd = os.open(name, os.O_RDONLY)
+        try:
+            fd = os.open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # the broker writes an index under another name first, then renames it
         os.fsync(fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(fd)
