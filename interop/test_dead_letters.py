@@ -12,6 +12,19 @@ import wire
 ACK_WAIT_MIN = 15  # seconds
 
 
+def append_letters(broker, group, bodies):
+    """Writes records without the headers of letters behind the only one the group has, while the
+    broker does not run."""
+    (log,) = pathlib.Path(broker.data, f"{group[2:]}-0").glob("*.log")
+    letter = log.read_bytes()
+    content = letter[:12 + int.from_bytes(letter[8:12], "big")]  # one batch, then zeros
+    for first in range(0, len(bodies), 1000):
+        batch = wire.batch(bodies[first:first + 1000], int(time.time() * 1000),
+                           base_offset=1 + first)
+        content += batch[:12] + letter[12:16] + batch[16:]  # of the same epoch
+    log.write_bytes(content)
+
+
 class LettersTest(harness.BrokerTest):
     def setUp(self):
         self.rest = self.broker.rest()
@@ -37,10 +50,11 @@ class LettersTest(harness.BrokerTest):
         path = f"/queues/{queue}/groups/{group}/deadletters?time_wait=2" + query
         return rest.must(200, "GET", path)
 
-    def ack_letters(self, queue, group, letters, status="success"):
-        return self.rest.must(200, "POST", f"/queues/{queue}/groups/{group}/deadletters/ack",
-                              {"message": [{"handler": one["handler"], "status": status}
-                                           for one in letters]})
+    def ack_letters(self, queue, group, letters, status="success", rest=None):
+        rest = rest or self.rest
+        return rest.must(200, "POST", f"/queues/{queue}/groups/{group}/deadletters/ack",
+                         {"message": [{"handler": one["handler"], "status": status}
+                                      for one in letters]})
 
     def row(self, queue, group, rest=None):
         rest = rest or self.rest
@@ -430,6 +444,44 @@ class Redriving:
         self.assertGreaterEqual(row["available_messages"], 20)  # a crash may bring one twice
 
 
+    def test_it_says_what_it_waits_for(self):
+        queue, group = self.queue()
+        self.rest.produce(queue, "a", "b")
+        self.kill(queue, group, 2)
+        self.wait_counters(queue, group, (2, 0, 2, 2))
+        held = self.letters(queue, group, "&max_msgs=1")
+        begun = self.rest.must(202, "POST", self.path(queue, group), {"offsets": [0]})
+        self.assertEqual(begun["waits_because"], "letters are leased")
+        self.assertEqual(self.ack_letters(queue, group, held, "fail"), {"success": 0, "fail": 1})
+        done = self.wait_state(queue, group, "completed")
+        self.assertNotIn("waits_because", done)
+
+    def test_letter_behind_100000_others_waits_until_some_are_acknowledged(self):
+        """README: 100,000 messages of a partition not done are the most there may be."""
+        broker = self.own_broker()
+        rest = broker.rest()
+        queue, group = self.queue(rest=rest)
+        rest.produce(queue, "first")
+        self.kill(queue, group, 1, rest)
+        self.wait_counters(queue, group, (1, 0, 1, 1), rest)
+        broker.kill()
+        append_letters(broker, group, [b'"more"'] * 99999 + [b'"last"'])
+        broker.start()
+        begun = rest.must(202, "POST", self.path(queue, group), {"offsets": [100000]})
+        for status in (begun, rest.must(200, "GET", self.path(queue, group))):
+            self.assertEqual((status["state"], status["moved"], status["remaining"],
+                              status["waits_because"]),
+                             ("running", 0, 1, "too many letters in front are not acknowledged"))
+        self.ack_letters(queue, group, self.letters(queue, group, "&max_msgs=1", rest), rest=rest)
+        done = self.wait_state(queue, group, "completed", rest)
+        self.assertEqual(done["moved"], 1)
+        self.assertNotIn("waits_because", done)
+        self.assertEqual(rest.drain(queue, group, 1), ["last"])
+        broker.kill()  # the cursor that this made is one that can be read again
+        broker.start()
+        self.wait_counters(queue, group, (2, 0, 100001, 99999), rest)
+
+
 class OverKafka:
     """Beyond the guide: dead letters are read with any Kafka client, and written with none."""
 
@@ -494,11 +546,7 @@ class Damage:
         self.kill(queue, group, 1, rest)
         self.wait_counters(queue, group, (1, 0, 1, 1), rest)
         broker.kill()
-        (log,) = pathlib.Path(broker.data, f"{group[2:]}-0").glob("*.log")
-        letter = log.read_bytes()
-        letter = letter[:12 + int.from_bytes(letter[8:12], "big")]  # one batch, then zeros
-        alien = wire.batch([b'"alien"'], int(time.time() * 1000), base_offset=1)
-        log.write_bytes(letter + alien[:12] + letter[12:16] + alien[16:])  # of the same epoch
+        append_letters(broker, group, [b'"alien"'])
         broker.start()
         rows = rest.must(200, "GET", self.path(queue, group, "list"))["deadletters"]
         self.assertEqual([one["message"]["body"] for one in rows], ["letter", "alien"])

@@ -49,9 +49,9 @@ static void answer_status(struct restgw_request *request, const struct catalog_t
     if (status.ended_ms != 0) {
         put_number(body, ",\"ended\":", status.ended_ms);
     }
-    if (status.err != BASE_ERR_OK) {
+    if (status.waits_because != NULL) {
         RESTGW_JSON_PUT(body, ",\"waits_because\":");
-        restgw_json_put_string(body, base_slice_text(base_err_text(status.err)));
+        restgw_json_put_string(body, base_slice_text(status.waits_because));
     }
     for (uint32_t i = 0; begun != NULL && i < begun->not_found_count; i++) {
         put_number(body, i == 0 ? ",\"not_found\":[" : ",", begun->not_found[i]);

@@ -80,6 +80,15 @@ static int64_t count_left(const struct queue_group *group)
     return limit > place->cursor.next ? count + limit - place->cursor.next : count;
 }
 
+/* Taking the letter means to look at what lies in front of it, which would be more than may be not
+ * done at once. */
+static bool is_too_far(const struct queue_place *place, int64_t offset)
+{
+    const struct queue_cursor *cursor = &place->cursor;
+    return offset >= cursor->next &&
+           offset - cursor->floor - cursor->done_count >= QUEUE_UNDONE_MAX;
+}
+
 /* The first of the letters named that can be taken now; -1 when there is none. */
 static int64_t next_named(const struct queue_redrive_record *record,
                           const struct queue_place *place)
@@ -87,13 +96,25 @@ static int64_t next_named(const struct queue_redrive_record *record,
     for (uint32_t i = 0; i < record->offsets_count; i++) {
         int64_t offset = record->offsets[i];
         const struct queue_slot *slot = queue_cursor_slot(&place->cursor, offset);
-        /* What lies in front of it has to be looked at. */
-        bool has_room = offset - place->cursor.floor - place->cursor.done_count < QUEUE_UNDONE_MAX;
-        if (is_left(place, offset) && (slot == NULL ? has_room : slot->state == QUEUE_SLOT_READY)) {
+        bool is_free = slot == NULL || slot->state == QUEUE_SLOT_READY;
+        if (is_left(place, offset) && is_free && !is_too_far(place, offset)) {
             return offset;
         }
     }
     return -1;
+}
+
+/* The next letter that can be taken, if the rate lets it; -1 when there is none now. */
+static int64_t next_letter(const struct queue_group *group, struct queue_place *place)
+{
+    const struct queue_redrive_record *record = &group->redrive->record;
+    int64_t limit = record->limit < place->end ? record->limit : place->end;
+
+    if (place->end < 0 || (group->topic->kind == CATALOG_FIFO && place->cursor.open_count > 0)) {
+        return -1; /* in a FIFO queue what is in flight comes first */
+    }
+    return record->offsets_count > 0 ? next_named(record, place)
+                                     : queue_cursor_candidate(&place->cursor, limit);
 }
 
 /* Credit for a batch that is worth its two syncs. */
@@ -111,18 +132,8 @@ static struct queue_place *pick(struct queue_group *group, int64_t *offset)
     int64_t wanted = is_collecting ? CREDIT_PER_MESSAGE : credit_wanted(&task->record);
 
     *offset = -1;
-    if (!queue__redrive_is_running(group) || place == NULL || place->end < 0 ||
-        task->credit < wanted) {
-        return NULL;
-    }
-    if (group->topic->kind == CATALOG_FIFO && place->cursor.open_count > 0) {
-        return NULL; /* what is in flight comes first */
-    }
-    if (task->record.offsets_count > 0) {
-        *offset = next_named(&task->record, place);
-    } else {
-        int64_t limit = task->record.limit;
-        *offset = queue_cursor_candidate(&place->cursor, limit < place->end ? limit : place->end);
+    if (queue__redrive_is_running(group) && place != NULL && task->credit >= wanted) {
+        *offset = next_letter(group, place);
     }
     return *offset < 0 ? NULL : place;
 }
@@ -459,6 +470,37 @@ enum queue_progress queue_redrive_cancel(struct queue_manager *manager,
     return begin(manager, redrive, cancel);
 }
 
+/* Whether one of the letters named can only be taken when others in front of it are done. */
+static bool waits_for_room(const struct queue_redrive_record *record,
+                           const struct queue_place *place)
+{
+    for (uint32_t i = 0; i < record->offsets_count; i++) {
+        if (is_left(place, record->offsets[i]) && is_too_far(place, record->offsets[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Why nothing is moved now, of a redrive that runs; NULL: it gets on, at its rate. */
+static const char *obstacle(const struct queue_group *group)
+{
+    const struct queue_redrive_task *task = group->redrive;
+    struct queue_place *place = place_of(group);
+
+    if (task->err != BASE_ERR_OK) {
+        return base_err_text(task->err);
+    }
+    if (place != NULL && place->err != BASE_ERR_OK) {
+        return base_err_text(place->err);
+    }
+    if (count_left(group) == 0 || group->move != NULL || next_letter(group, place) >= 0) {
+        return NULL;
+    }
+    return waits_for_room(&task->record, place) ? QUEUE_REDRIVE_WAITS_FOR_ROOM
+                                                : QUEUE_REDRIVE_WAITS_FOR_LEASES;
+}
+
 enum queue_verdict queue_redrive_status(struct queue_manager *manager,
                                         const struct catalog_topic *topic,
                                         struct base_slice group_id,
@@ -480,8 +522,10 @@ enum queue_verdict queue_redrive_status(struct queue_manager *manager,
         out->moved = record->moved;
         out->started_ms = record->started_ms;
         out->ended_ms = record->ended_ms;
-        out->err = group->redrive->err;
-        out->remaining = record->state == QUEUE_REDRIVE_RUNNING ? count_left(group) : 0;
+    }
+    if (queue__redrive_is_running(group)) {
+        out->remaining = count_left(group);
+        out->waits_because = obstacle(group);
     }
     base_mutex_unlock(&group->lock);
     queue__group_release(&group);

@@ -29,15 +29,20 @@ enum queue_redrive_state {
 /* "none", "running", "completed", "cancelled". */
 const char *queue_redrive_state_text(enum queue_redrive_state state);
 
+/* Two of the reasons for which one does not get on; others are texts of errors. Letters named
+ * behind QUEUE_UNDONE_MAX others that are not done wait until some of those are. */
+#define QUEUE_REDRIVE_WAITS_FOR_LEASES "letters are leased"
+#define QUEUE_REDRIVE_WAITS_FOR_ROOM "too many letters in front are not acknowledged"
+
 /* The last redrive of a group. */
 struct queue_redrive_status {
     enum queue_redrive_state state;
-    int64_t rate;       /* messages per second */
-    int64_t moved;      /* messages */
-    int64_t remaining;  /* messages; those under lease included, which are waited for */
-    int64_t started_ms; /* wall clock */
-    int64_t ended_ms;   /* 0 while it runs */
-    enum base_err err;  /* why it does not get on right now; OK: it does */
+    int64_t rate;              /* messages per second */
+    int64_t moved;             /* messages */
+    int64_t remaining;         /* messages; those under lease included, which are waited for */
+    int64_t started_ms;        /* wall clock */
+    int64_t ended_ms;          /* 0 while it runs */
+    const char *waits_because; /* a constant: why it does not get on right now; NULL: it does */
 };
 
 /* Embedded in the request. */

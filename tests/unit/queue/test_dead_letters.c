@@ -519,6 +519,7 @@ static void redrive_keeps_its_rate_and_can_be_cancelled(void **state)
     assert_true(moved >= 28);
     assert_true(moved <= 31);
     assert_int_equal(redrive_status(fixture, fixture->group).remaining, 100 - moved);
+    assert_null(redrive_status(fixture, fixture->group).waits_because);
     assert_int_equal(run_redrive(fixture, fixture->group, &again), QUEUE_REDRIVE_UNDER_WAY);
     assert_int_equal(run_redrive(fixture, fixture->group, &cancel), QUEUE_OK);
     advance_ms(fixture, 3000);
@@ -563,6 +564,7 @@ static void letters_are_redriven_one_by_one_when_nobody_has_them(void **state)
     assert_int_equal(status.state, QUEUE_REDRIVE_RUNNING); /* 1 is leased, 99 does not exist */
     assert_int_equal(status.moved, 1);
     assert_int_equal(status.remaining, 1);
+    assert_string_equal(status.waits_because, QUEUE_REDRIVE_WAITS_FOR_LEASES);
     struct messages messages = get(fixture, fixture->group, 10);
     assert_int_equal(messages.count, 1);
     assert_string_equal(messages.values[0], "m3");
