@@ -82,17 +82,19 @@ class Bench:
 class Row:
     """One figure of a case. value: from a report; floor: from the floor's report, or None.
 
+    bound: what floor was on the machine that the goal was set on, None where that is not known.
     gross: --short fails when the figure is more than this many times its bound, which is the
     floor, or the goal where there is no floor. line and column: the place in a table of many
     alike instead of a line of its own."""
 
-    def __init__(self, name, unit, value, goal=None, floor=None, more_is_better=False, gross=None,
-                 line=None, column=None):
+    def __init__(self, name, unit, value, goal=None, floor=None, bound=None, more_is_better=False,
+                 gross=None, line=None, column=None):
         self.name = name
         self.unit = unit
         self.value = value
         self.goal = goal
         self.floor = floor
+        self.bound = bound
         self.more_is_better = more_is_better
         self.gross = gross
         self.line = line
@@ -159,6 +161,11 @@ CONSUME_FLOORS = _stream_floors(send, "tcp_send_mb_per_s")
 DURABLE_FLOORS = {**PRODUCE_FLOORS, "mb_per_s": lambda f, r: f["fdatasync_1mib_mb_per_s"]}
 PING_FLOORS = {f"{key}_us": lambda f, r, key=key: f[f"ping_{key}_us"]
                for key in ("p50", "p99", "p999")}
+
+
+def consume_and_ack(floor):
+    """A message's part of a GET of ten and of the POST that acknowledges them."""
+    return (floor["exchange_get_us"] + floor["exchange_post_us"]) / 10
 
 
 def sync_and_ping(floor, key="p50"):

@@ -138,7 +138,7 @@ def many_produced():
              1e9, short=False, floors=floors,
              peers=mock(100, 8_000_000, partitions=64, batch_records=9174)),
         Case(produce(100, 8_000_000, partitions=1000, warm=100_000, batch_records=9174), [
-            Row("1,000 partitions, 100 B", *per_million, 0.07, million_of_100,
+            Row("1,000 partitions, 100 B", *per_million, 0.07, million_of_100, 0.035,
                 gross=2 * GROSS)],
              1e9, floors=floors, peers=mock(100, 8_000_000, partitions=1000, batch_records=9174)),
         Case(ten_thousand_partitions, [
@@ -152,7 +152,7 @@ def consumed():
     per_gb = ("CPU s/GB", take("cpu_s_per_gb"))
     floors = CONSUME_FLOORS
     return [
-        Case(consume(1024, 1_000_000), [Row("consume 1 KiB from cache", *per_gb, 0.32, send,
+        Case(consume(1024, 1_000_000), [Row("consume 1 KiB from cache", *per_gb, 0.32, send, 0.29,
                                             gross=GROSS)], 1e9, floors=floors,
              peers=peers.consume(1024, 250_000)),
         Case(consume(100, 8_000_000), [Row("consume 100 B from cache", "CPU s/million",
@@ -183,7 +183,7 @@ def durable():
     return [
         Case(produce(1024, 500_000, mode="KAFKA_HA"), [
             Row("HA produce 1 KiB", "MB/s", take("mb_per_s"), 750,
-                take("fdatasync_1mib_mb_per_s"), more_is_better=True),
+                take("fdatasync_1mib_mb_per_s"), 829, more_is_better=True),
             Row("HA produce 1 KiB, CPU", *per_gb, None, receive_and_store)],
              0.6e9, floors=DURABLE_FLOORS, peers=peers.produce_durable(1024, 100_000)),
         Case(produce(100, 4_000_000, mode="KAFKA_HA", partitions=64, batch_records=9174), [
@@ -201,10 +201,10 @@ def throughput():
     floors = PRODUCE_FLOORS
     return [
         Case(produce(100, 8_000_000), [
-            Row("produce 100 B", *per_million, 0.045, million_of_100, gross=GROSS)],
+            Row("produce 100 B", *per_million, 0.045, million_of_100, 0.035, gross=GROSS)],
              1e9, floors=floors, peers=peers.produce(100, 1_000_000)),
         Case(produce(1024, 1_000_000), [
-            Row("produce 1 KiB", *per_gb, 0.40, receive_and_store, gross=GROSS)],
+            Row("produce 1 KiB", *per_gb, 0.40, receive_and_store, 0.33, gross=GROSS)],
              1.2e9, floors=floors, peers=peers.produce(1024, 250_000)),
         *[Case(produce(1024, 1_000_000, codec=codec),
                [Row(f"produce 1 KiB, {codec}: a GB as sent", *per_gb, None, receive_and_store,
@@ -228,9 +228,9 @@ def latency():
     durable_peers = peers.end_to_end_durable(100, 10_000, rate=1000)
     return [
         Case(roundtrip, [Row("round trip at 1,000/s, p50", US, take("p50_us"), 72,
-                             take("ping_p50_us"), gross=GROSS_WALL),
+                             take("ping_p50_us"), 60, gross=GROSS_WALL),
                          Row("round trip at 1,000/s, p99", US, take("p99_us"), 130,
-                             take("ping_p99_us")),
+                             take("ping_p99_us"), 88),
                          Row("round trip, CPU", US, take("cpu_us_per_request"))],
              floors=PING_FLOORS, peers=peers.roundtrip(100, 5000)),
         Case(end_to_end("e2e", 5000, 25_000), [
@@ -244,7 +244,7 @@ def latency():
             Row("end to end with librdkafka, CPU a message", US, take("cpu_s_per_million"))],
              floors=PING_FLOORS),
         Case(roundtrip_durable, [Row("HA round trip, p50", US, take("p50_us"), 310,
-                                     sync_and_ping)],
+                                     sync_and_ping, 228)],
              floors=SYNC_FLOORS, peers=peers.roundtrip_durable(100, 3000)),
         Case(end_to_end("e2e", 1000, 10_000, mode="KAFKA_HA"), [
             Row("HA end to end at 1,000/s, p50", US, take("p50_us"), None, sync_and_ping),

@@ -10,15 +10,16 @@ import subprocess
 import cases_rest
 from bench import Case, PinnedBroker, Row, take
 
-TURNS = 3
+TURNS = 5
 IDLE = 10_000  # whatever the scale
+REQUESTS_MIN = 5000  # of a ratio of two costs that hardly differ
 SEGMENT_BYTES = 16384
 COLD_SHARE_MIN = 0.5  # of what the cold reader read must have come from the disk
 
 
 def idle_connections(bench):
     reports = bench.reports("idle-connections", **bench.where(), connections=10, record_bytes=100,
-                            idle=IDLE, messages=bench.count(5000), warm=100)
+                            idle=IDLE, messages=max(bench.count(5000), REQUESTS_MIN), warm=100)
     without, idle, beside = reports
     return {"bytes_each": idle["bytes_each"], "cpu_ratio": beside["cpu_us_per_request"] /
             without["cpu_us_per_request"], "p99_ratio": beside["p99_us"] / without["p99_us"]}
@@ -65,9 +66,10 @@ def idle_segments(bench):
 
 def cost(bench, queue):
     """CPU µs of a Kafka request and of a REST request."""
-    kafka = bench.load("roundtrip", topic="busy", record_bytes=100, rate=5000,
-                       messages=bench.count(10_000), warm=100)
-    rest = bench.load("rest-produce", record_bytes=100, messages=bench.count(10_000), **queue)
+    messages = max(bench.count(10_000), REQUESTS_MIN)
+    kafka = bench.load("roundtrip", topic="busy", record_bytes=100, rate=5000, messages=messages,
+                       warm=100)
+    rest = bench.load("rest-produce", record_bytes=100, messages=messages, **queue)
     return kafka["cpu_us_per_request"], rest["cpu_us_per_request"]
 
 

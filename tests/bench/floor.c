@@ -19,6 +19,7 @@
 #include "core/base/crc32c.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/engine.h"
+#include "tests/bench/floor.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/proc.h"
 
@@ -63,21 +64,16 @@ static int listen_any(int64_t *port)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(fd, 1) != 0 || getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+        listen(fd, SOMAXCONN) != 0 || getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
         bench_die("cannot listen: %s", strerror(errno));
     }
     *port = ntohs(address.sin_port);
     return fd;
 }
 
-/* The server's side of a measurement: runs in a process of its own on server_cpu. */
-typedef void serve_fn(int fd, const struct bench_options *options);
-
-/* Forks it; returns the connection to it, and a pipe on which its CPU seconds come. */
-static int serve(serve_fn *run, const struct bench_options *options, int *result_fd)
+int64_t floor_serve(floor_serve_fn *run, const struct bench_options *options, int *result_fd)
 {
     int64_t port = 0;
-    int on = 1;
     int pipes[2];
     int listener = listen_any(&port);
 
@@ -90,31 +86,49 @@ static int serve(serve_fn *run, const struct bench_options *options, int *result
     }
     if (child == 0) {
         proc_pin(options->server_cpu);
-        int fd = accept(listener, NULL, NULL);
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         uint64_t started_ns = proc_cpu_ns(getpid());
-        run(fd, options);
+        run(listener, options);
         double seconds = (double)(proc_cpu_ns(getpid()) - started_ns) / 1e9;
         _exit(write(pipes[1], &seconds, sizeof seconds) == sizeof seconds ? 0 : 1);
     }
     (void)close(pipes[1]);
-    *result_fd = pipes[0];
-    int fd = engine_connect(port);
     (void)close(listener);
-    return fd;
+    *result_fd = pipes[0];
+    return port;
 }
 
-static double result_of(int fd, int result_fd)
+double floor_result(int result_fd)
 {
     double seconds = 0;
 
-    (void)close(fd);
     if (read(result_fd, &seconds, sizeof seconds) != sizeof seconds) {
         bench_die("the other side of the floor ended early");
     }
     (void)close(result_fd);
     (void)wait(NULL);
     return seconds;
+}
+
+int floor_accept(int listener)
+{
+    int on = 1;
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
+        bench_die("accept: %s", strerror(errno));
+    }
+    return fd;
+}
+
+/* A server with one connection: this one. */
+static int serve(floor_serve_fn *run, const struct bench_options *options, int *result_fd)
+{
+    return engine_connect(floor_serve(run, options, result_fd));
+}
+
+static double result_of(int fd, int result_fd)
+{
+    (void)close(fd);
+    return floor_result(result_fd);
 }
 
 static void receive_all(int fd)
@@ -138,22 +152,24 @@ static void send_all(int fd, int64_t bytes)
     free(piece);
 }
 
-static void serve_receive(int fd, const struct bench_options *options)
+static void serve_receive(int listener, const struct bench_options *options)
 {
     (void)options;
-    receive_all(fd);
+    receive_all(floor_accept(listener));
 }
 
-static void serve_send(int fd, const struct bench_options *options)
+static void serve_send(int listener, const struct bench_options *options)
 {
+    int fd = floor_accept(listener);
     send_all(fd, options->bytes);
     (void)shutdown(fd, SHUT_WR);
 }
 
 static int served_file = -1;
 
-static void serve_sendfile(int fd, const struct bench_options *options)
+static void serve_sendfile(int listener, const struct bench_options *options)
 {
+    int fd = floor_accept(listener);
     off_t at = 0;
     while (at < options->bytes) {
         if (sendfile(fd, served_file, &at, BIG_SIZE) <= 0) {
@@ -163,9 +179,10 @@ static void serve_sendfile(int fd, const struct bench_options *options)
     (void)shutdown(fd, SHUT_WR);
 }
 
-static void serve_echo(int fd, const struct bench_options *options)
+static void serve_echo(int listener, const struct bench_options *options)
 {
     uint8_t message[PING_SIZE];
+    int fd = floor_accept(listener);
     (void)options;
     while (recv(fd, message, sizeof message, MSG_WAITALL) == sizeof message) {
         if (send(fd, message, sizeof message, MSG_NOSIGNAL) != sizeof message) {
@@ -316,6 +333,8 @@ void bench_floor(const struct bench_options *options)
     floor_sendfile(options);
     (void)fflush(stdout);
     floor_ping(options);
+    (void)fflush(stdout);
+    floor_exchange(options);
     /* What a server does besides belongs on its core. */
     proc_pin(options->server_cpu);
     floor_crc(options);

@@ -39,10 +39,22 @@ def floor_of(results, case, row):
     return statistics.median(row.floor(one["floor"]) for one in rounds)
 
 
-def verdict(row, value):
+def goal(row):
+    """In brackets how many times the floor of its machine it was."""
+    if row.goal is None:
+        return ""
+    return show(row.goal) + (f" (f {show(row.ratio(row.goal, row.bound))})" if row.bound else "")
+
+
+def verdict(row, value, floor):
+    """Relative: not met as a number, but as a multiple of the floor."""
     if row.goal is None or value is None:
         return ""
-    return "met" if row.ratio(value, row.goal) <= 1 else "missed"
+    if row.ratio(value, row.goal) <= 1:
+        return "met"
+    relative = row.bound and floor and \
+        row.ratio(value, floor) <= row.ratio(row.goal, row.bound)
+    return "met relative to the floor" if relative else "missed"
 
 
 def of_peers(results, case, row, value):
@@ -69,8 +81,8 @@ def figures(results, cases, binaries):
             if len(values) == 2:
                 cells.append(show(values[1] / values[0]) if values[0] and values[1] else "")
             floor = floor_of(results, case, row)
-            cells += [show(floor), show(row.ratio(values[0], floor)), show(row.goal),
-                      verdict(row, values[0]), of_peers(results, case, row, values[0])]
+            cells += [show(floor), show(row.ratio(values[0], floor)), goal(row),
+                      verdict(row, values[0], floor), of_peers(results, case, row, values[0])]
             lines.append(cells)
     return markdown(lines)
 
