@@ -276,8 +276,13 @@ static bool start(struct queue_group *group, struct queue_ack *ack)
         return true;
     }
     queue__group_expire(group, ack->executor); /* a handler that is late is unknown */
+    enum base_err err = queue__group_write_passed(group, ack->executor, QUEUE_UNWRITTEN_MAX);
+    if (err != BASE_ERR_OK) {
+        ack->verdict = QUEUE_STORAGE_FAILED;
+        ack->err = err;
+        return true;
+    }
     decide(group, ack);
-    enum base_err err = BASE_ERR_OK;
     if (ack->success_count > 0 || ack->has_failed) {
         ack->waiter.executor = ack->executor;
         ack->waiter.task.run = on_durable;

@@ -292,6 +292,7 @@ enum base_err queue_cursor_drop(struct queue_cursor *cursor, int64_t candidate, 
     if (candidate < cursor->next) {
         queue__cursor_mark_skipped(cursor, queue__cursor_slot_at(cursor, candidate));
         queue__cursor_floor_advance(cursor);
+        note_unwritten(cursor, candidate, 1);
     } else {
         BASE_ASSERT(candidate == cursor->next);
         err = skip_new(cursor, to);
@@ -345,17 +346,20 @@ enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)
 {
     int64_t from = cursor->trimmed_to > cursor->floor ? cursor->trimmed_to : cursor->floor;
     int64_t to = start < cursor->next ? start : cursor->next;
+    int64_t count = 0;
 
     while (from < to && (from = queue_cursor_next_undone(cursor, from)) < to) {
         struct queue_slot *slot = queue__cursor_slot_at(cursor, from++);
         if (slot->state == QUEUE_SLOT_READY || slot->state == QUEUE_SLOT_DEAD) {
             queue__cursor_mark_skipped(cursor, slot);
+            count++;
         }
     }
     if (cursor->trimmed_to < start) {
         cursor->trimmed_to = start;
     }
     queue__cursor_floor_advance(cursor);
+    note_unwritten(cursor, from - 1, count);
     return cursor->next < start ? skip_new(cursor, start) : BASE_ERR_OK;
 }
 

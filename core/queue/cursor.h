@@ -16,6 +16,12 @@
 #include "core/base/timer_heap.h"
 #include "core/queue/queue.h"
 
+enum {
+    /* What a cursor may have passed without the journal's knowing when a record of it is written
+     * that is not the whole. After a crash so much is looked at again. */
+    QUEUE_UNWRITTEN_MAX = 10000,
+};
+
 struct queue_cursor;
 
 /* Of an offset between floor and next. The three that settle wait for the journal: what

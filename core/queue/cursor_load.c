@@ -5,9 +5,9 @@
 
 #include "core/base/assert.h"
 
-/* Offsets between those that records name; a sound journal leaves no more out than may be undone,
- * and what one step may pass. */
-enum { LOAD_UNKNOWN_MAX = 10000000 };
+/* Offsets that a sound journal may not know to be done: those that are not, and those that passed
+ * since it got the cursor whole. */
+enum { LOAD_UNDONE_MAX = QUEUE_UNDONE_MAX + QUEUE_UNWRITTEN_MAX };
 
 /* No offset or count gets so far, and sums of a few of them do not overflow. */
 static const int64_t NUMBER_MAX = INT64_MAX / 4;
@@ -82,7 +82,7 @@ static enum base_err load_up_to(struct queue_cursor *cursor, int64_t offset)
 {
     int64_t undone_count = cursor->next - cursor->floor - cursor->done_count;
 
-    if (!is_possible(offset) || offset - cursor->next >= LOAD_UNKNOWN_MAX - undone_count) {
+    if (!is_possible(offset) || offset - cursor->next >= LOAD_UNDONE_MAX - undone_count) {
         return BASE_ERR_CORRUPT;
     }
     while (cursor->next <= offset) {

@@ -24,6 +24,7 @@ void queue__cursor_make_ready(struct queue_cursor *cursor, struct queue_slot *sl
 
     if (offset < cursor->trimmed_to) {
         queue__cursor_mark_skipped(cursor, slot);
+        cursor->unwritten_count++;
     } else if (cursor->failures_max > 0 && slot->failures >= cursor->failures_max) {
         slot->state = QUEUE_SLOT_DEAD;
         if (cursor->dead_count == 0 || offset < cursor->dead_from) {

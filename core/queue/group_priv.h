@@ -177,6 +177,13 @@ BASE_MUST_USE enum base_err queue__group_write_starts(struct queue_group *group,
                                                       struct partition_waiter *waiter,
                                                       bool *pending);
 
+/* The same for those that passed more than so many offsets of which the journal does not know; it
+ * is not waited for. With QUEUE_UNWRITTEN_MAX it goes before every record that is not of the whole
+ * cursor: recovery refuses one that leaves out more. */
+BASE_MUST_USE enum base_err queue__group_write_passed(struct queue_group *group,
+                                                      struct base_executor *current,
+                                                      int64_t passed_max);
+
 /* Tombstones for all cursors and the rule, so that a snapshot later need not come. Lost ones do no
  * harm: recovery passes over cursors of groups that the catalog does not know. */
 void queue__group_write_tombstones(struct queue_group *group);

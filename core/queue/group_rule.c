@@ -4,10 +4,7 @@
 #include "core/base/assert.h"
 #include "core/queue/manager_priv.h"
 
-enum {
-    FILTERED_UNWRITTEN_MAX = 10000,  /* messages of one partition filtered again after a crash */
-    FILTERED_DELAY_US = 1000 * 1000, /* fewer than those wait so long */
-};
+enum { FILTERED_DELAY_US = 1000 * 1000 }; /* fewer than QUEUE_UNWRITTEN_MAX wait so long */
 
 static void answer_all(struct queue_group *group, enum queue_verdict verdict, enum base_err err)
 {
@@ -78,23 +75,18 @@ void queue__group_write_filtered(struct queue_group *group, struct base_executor
     int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
     bool is_time = is_closing || (group->filtered_us != 0 && now_us >= group->filtered_us);
     bool has_rest = false;
-    bool pending;
 
     base_mutex_assert_held(&group->lock);
     for (int32_t i = 0; i < group->places_count; i++) {
-        struct queue_place *place = group->places[i];
-        if (place->cursor.unwritten_count > (is_time ? 0 : FILTERED_UNWRITTEN_MAX)) {
-            place->is_unwritten = true;
-            group->has_unwritten = true;
-        }
-        has_rest |= place->cursor.unwritten_count > 0;
+        has_rest |= group->places[i]->cursor.unwritten_count > 0;
     }
     if (is_time || !has_rest) {
         group->filtered_us = 0;
     } else if (group->filtered_us == 0) {
         group->filtered_us = now_us + FILTERED_DELAY_US;
     }
-    if (queue__group_write_starts(group, current, NULL, &pending) != BASE_ERR_OK) {
+    int64_t passed_max = is_time ? 0 : QUEUE_UNWRITTEN_MAX;
+    if (queue__group_write_passed(group, current, passed_max) != BASE_ERR_OK) {
         /* Tried again with the next run; a crash before that filters once more. */
     }
 }

@@ -73,6 +73,7 @@ void queue__group_expire(struct queue_group *group, struct base_executor *curren
     if (group->leases.count == 0 || base_timer_heap_next_us(&group->leases) > now_us) {
         return;
     }
+    enum base_err err = queue__group_write_passed(group, current, QUEUE_UNWRITTEN_MAX);
     queue__journal_begin(&batch, group->journal, base_clock_wall_ms(clock));
     for (unsigned i = 0; i < GROUP_EXPIRE_LEASES_MAX && group->leases.count > 0 &&
                          base_timer_heap_next_us(&group->leases) <= now_us;
@@ -81,13 +82,13 @@ void queue__group_expire(struct queue_group *group, struct base_executor *curren
             BASE_CONTAINER_OF(group->leases.timers[1], struct queue_lease, timer);
         has_records |= expire_lease(group, lease, &batch);
     }
-    if (!has_records) {
-        queue__journal_drop(&batch);
-        return;
-    }
     /* Nobody waits for it: a failure that a crash forgets is nobody's failure. One that could
      * not be written is in the next snapshot. */
-    queue__journal_send(&batch, current);
+    if (has_records && err == BASE_ERR_OK) {
+        queue__journal_send(&batch, current);
+    } else {
+        queue__journal_drop(&batch);
+    }
 }
 
 static void mark_due(struct queue_group *group)

@@ -94,6 +94,21 @@ enum base_err queue__group_write_starts(struct queue_group *group, struct base_e
                                 : BASE_ERR_OK;
 }
 
+enum base_err queue__group_write_passed(struct queue_group *group, struct base_executor *current,
+                                        int64_t passed_max)
+{
+    bool pending;
+
+    for (int32_t i = 0; i < group->places_count; i++) {
+        struct queue_place *place = group->places[i];
+        if (place->cursor.unwritten_count > passed_max) {
+            place->is_unwritten = true;
+            group->has_unwritten = true;
+        }
+    }
+    return queue__group_write_starts(group, current, NULL, &pending);
+}
+
 enum base_err queue__group_write_all(struct queue_group *group, struct base_executor *current)
 {
     bool pending;

@@ -307,6 +307,11 @@ static void journal(struct queue_move *move, struct base_executor *current)
     bool pending;
 
     enter(move, QUEUE_MOVE_JOURNALING);
+    enum base_err err = queue__group_write_passed(group, current, QUEUE_UNWRITTEN_MAX);
+    if (err != BASE_ERR_OK) {
+        journal_failed(move, err);
+        return;
+    }
     for (uint32_t i = 0; i < move->items_count; i++) {
         (void)queue_cursor_moved(&move->items[i].place->cursor, move->items[i].offset);
     }
@@ -320,7 +325,7 @@ static void journal(struct queue_move *move, struct base_executor *current)
         move->ops->journal(move, &batch);
     }
     move->waiter = (struct partition_waiter){.executor = current, .task = {.run = on_journaled}};
-    enum base_err err = queue__journal_append(&batch, current, &move->waiter, &pending);
+    err = queue__journal_append(&batch, current, &move->waiter, &pending);
     if (err != BASE_ERR_OK) {
         journal_failed(move, err);
         return;

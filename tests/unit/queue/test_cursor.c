@@ -440,6 +440,7 @@ static void trimmed_messages_are_skipped_once(void **state)
     assert_int_equal(queue_cursor_trim(cursor, 20), BASE_ERR_OK);
     assert_int_equal(cursor->skipped, 7); /* 12, and 14..19 never looked at */
     assert_int_equal(cursor->floor, 10);  /* 10 is leased */
+    assert_int_equal(cursor->unwritten_count, 7);
     assert_int_equal(queue_cursor_candidate(cursor, 30), 20);
     assert_int_equal(queue_cursor_available(cursor, 20, 30), 10);
     settle(cursor, 10, QUEUE_SLOT_ACKING); /* an ack of a trimmed message is fine */
@@ -478,6 +479,12 @@ static void expired_candidate_is_skipped(void **state)
     assert_int_equal(cursor->skipped, 1);
     assert_int_equal(cursor->consumed, 0);
     assert_int_equal(queue_cursor_candidate(cursor, 30), 11);
+    assert_int_equal(cursor->unwritten_count, 0); /* the floor says it */
+    (void)deliver(fixture, 2, 30, 100);           /* 11, 12 */
+    settle(cursor, 12, QUEUE_SLOT_FAILING);
+    assert_int_equal(queue_cursor_drop(cursor, 12, 13), BASE_ERR_OK);
+    assert_int_equal(cursor->skipped, 2);
+    assert_int_equal(cursor->unwritten_count, 1);
 }
 
 static void failures_stay_at_255(void **state)

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -99,6 +100,47 @@ static void anything_else_is_corrupt(void **state)
         struct queue_cursor cursor;
         queue_cursor_init(&cursor, &deadlines, 0);
         assert_int_equal(apply(&cursor, texts[i]), BASE_ERR_CORRUPT);
+        queue_cursor_fini(&cursor);
+    }
+}
+
+/* The text of a record that names one done range and one failure; both may be left out. */
+static enum base_err apply_far(struct queue_cursor *cursor, const char *done, const char *fail)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof text,
+                   "{\"v\":1,\"floor\":0,\"consumed\":1,\"skipped\":0,\"done\":[%s],\"fail\":[%s]}",
+                   done, fail);
+    return apply(cursor, text);
+}
+
+/* 100,000 that are not done, and 10,000 that passed unwritten: a record that leaves out more is
+ * damaged, and must not cost the memory of what it claims. */
+static void record_that_leaves_out_more_than_may_be_undone_is_corrupt(void **state)
+{
+    static const struct {
+        const char *done;
+        const char *fail;
+        enum base_err err;
+    } cases[] = {
+        {"[110000,110000]", "", BASE_ERR_OK},
+        {"[110001,110001]", "", BASE_ERR_CORRUPT},
+        {"[0,0],[110001,110001]", "", BASE_ERR_OK},
+        {"[60000,60000],[110001,9999999]", "", BASE_ERR_OK},
+        {"[60000,60000],[110002,110002]", "", BASE_ERR_CORRUPT},
+        {"", "[109999,1]", BASE_ERR_OK},
+        {"", "[110000,1]", BASE_ERR_CORRUPT},
+        {"[110000,110000]", "[110001,1]", BASE_ERR_CORRUPT},
+        {"[9000000,9000000]", "", BASE_ERR_CORRUPT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct queue_cursor cursor;
+        queue_cursor_init(&cursor, &deadlines, 0);
+        assert_int_equal(apply_far(&cursor, cases[i].done, cases[i].fail), cases[i].err);
+        assert_true(cursor.ready_capacity <= 2 * 131072);
         queue_cursor_fini(&cursor);
     }
 }
@@ -268,6 +310,7 @@ int main(void)
         cmocka_unit_test(delta_has_the_documented_text),
         cmocka_unit_test(deltas_add_up),
         cmocka_unit_test(anything_else_is_corrupt),
+        cmocka_unit_test(record_that_leaves_out_more_than_may_be_undone_is_corrupt),
         cmocka_unit_test(later_version_is_refused_as_such),
         cmocka_unit_test(whole_cursor_survives_the_round_trip),
         cmocka_unit_test(one_failing_message_makes_one_range),
