@@ -2,6 +2,7 @@
 """Rules of produce, idempotence, fetch and offset lookup that clients rely on, with requests
 by hand. Each test is named after the rule it holds the broker to."""
 
+import select
 import struct
 import time
 
@@ -284,6 +285,76 @@ class Metadata(RulesTest):
         for name in ("bad name", "..", "x" * 250, "sl/ash"):
             self.assertEqual(self.topics([name], 4)[name][0], 17)
         self.assertNotIn(unknown, self.topics(None, 4))  # asking did not make it
+
+
+class Changes(RulesTest):
+    """Clients on both loops change the same at once. Whoever has an answer, be it that somebody
+    else was first, finds what it says wherever they ask next."""
+
+    ROUNDS = 50
+    options = {**RulesTest.options, "num_network_threads": 2}
+
+    def setUp(self):
+        # Connections are given to the loops in turn.
+        self.doors = [self.connect(self.broker) for _ in range(2)]
+        self.watchers = [self.connect(self.broker) for _ in range(2)]
+
+    def answers(self, key, version, body):
+        """The same request from both, sent before either is answered; answers as they come."""
+        waiting = {door.sock: door for door in self.doors}
+        for door in self.doors:
+            door.send(key, version, body)
+        while waiting:
+            for sock in select.select(list(waiting), [], [], 30)[0]:
+                yield waiting.pop(sock).receive()[1]
+
+    def seen(self, name):
+        """What a client on each loop is told of the topic."""
+        body = wire.metadata_body([name], 4, auto_create=False)
+        return [wire.read_metadata(watcher.call(wire.METADATA, 4, body), 4)[name]
+                for watcher in self.watchers]
+
+    @staticmethod
+    def topic_error(reader):
+        """Of CreateTopics 2 and DeleteTopics 1, for one topic."""
+        reader.i32(), reader.i32(), reader.string()
+        return reader.i16()
+
+    def create(self, name):
+        topic = wire.string(name) + wire.i32(1) + wire.i16(1) + wire.array([]) + wire.array([])
+        return self.answers(wire.CREATE_TOPICS, 2,
+                            wire.array([topic]) + wire.i32(10000) + wire.i8(0))
+
+    def delete(self, name):
+        return self.answers(wire.DELETE_TOPICS, 1,
+                            wire.array([wire.string(name)]) + wire.i32(10000))
+
+    def test_topic_that_two_make_by_asking_is_there_for_both(self):
+        for _ in range(self.ROUNDS):
+            name = self.topic()
+            for reader in self.answers(wire.METADATA, 4, wire.metadata_body([name], 4)):
+                self.assertEqual(wire.read_metadata(reader, 4), {name: (0, 1)})
+                self.assertEqual(self.seen(name), [(0, 1)] * 2)
+
+    def test_what_the_answer_to_a_change_says_is_seen_on_each_loop(self):
+        for _ in range(self.ROUNDS):
+            name = self.topic()
+            for change, errors, row in ((self.create, {0, 36}, (0, 1)),
+                                        (self.delete, {0, 3}, (3, 0))):
+                told = set()
+                for reader in change(name):
+                    told.add(self.topic_error(reader))
+                    self.assertEqual(self.seen(name), [row] * 2)
+                self.assertEqual(told, errors)
+
+    def test_queue_made_over_rest_is_seen_on_each_loop(self):
+        for _ in range(self.ROUNDS):
+            rest = self.broker.rest(harness.new_project())
+            queue = rest.create_queue(queue_mode="KAFKA_HA")
+            self.assertEqual(self.seen(queue["kafka_topic"]), [(0, 3)] * 2)
+            rest.must(204, "DELETE", f"/queues/{queue['id']}")
+            self.assertEqual(self.seen(queue["kafka_topic"]), [(3, 0)] * 2)
+
 
 
 class Epochs(RulesTest):

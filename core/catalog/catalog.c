@@ -1,7 +1,9 @@
 /* The catalog as a monitor over one log: judging and committing changes.
  *
  * Two views matter: the published one, which requests read, and the newest, which also
- * holds changes that are not durable yet and against which new changes are judged. */
+ * holds changes that are not durable yet and against which new changes are judged. Whoever is
+ * refused because of such a change is told when it is published: the one who hears that a topic
+ * exists finds it, at whichever loop. */
 #include "core/catalog/catalog.h"
 
 #include <inttypes.h>
@@ -23,13 +25,27 @@ static void post_change(struct catalog_change *change)
     base_executor_post(change->executor, &change->task);
 }
 
-void catalog__refuse(struct catalog_change *change, enum catalog_verdict verdict, enum base_err err)
+static void set_refused(struct catalog_change *change, enum catalog_verdict verdict,
+                        enum base_err err)
 {
     change->verdict = verdict;
     change->err = err;
     catalog_topic_release(&change->topic);
     catalog_view_release(&change->view);
-    post_change(change);
+}
+
+void catalog__refuse(struct catalog *catalog, struct catalog_change *change,
+                     enum catalog_verdict verdict, enum base_err err)
+{
+    set_refused(change, verdict, err);
+    if (base_list_is_empty(&catalog->pending)) {
+        post_change(change);
+        return;
+    }
+    /* What speaks against it may be pending itself. */
+    change->end_offset =
+        BASE_CONTAINER_OF(catalog->pending.prev, struct catalog_change, link)->end_offset;
+    base_list_push_back(&catalog->pending, &change->link);
 }
 
 static void publish(struct catalog *catalog, struct catalog_change *change)
@@ -40,8 +56,6 @@ static void publish(struct catalog *catalog, struct catalog_change *change)
         change->view = NULL;
         atomic_fetch_add(&catalog->version, 1);
     }
-    change->verdict = CATALOG_DONE;
-    change->err = BASE_ERR_OK;
     post_change(change);
 }
 
@@ -49,8 +63,9 @@ static void fail_pending(struct catalog *catalog)
 {
     struct base_list *node = NULL;
     while ((node = base_list_pop_front(&catalog->pending)) != NULL) {
-        catalog__refuse(BASE_CONTAINER_OF(node, struct catalog_change, link),
-                        CATALOG_STORAGE_FAILED, BASE_ERR_OFFLINE);
+        struct catalog_change *change = BASE_CONTAINER_OF(node, struct catalog_change, link);
+        set_refused(change, CATALOG_STORAGE_FAILED, BASE_ERR_OFFLINE);
+        post_change(change);
     }
     catalog_view_release(&catalog->newest);
     catalog->newest = catalog_view_hold(catalog->published);
@@ -90,10 +105,12 @@ void catalog__commit(struct catalog *catalog, struct logstore_records_builder *b
     enum base_err err = catalog__append_batch(catalog, builder, change->executor, &appended);
     if (err != BASE_ERR_OK) {
         catalog_view_release(&view);
-        catalog__refuse(change, CATALOG_STORAGE_FAILED, err);
+        catalog__refuse(catalog, change, CATALOG_STORAGE_FAILED, err);
         return;
     }
     catalog->updates_count++;
+    change->verdict = CATALOG_DONE;
+    change->err = BASE_ERR_OK;
     change->end_offset = appended.end_offset;
     change->view = view;
     if (view != NULL) {
@@ -164,7 +181,7 @@ static void replace_topic(struct catalog *catalog, const struct catalog_topic *b
         catalog__commit(catalog, &builder, view, change);
     } else {
         catalog_view_release(&view);
-        catalog__refuse(change, CATALOG_STORAGE_FAILED, err);
+        catalog__refuse(catalog, change, CATALOG_STORAGE_FAILED, err);
     }
     catalog__edits_fini(&edits);
     base_writer_fini(&writer);
@@ -268,7 +285,7 @@ void catalog_create_topic(struct catalog *catalog, struct catalog_topic *draft,
         replace_topic(catalog, NULL, draft, change);
     } else {
         catalog_topic_release(&draft);
-        catalog__refuse(change, verdict, BASE_ERR_OK);
+        catalog__refuse(catalog, change, verdict, BASE_ERR_OK);
     }
     catalog__end_change(catalog, executor);
 }
@@ -280,7 +297,7 @@ void catalog_delete_topic(struct catalog *catalog, struct base_uuid id,
     catalog__begin_change(catalog, change);
     const struct catalog_topic *topic = catalog_view_topic_by_id(catalog->newest, id);
     if (topic == NULL) {
-        catalog__refuse(change, CATALOG_NOT_FOUND, BASE_ERR_OK);
+        catalog__refuse(catalog, change, CATALOG_NOT_FOUND, BASE_ERR_OK);
     } else {
         replace_topic(catalog, topic, NULL, change);
     }
@@ -304,7 +321,7 @@ void catalog_edit_topic(struct catalog *catalog, struct base_uuid id, catalog_to
         replace_topic(catalog, before, after, change);
     } else {
         catalog_topic_release(&after);
-        catalog__refuse(change, verdict,
+        catalog__refuse(catalog, change, verdict,
                         verdict == CATALOG_STORAGE_FAILED ? BASE_ERR_NOMEM : BASE_ERR_OK);
     }
     catalog__end_change(catalog, executor);

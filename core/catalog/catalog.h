@@ -75,7 +75,7 @@ BASE_MUST_USE enum base_err catalog_internal_refused(const char *name, int32_t p
                                                      enum base_err err);
 
 /* One change, embedded in what waits for it. task runs on executor when the change is
- * durable and visible, or refused. */
+ * durable and visible, or refused and what it was refused for is visible. */
 struct catalog_change {
     struct base_executor *executor;
     struct base_task task;

@@ -29,7 +29,7 @@ struct catalog {
     struct logstore_log *log;       /* owned */
     struct catalog_view *published; /* owned */
     struct catalog_view *newest;    /* owned; published plus what is pending */
-    struct base_list pending;       /* changes not durable yet, in log order */
+    struct base_list pending;       /* in log order: not durable yet, or refused behind such */
     atomic_uint_fast64_t version;   /* of published */
     int64_t producer_id_next;
     char cluster_id[BASE_UUID_BASE64_SIZE];
@@ -99,9 +99,10 @@ void catalog__trim_to_snapshot(struct catalog *catalog);
 void catalog__begin_change(struct catalog *catalog, struct catalog_change *change);
 void catalog__end_change(struct catalog *catalog, struct base_executor *executor);
 
-/* Ends a change without effect. */
-void catalog__refuse(struct catalog_change *change, enum catalog_verdict verdict,
-                     enum base_err err);
+/* Ends a change without effect, behind those that are pending: what it was judged by is then
+ * published. Locked. */
+void catalog__refuse(struct catalog *catalog, struct catalog_change *change,
+                     enum catalog_verdict verdict, enum base_err err);
 
 /* Appends what is in builder and queues the change. view (moved; may be NULL) is what is visible
  * afterwards. Locked. */

@@ -89,7 +89,7 @@ void catalog_change_objects(struct catalog *catalog, struct catalog_object_edit 
     if (view != NULL) {
         catalog__commit(catalog, &builder, view, change);
     } else {
-        catalog__refuse(change, verdict == CATALOG_DONE ? CATALOG_STORAGE_FAILED : verdict,
+        catalog__refuse(catalog, change, verdict == CATALOG_DONE ? CATALOG_STORAGE_FAILED : verdict,
                         BASE_ERR_NOMEM);
     }
     catalog__objects_release(&objects);

@@ -222,7 +222,7 @@ static void answer_metadata(struct metadata *metadata)
 static enum kproto_error creation_error(struct metadata *metadata, const struct metadata_topic *one)
 {
     if (one->creation.verdict == CATALOG_EXISTS) {
-        /* Mostly somebody else is making it: the client is to ask again. */
+        /* Mostly somebody else made it, and the view has it. */
         return khandler_topic_is_queue_name(metadata->request, one->asked->name)
                    ? KPROTO_ERROR_INVALID_TOPIC_EXCEPTION
                    : KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION;

@@ -194,6 +194,33 @@ static void a_name_is_given_once_also_while_the_first_is_pending(void **state)
     assert_int_equal(finish(fixture, &second), CATALOG_EXISTS);
 }
 
+static void a_refusal_is_told_once_what_it_rests_on_is_visible(void **state)
+{
+    struct fixture *fixture = *state;
+    struct wait first;
+    struct wait second;
+
+    io_sim_set_sync_us(fixture->ground.sim, 1000000);
+    begin(fixture, &first);
+    begin(fixture, &second);
+    catalog_create_topic(fixture->catalog, draft("orders", false, 1), &first.change);
+    catalog_create_topic(fixture->catalog, draft("orders", false, 1), &second.change);
+    sim_scheduler_advance(fixture->ground.scheduler, 500000);
+    assert_false(second.done);
+    assert_int_equal(finish(fixture, &second), CATALOG_EXISTS);
+    assert_true(exists(fixture, "orders"));
+    assert_int_equal(finish(fixture, &first), CATALOG_DONE);
+
+    struct base_uuid id = id_of(fixture, "orders");
+    begin(fixture, &first);
+    begin(fixture, &second);
+    catalog_delete_topic(fixture->catalog, id, &first.change);
+    catalog_delete_topic(fixture->catalog, id, &second.change);
+    assert_int_equal(finish(fixture, &second), CATALOG_NOT_FOUND);
+    assert_false(exists(fixture, "orders"));
+    assert_int_equal(finish(fixture, &first), CATALOG_DONE);
+}
+
 static void names_that_differ_by_dot_and_underscore_collide(void **state)
 {
     struct fixture *fixture = *state;
@@ -484,9 +511,17 @@ static void a_full_disk_refuses_or_delays_and_loses_nothing(void **state)
 static void a_failed_sync_refuses_what_waits_and_what_comes(void **state)
 {
     struct fixture *fixture = *state;
+    struct wait first;
+    struct wait second;
+
     assert_int_equal(create(fixture, "before", false, 1), CATALOG_DONE);
     io_sim_fail_sync_at(fixture->ground.sim, 0);
-    assert_int_equal(create(fixture, "orders", false, 1), CATALOG_STORAGE_FAILED);
+    begin(fixture, &first);
+    begin(fixture, &second);
+    catalog_create_topic(fixture->catalog, draft("orders", false, 1), &first.change);
+    catalog_create_topic(fixture->catalog, draft("orders", false, 1), &second.change);
+    assert_int_equal(finish(fixture, &first), CATALOG_STORAGE_FAILED);
+    assert_int_equal(finish(fixture, &second), CATALOG_STORAGE_FAILED); /* it exists nowhere */
     assert_int_equal(create(fixture, "later", false, 1), CATALOG_STORAGE_FAILED);
     assert_true(exists(fixture, "before"));
     assert_false(exists(fixture, "orders"));
@@ -609,6 +644,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_name_is_given_once_also_while_the_first_is_pending,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_is_told_once_what_it_rests_on_is_visible, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(names_that_differ_by_dot_and_underscore_collide, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(quotas_bound_queues_groups_and_partitions, set_up,
