@@ -4,14 +4,17 @@ over the query of the monitoring service (Cloud Eye) and in /metrics. A "minute"
 here (dms.metrics.interval.ms)."""
 
 import json
+import pathlib
 import time
 import uuid
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 import harness
+import wire
 
 INTERVAL_MS = 500
+HOURS_72_MS = 72 * 3600 * 1000
 QUEUE_METRICS = ["queued_messages", "message_size", "request_count"]
 GROUP_METRICS = ["accumulated_messages", "consumed_messages", "skipped_messages",
                  "dead_avail_messages", "dead_his_messages"]
@@ -68,6 +71,23 @@ class MetricsTest(harness.BrokerTest):
             harness.wait_for("the metrics", right, 10, 0.1)
         except AssertionError:
             self.assertEqual(got, want)
+
+    def samples(self):
+        """Values of /metrics by name and labels, and types by name."""
+        answer = self.rest.raw("GET", "/metrics")
+        self.assertEqual(answer.status, 200)
+        found = {}
+        types = {}
+        for line in answer.raw.decode().splitlines():
+            if line.startswith("# TYPE "):
+                name, kind = line[7:].split()
+                self.assertNotIn(name, types)
+                types[name] = kind
+            elif not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                self.assertIn(name.partition("{")[0], types)
+                found[name] = float(value)
+        return found, types
 
 
 class Interval(MetricsTest):
@@ -229,6 +249,77 @@ class Kafka(MetricsTest):
         self.settle({"accumulated_messages": 2}, queue=self.queue, group=self.group)
 
 
+class Expiry(MetricsTest):
+    """Messages live for 72 hours: after that the broker is started on logs that say so."""
+
+    def setUp(self):
+        super().setUp()
+        self.expiring = self.own_broker(**{"dms.metrics.interval.ms": INTERVAL_MS,
+                                           "log.retention.check.interval.ms": 200})
+        self.rest = self.expiring.rest()
+
+    def pass_72_hours(self, topic_id):
+        """For the messages that one topic of a single partition has now."""
+        self.expiring.kill()
+        (log,) = pathlib.Path(self.expiring.data, f"{topic_id}-0").glob("*.log")
+        log.write_bytes(wire.older(log.read_bytes(), HOURS_72_MS))
+        self.expiring.start()
+
+    def check_prometheus(self, want, queue, group):
+        found, _ = self.samples()
+        for name, value in want.items():
+            labels = f'queue_id="{queue}",queue="queue"' + (
+                f',group_id="{group}",group="group"' if name in GROUP_METRICS else "")
+            labels = f'project_id="{self.rest.project}",{labels}'
+            self.assertEqual(found[f"dmsd_{name}{{{labels}}}"], value, name)
+
+    def test_table_1_2_skipped_messages(self):
+        """跳跃消费消息数: 消费组中未消费且被删除的消息数. 队列消息数 and 消息堆积数:
+        删除的消息不在此统计项内. What was consumed in time is not skipped; 消费重置后，跳跃的消息数归 0."""
+        queue = self.rest.create_queue(queue_mode="FIFO")["id"]
+        group = self.rest.create_group(queue)
+        self.rest.produce(queue, *range(5))
+        self.assertEqual(self.rest.ack(queue, group, self.rest.consume(queue, group, max_msgs=2)),
+                         {"success": 2, "fail": 0})
+        self.settle({"queued_messages": 5, "accumulated_messages": 3, "consumed_messages": 2,
+                     "skipped_messages": 0}, queue=queue, group=group)
+        self.pass_72_hours(queue)
+        self.rest.produce(queue, "young")
+        want = {"queued_messages": 1, "accumulated_messages": 1, "consumed_messages": 2,
+                "skipped_messages": 3}
+        self.settle(want, queue=queue, group=group)
+        self.check_prometheus(want, queue, group)
+        self.assertEqual(self.rest.drain(queue, group, 1), ["young"])
+        self.rest.must(200, "POST", f"/queues/{queue}/groups/{group}/reset",
+                       {"position": "latest"})
+        want = {"accumulated_messages": 0, "consumed_messages": 6, "skipped_messages": 0}
+        self.settle(want, queue=queue, group=group)
+        self.check_prometheus(want, queue, group)
+
+    def test_table_1_2_expired_dead_letters(self):
+        """死信消息堆积数: 删除的消息不在此统计项内; 死信历史消息数: 包含已消费和未消费，以及因超期未消费被删除的
+        所有消息. 队列消息数: 死信消息的产生与消亡，不影响; 已消费消息数包含死信消息数."""
+        queue = self.rest.create_queue(queue_mode="FIFO", redrive_policy="enable",
+                                       max_consume_count=1)["id"]
+        group = self.rest.create_group(queue)
+        self.rest.produce(queue, *range(4))
+        for _ in range(3):
+            self.rest.ack(queue, group, self.rest.consume(queue, group, max_msgs=1), "fail")
+        path = f"/queues/{queue}/groups/{group}/deadletters"
+        self.settle({"dead_his_messages": 3}, queue=queue, group=group)
+        dead = self.rest.must(200, "GET", path + "?max_msgs=1")
+        self.rest.must(200, "POST", path + "/ack",
+                       {"message": [{"handler": dead[0]["handler"], "status": "success"}]})
+        want = {"queued_messages": 4, "accumulated_messages": 1, "consumed_messages": 3,
+                "skipped_messages": 0, "dead_avail_messages": 2, "dead_his_messages": 3}
+        self.settle(want, queue=queue, group=group)
+        self.pass_72_hours(group[2:])
+        want["dead_avail_messages"] = 0
+        self.settle(want, queue=queue, group=group)
+        self.check_prometheus(want, queue, group)
+        self.assertEqual(self.rest.must(200, "GET", path + "?time_wait=1"), [])
+
+
 class Periods(MetricsTest):
     def test_rolled_up_values_follow_from_the_raw_ones(self):
         queue = self.rest.create_queue()["id"]
@@ -322,22 +413,6 @@ class Lists(MetricsTest):
 
 
 class Prometheus(MetricsTest):
-    def samples(self):
-        answer = self.rest.raw("GET", "/metrics")
-        self.assertEqual(answer.status, 200)
-        found = {}
-        types = {}
-        for line in answer.raw.decode().splitlines():
-            if line.startswith("# TYPE "):
-                name, kind = line[7:].split()
-                self.assertNotIn(name, types)
-                types[name] = kind
-            elif not line.startswith("#"):
-                name, value = line.rsplit(" ", 1)
-                self.assertIn(name.partition("{")[0], types)
-                found[name] = float(value)
-        return found, types
-
     def test_the_eight_with_labels(self):
         queue = self.rest.create_queue("shown")["id"]
         group = self.rest.create_group(queue, "readers")

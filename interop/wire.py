@@ -124,6 +124,18 @@ def batch(values, timestamp, *, base_offset=0, attributes=0, producer_id=-1, epo
     return i64(base_offset) + i32(len(rest)) + rest
 
 
+def older(log, age_ms):
+    """The batches of a segment, as if they had been written so much earlier."""
+    out, at = b"", 0
+    while log[at + 8:at + 12].strip(b"\0"):  # zeros follow the last batch
+        end = at + 12 + int.from_bytes(log[at + 8:at + 12], "big")
+        first, most = struct.unpack(">qq", log[at + 27:at + 43])
+        body = log[at + 21:at + 27] + i64(first - age_ms) + i64(most - age_ms) + log[at + 43:end]
+        out += log[at:at + 17] + struct.pack(">I", crc32c(body)) + body
+        at = end
+    return out
+
+
 class Reader:
     """Reads one response; running over its end is a failure of the test."""
 
