@@ -102,6 +102,9 @@ enum base_err telemetry__journal_end(struct telemetry__journal *journal,
             base_mutex_lock(&journal->lock);
             err = logstore_log_append(journal->log, &chunk, &batch->builder.header, executor,
                                       &appended);
+            if (err == BASE_ERR_OK) {
+                logstore_log_write(journal->log, executor); /* not behind a sync in flight */
+            }
             base_mutex_unlock(&journal->lock);
             base_chunk_release(&chunk);
         }

@@ -129,6 +129,24 @@ static const char *name_at(const struct telemetry_audit_search *search, size_t i
         json_object_get(json_array_get(search->traces, index), "resource_name"));
 }
 
+static void traces_are_found_while_a_sync_takes_its_time(void **state)
+{
+    enum { TRACES = 20 };
+    struct fixture *fixture = *state;
+
+    write_number(fixture, 1); /* makes the segment */
+    sim_scheduler_run(fixture->ground.scheduler);
+    io_sim_set_sync_us(fixture->ground.sim, 1000 * US_PER_MS);
+    for (unsigned i = 2; i <= TRACES; i++) {
+        write_number(fixture, i);
+    }
+    struct telemetry_audit_search answer = find(fixture, everything());
+    assert_int_equal(answer.err, BASE_ERR_OK);
+    assert_int_equal(json_array_size(answer.traces), TRACES);
+    json_decref(answer.traces);
+    io_sim_set_sync_us(fixture->ground.sim, 0);
+}
+
 static void pages_go_backwards_through_everything(void **state)
 {
     enum { TRACES = 600, PAGE = 70 }; /* more than two blocks of a search */
@@ -354,6 +372,8 @@ static void too_many_searches_at_once_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(traces_are_found_while_a_sync_takes_its_time, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(pages_go_backwards_through_everything, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_restart_keeps_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(filters_are_all_kept_to, set_up, tear_down),
