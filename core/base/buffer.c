@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/base/assert.h"
 #include "core/base/mutex.h"
 
 enum {
@@ -95,7 +94,7 @@ struct base_buffer *base_buffer_create(size_t capacity)
     if (buffer == NULL) {
         return NULL;
     }
-    atomic_init(&buffer->references, 1);
+    base_refs_init(&buffer->refs);
     buffer->capacity = capacity;
     atomic_fetch_add_explicit(&total_bytes, capacity, memory_order_relaxed);
     return buffer;
@@ -103,8 +102,7 @@ struct base_buffer *base_buffer_create(size_t capacity)
 
 struct base_buffer *base_buffer_hold(struct base_buffer *buffer)
 {
-    unsigned before = atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&buffer->refs);
     return buffer;
 }
 
@@ -123,9 +121,7 @@ void base_buffer_release(struct base_buffer **buffer)
     if (*buffer == NULL) {
         return;
     }
-    unsigned before = atomic_fetch_sub_explicit(&(*buffer)->references, 1, memory_order_acq_rel);
-    BASE_ASSERT(before > 0);
-    if (before == 1) {
+    if (base_refs_drop(&(*buffer)->refs)) {
         end(*buffer);
     }
     *buffer = NULL;

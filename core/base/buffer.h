@@ -5,13 +5,14 @@
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/refs.h"
+
 /* Fields are read freely, written only by this file (and data by the sole holder). */
 struct base_buffer {
-    atomic_uint references;
+    struct base_refs refs;
     size_t capacity; /* bytes at data */
     uint8_t data[];
 };

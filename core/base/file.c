@@ -11,7 +11,7 @@ struct base_file *base_file_create(int fd)
     BASE_ASSERT(fd >= 0);
     struct base_file *file = base_alloc_object(struct base_file);
     if (file != NULL) {
-        atomic_init(&file->references, 1);
+        base_refs_init(&file->refs);
         file->fd = fd;
     }
     return file;
@@ -19,8 +19,7 @@ struct base_file *base_file_create(int fd)
 
 struct base_file *base_file_hold(struct base_file *file)
 {
-    unsigned before = atomic_fetch_add_explicit(&file->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&file->refs);
     return file;
 }
 
@@ -29,9 +28,7 @@ void base_file_release(struct base_file **file)
     if (*file == NULL) {
         return;
     }
-    unsigned before = atomic_fetch_sub_explicit(&(*file)->references, 1, memory_order_acq_rel);
-    BASE_ASSERT(before > 0);
-    if (before == 1) {
+    if (base_refs_drop(&(*file)->refs)) {
         (void)close((*file)->fd);
         base_free(*file);
     }

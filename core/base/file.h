@@ -3,11 +3,11 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
-#include <stdatomic.h>
+#include "core/base/refs.h"
 
 /* Fields are read freely, written only by file.c. */
 struct base_file {
-    atomic_uint references;
+    struct base_refs refs;
     int fd; /* owned */
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/endian.h"
+#include "core/base/refs.h"
 
 enum { CAPACITY_MIN = 256 };
 
@@ -21,7 +22,7 @@ void base_writer_fini(struct base_writer *writer)
 
 void base_writer_reset(struct base_writer *writer)
 {
-    if (writer->buffer != NULL && atomic_load(&writer->buffer->references) > 1) {
+    if (writer->buffer != NULL && !base_refs_is_one(&writer->buffer->refs)) {
         base_buffer_release(&writer->buffer);
     }
     writer->length = 0;

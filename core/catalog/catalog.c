@@ -209,7 +209,7 @@ struct catalog_topic *catalog_topic_draft(struct base_slice name, struct base_sl
     if (topic == NULL) {
         return NULL;
     }
-    atomic_init(&topic->references, 1);
+    base_refs_init(&topic->refs);
     if (queue_name.data == NULL) {
         queue_name = name;
     }

@@ -57,7 +57,7 @@ struct catalog_object *catalog_object_create(enum catalog_object_type type, stru
         json_decref(fields);
         return NULL;
     }
-    atomic_init(&object->references, 1);
+    base_refs_init(&object->refs);
     object->type = type;
     object->json = fields;
     object->id = base_strndup((const char *)id.data, id.length);
@@ -75,8 +75,7 @@ struct catalog_object *catalog_object_hold(const struct catalog_object *object)
 {
     /* The count is the one thing that changes in an immutable object. */
     struct catalog_object *counted = (struct catalog_object *)(uintptr_t)object;
-    unsigned before = atomic_fetch_add_explicit(&counted->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&counted->refs);
     return counted;
 }
 
@@ -84,12 +83,7 @@ void catalog_object_release(struct catalog_object **object)
 {
     struct catalog_object *dropped = *object;
     *object = NULL;
-    if (dropped == NULL) {
-        return;
-    }
-    unsigned before = atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel);
-    BASE_ASSERT(before > 0);
-    if (before > 1) {
+    if (dropped == NULL || !base_refs_drop(&dropped->refs)) {
         return;
     }
     base_free(dropped->id);

@@ -7,11 +7,11 @@
 #define CATALOG_OBJECT_H
 
 #include <jansson.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
+#include "core/base/refs.h"
 #include "core/base/slice.h"
 
 /* Row: enum name, prefix of the record's key, field whose value is unique (NULL: none), field
@@ -36,7 +36,7 @@ enum {
 
 /* Fields are public and never change. */
 struct catalog_object {
-    atomic_uint references;
+    struct base_refs refs;
     enum catalog_object_type type;
     char *id;     /* owned */
     char *name;   /* owned; what it is found by beside the id: "<within>/<unique>"; may be NULL */

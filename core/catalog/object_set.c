@@ -2,6 +2,7 @@
  *
  * Like a view's indexes of topics, and apart from them: a change of a topic shares the whole
  * set, a change of an object the topics. */
+#include "core/base/refs.h"
 #include "core/catalog/object_priv.h"
 
 #include <string.h>
@@ -20,13 +21,13 @@ struct entry {
 };
 
 struct bucket {
-    atomic_uint references;
+    struct base_refs refs;
     uint32_t count;
     struct entry entries[];
 };
 
 struct catalog__objects {
-    atomic_uint references;
+    struct base_refs refs;
     uint64_t version;
     size_t counts[CATALOG_OBJECT_TYPE_COUNT];
     struct bucket *buckets[INDEX_COUNT][BUCKETS_COUNT]; /* one reference each; NULL = empty */
@@ -46,7 +47,7 @@ static uint32_t bucket_of(uint32_t hash)
 
 static void bucket_release(struct bucket *bucket)
 {
-    if (bucket == NULL || atomic_fetch_sub(&bucket->references, 1) > 1) {
+    if (bucket == NULL || !base_refs_drop(&bucket->refs)) {
         return;
     }
     for (uint32_t i = 0; i < bucket->count; i++) {
@@ -59,15 +60,14 @@ struct catalog__objects *catalog__objects_create(void)
 {
     struct catalog__objects *objects = base_alloc_object(struct catalog__objects);
     if (objects != NULL) {
-        atomic_init(&objects->references, 1);
+        base_refs_init(&objects->refs);
     }
     return objects;
 }
 
 struct catalog__objects *catalog__objects_hold(struct catalog__objects *objects)
 {
-    unsigned before = atomic_fetch_add_explicit(&objects->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&objects->refs);
     return objects;
 }
 
@@ -75,8 +75,7 @@ void catalog__objects_release(struct catalog__objects **objects)
 {
     struct catalog__objects *dropped = *objects;
     *objects = NULL;
-    if (dropped == NULL ||
-        atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel) > 1) {
+    if (dropped == NULL || !base_refs_drop(&dropped->refs)) {
         return;
     }
     for (unsigned i = 0; i < INDEX_COUNT; i++) {
@@ -99,8 +98,7 @@ struct catalog__objects *catalog__objects_copy(const struct catalog__objects *ob
     for (unsigned i = 0; i < INDEX_COUNT; i++) {
         for (unsigned b = 0; b < BUCKETS_COUNT; b++) {
             if (copy->buckets[i][b] != NULL) {
-                atomic_fetch_add_explicit(&copy->buckets[i][b]->references, 1,
-                                          memory_order_relaxed);
+                base_refs_take(&copy->buckets[i][b]->refs);
             }
         }
     }
@@ -125,7 +123,7 @@ static enum base_err index_change(struct bucket **buckets, uint32_t hash,
     if (changed == NULL) {
         return BASE_ERR_NOMEM;
     }
-    atomic_init(&changed->references, 1);
+    base_refs_init(&changed->refs);
     changed->count = 0;
     for (uint32_t i = 0; i < old_count; i++) {
         if ((*slot)->entries[i].object != before) {
@@ -160,7 +158,7 @@ enum base_err catalog__objects_replace(struct catalog__objects *objects,
                                        const struct catalog_object *before,
                                        const struct catalog_object *after)
 {
-    BASE_ASSERT(atomic_load(&objects->references) == 1); /* nobody reads it yet */
+    BASE_ASSERT(base_refs_is_one(&objects->refs)); /* nobody reads it yet */
 
     enum base_err err = BASE_ERR_OK;
     if (before != NULL) {

@@ -10,8 +10,7 @@ struct catalog_topic *catalog_topic_hold(const struct catalog_topic *topic)
 {
     /* The count is the one thing that changes in an immutable topic. */
     struct catalog_topic *counted = (struct catalog_topic *)(uintptr_t)topic;
-    unsigned before = atomic_fetch_add_explicit(&counted->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&counted->refs);
     return counted;
 }
 
@@ -19,12 +18,7 @@ void catalog_topic_release(struct catalog_topic **topic)
 {
     struct catalog_topic *dropped = *topic;
     *topic = NULL;
-    if (dropped == NULL) {
-        return;
-    }
-    unsigned before = atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel);
-    BASE_ASSERT(before > 0);
-    if (before > 1) {
+    if (dropped == NULL || !base_refs_drop(&dropped->refs)) {
         return;
     }
     for (uint32_t i = 0; i < dropped->groups_count; i++) {
@@ -62,7 +56,7 @@ struct catalog_topic *catalog_topic_copy(const struct catalog_topic *topic)
     if (copy == NULL) {
         return NULL;
     }
-    atomic_init(&copy->references, 1);
+    base_refs_init(&copy->refs);
     copy->id = topic->id;
     memcpy(copy->id_text, topic->id_text, sizeof copy->id_text);
     memcpy(copy->project_id, topic->project_id, sizeof copy->project_id);

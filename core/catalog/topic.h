@@ -4,10 +4,10 @@
 #ifndef CATALOG_TOPIC_H
 #define CATALOG_TOPIC_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/refs.h"
 #include "core/base/uuid.h"
 #include "core/catalog/policy.h"
 #include "core/catalog/tags.h"
@@ -37,7 +37,7 @@ struct catalog_group {
 
 /* Fields are public and never change once the topic is in a view. */
 struct catalog_topic {
-    atomic_uint references;
+    struct base_refs refs;
     struct base_uuid id; /* topic id = queue id */
     char id_text[BASE_UUID_TEXT_SIZE];
     char *name;       /* owned; Kafka topic name */

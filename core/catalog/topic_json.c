@@ -305,7 +305,7 @@ enum base_err catalog_topic_from_json(struct base_slice text,
         err = BASE_ERR_NOMEM;
         goto exit;
     }
-    atomic_init(&topic->references, 1);
+    base_refs_init(&topic->refs);
     err = read_fields(object, defaults, topic);
     if (err != BASE_ERR_OK) {
         goto exit;

@@ -4,12 +4,11 @@
  * a topic copies the bucket pointers of an index and the one bucket that changes. */
 #include "core/catalog/view.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/base/assert.h"
 #include "core/base/crc32c.h"
+#include "core/base/refs.h"
 #include "core/catalog/object_priv.h"
 #include "core/catalog/view_priv.h"
 
@@ -27,7 +26,7 @@ struct entry {
 };
 
 struct bucket {
-    atomic_uint references;
+    struct base_refs refs;
     uint32_t count;
     struct entry entries[];
 };
@@ -37,7 +36,7 @@ struct index {
 };
 
 struct catalog_view {
-    atomic_uint references;
+    struct base_refs refs;
     struct index indexes[INDEX_COUNT];
     size_t topics_count;
     int64_t partitions_count;
@@ -109,7 +108,7 @@ static void key_of_group(struct key *key, struct base_slice group_id)
 
 static void bucket_release(struct bucket *bucket)
 {
-    if (bucket == NULL || atomic_fetch_sub(&bucket->references, 1) > 1) {
+    if (bucket == NULL || !base_refs_drop(&bucket->refs)) {
         return;
     }
     for (uint32_t i = 0; i < bucket->count; i++) {
@@ -123,7 +122,7 @@ static struct catalog_view *create_view(struct catalog__objects *objects)
 {
     struct catalog_view *view = base_alloc_object(struct catalog_view);
     if (view != NULL) {
-        atomic_init(&view->references, 1);
+        base_refs_init(&view->refs);
         view->objects = catalog__objects_hold(objects);
     }
     return view;
@@ -139,8 +138,7 @@ struct catalog_view *catalog__view_create(void)
 
 struct catalog_view *catalog_view_hold(struct catalog_view *view)
 {
-    unsigned before = atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&view->refs);
     return view;
 }
 
@@ -148,8 +146,7 @@ void catalog_view_release(struct catalog_view **view)
 {
     struct catalog_view *dropped = *view;
     *view = NULL;
-    if (dropped == NULL ||
-        atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel) > 1) {
+    if (dropped == NULL || !base_refs_drop(&dropped->refs)) {
         return;
     }
     for (unsigned i = 0; i < INDEX_COUNT; i++) {
@@ -174,7 +171,7 @@ static struct catalog_view *copy_view(const struct catalog_view *view,
         for (unsigned b = 0; b < BUCKETS_COUNT; b++) {
             struct bucket *bucket = view->indexes[i].buckets[b];
             if (bucket != NULL) {
-                atomic_fetch_add_explicit(&bucket->references, 1, memory_order_relaxed);
+                base_refs_take(&bucket->refs);
                 copy->indexes[i].buckets[b] = bucket;
             }
         }
@@ -200,7 +197,7 @@ static enum base_err index_change(struct index *index, uint32_t hash,
     if (changed == NULL) {
         return BASE_ERR_NOMEM;
     }
-    atomic_init(&changed->references, 1);
+    base_refs_init(&changed->refs);
     changed->count = 0;
     for (uint32_t i = 0; i < old_count; i++) {
         const struct entry *entry = &(*slot)->entries[i];

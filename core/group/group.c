@@ -237,7 +237,7 @@ struct group *group__create(struct group_coordinator *coordinator, struct group_
     bool failed = false;
     group->coordinator = coordinator;
     group->shard = shard;
-    atomic_init(&group->references, 1);
+    base_refs_init(&group->refs);
     group->id = group__bytes_copy(id.data == NULL ? base_slice_text("") : id, &failed);
     base_mutex_init(&group->mutex);
     base_list_init(&group->members);
@@ -260,8 +260,7 @@ struct group *group__create(struct group_coordinator *coordinator, struct group_
 
 struct group *group__hold(struct group *group)
 {
-    unsigned before = atomic_fetch_add(&group->references, 1);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&group->refs);
     return group;
 }
 
@@ -270,12 +269,7 @@ void group__release(struct group **group)
     struct group *held = *group;
 
     *group = NULL;
-    if (held == NULL) {
-        return;
-    }
-    unsigned before = atomic_fetch_sub(&held->references, 1);
-    BASE_ASSERT(before > 0);
-    if (before == 1) {
+    if (held != NULL && base_refs_drop(&held->refs)) {
         base_executor_post(held->alarm.home, &held->reap);
     }
 }

@@ -5,7 +5,6 @@
 #ifndef GROUP_GROUP_PRIV_H
 #define GROUP_GROUP_PRIV_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,6 +12,7 @@
 #include "core/base/list.h"
 #include "core/base/map.h"
 #include "core/base/mutex.h"
+#include "core/base/refs.h"
 #include "core/group/group.h"
 #include "core/group/offsets.h"
 
@@ -61,7 +61,7 @@ struct group {
     struct group_coordinator *coordinator; /* borrowed */
     struct group_shard *shard;             /* borrowed; where its records go */
     struct base_list shard_link;           /* the coordinator's lock guards it */
-    atomic_uint references;
+    struct base_refs refs;
     struct base_slice id; /* owned */
 
     struct base_mutex mutex;    /* guards all below */

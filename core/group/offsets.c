@@ -10,8 +10,7 @@
 
 struct group_offset *group_offset_hold(struct group_offset *offset)
 {
-    unsigned before = atomic_fetch_add(&offset->references, 1);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&offset->refs);
     return offset;
 }
 
@@ -20,12 +19,7 @@ void group_offset_release(struct group_offset **offset)
     struct group_offset *held = *offset;
 
     *offset = NULL;
-    if (held == NULL) {
-        return;
-    }
-    unsigned before = atomic_fetch_sub(&held->references, 1);
-    BASE_ASSERT(before > 0);
-    if (before == 1) {
+    if (held != NULL && base_refs_drop(&held->refs)) {
         base_free(held);
     }
 }
@@ -36,7 +30,7 @@ struct group_offset *group__offset_make(const struct group_commit_item *item, in
     if (offset == NULL) {
         return NULL;
     }
-    atomic_init(&offset->references, 1);
+    base_refs_init(&offset->refs);
     offset->offset = item->offset;
     offset->leader_epoch = item->leader_epoch;
     offset->commit_ms = commit_ms;

@@ -2,11 +2,11 @@
 #ifndef GROUP_OFFSETS_H
 #define GROUP_OFFSETS_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "core/base/executor.h"
 #include "core/base/list.h"
+#include "core/base/refs.h"
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
 #include "core/group/group.h"
@@ -17,7 +17,7 @@ enum { GROUP_OFFSET_METADATA_SIZE_MAX = 4096 }; /* offset.metadata.max.bytes */
 
 /* One committed offset. Immutable and counted. */
 struct group_offset {
-    atomic_uint references;
+    struct base_refs refs;
     int64_t offset;
     int32_t leader_epoch;      /* -1 none */
     int64_t commit_ms;         /* wall clock */

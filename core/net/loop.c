@@ -13,6 +13,7 @@
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "core/base/mutex.h"
+#include "core/base/refs.h"
 #include "core/base/timer_heap.h"
 #include "core/net/loop_priv.h"
 #include "core/net/task_queue_priv.h"
@@ -382,7 +383,7 @@ void net__loop_give_input(struct net_loop *loop, struct base_buffer *buffer, siz
     BASE_ASSERT(used <= buffer->capacity);
 
     /* Acquire: the last foreign holder's accesses come before our next write. */
-    if (atomic_load_explicit(&buffer->references, memory_order_acquire) == 1) {
+    if (base_refs_is_one(&buffer->refs)) {
         used = 0;
     }
     if (loop->input == NULL && buffer->capacity == NET__INPUT_SIZE &&

@@ -14,8 +14,7 @@ enum { REOPEN_US = 1000000 };
 
 struct partition *partition_hold(struct partition *partition)
 {
-    unsigned before = atomic_fetch_add_explicit(&partition->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&partition->refs);
     return partition;
 }
 
@@ -71,8 +70,7 @@ void partition_release(struct partition **partition)
 {
     struct partition *dropped = *partition;
     *partition = NULL;
-    if (dropped == NULL ||
-        atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel) > 1) {
+    if (dropped == NULL || !base_refs_drop(&dropped->refs)) {
         return;
     }
     /* The table's own reference goes last, after shut: nobody waits any more. */
@@ -250,7 +248,7 @@ struct partition *partition__create(struct partition_table *table,
     if (partition == NULL) {
         return NULL;
     }
-    atomic_init(&partition->references, 1);
+    base_refs_init(&partition->refs);
     partition->topic_id = topic->id;
     partition->index = index;
     partition->table = table;

@@ -3,12 +3,13 @@
 #define PARTITION_PARTITION_PRIV_H
 
 #include "core/base/mutex.h"
+#include "core/base/refs.h"
 #include "core/catalog/topic.h"
 #include "core/partition/partition.h"
 #include "core/partition/table.h"
 
 struct partition {
-    atomic_uint references;
+    struct base_refs refs;
     struct base_uuid topic_id;
     int32_t index;
     struct base_mutex lock;

@@ -43,7 +43,7 @@ struct queue_group *queue__group_create(struct queue_manager *manager,
         base_free(id);
         return NULL;
     }
-    atomic_init(&group->references, 1);
+    base_refs_init(&group->refs);
     group->manager = manager;
     group->journal = journal;
     group->topic_id = topic->id;
@@ -68,8 +68,7 @@ struct queue_group *queue__group_create(struct queue_manager *manager,
 
 struct queue_group *queue__group_hold(struct queue_group *group)
 {
-    unsigned before = atomic_fetch_add_explicit(&group->references, 1, memory_order_relaxed);
-    BASE_ASSERT(before > 0);
+    base_refs_take(&group->refs);
     return group;
 }
 
@@ -86,8 +85,7 @@ void queue__group_release(struct queue_group **group)
 {
     struct queue_group *dropped = *group;
     *group = NULL;
-    if (dropped == NULL ||
-        atomic_fetch_sub_explicit(&dropped->references, 1, memory_order_acq_rel) > 1) {
+    if (dropped == NULL || !base_refs_drop(&dropped->refs)) {
         return;
     }
     BASE_ASSERT(dropped->is_closed);

@@ -6,13 +6,13 @@
 #ifndef QUEUE_GROUP_PRIV_H
 #define QUEUE_GROUP_PRIV_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/alarm.h"
 #include "core/base/list.h"
 #include "core/base/mutex.h"
+#include "core/base/refs.h"
 #include "core/base/timer_heap.h"
 #include "core/queue/consume.h"
 #include "core/queue/cursor.h"
@@ -57,7 +57,7 @@ struct queue_place {
 enum queue_rule_state { QUEUE_RULE_NONE, QUEUE_RULE_WRITING, QUEUE_RULE_FIXED };
 
 struct queue_group {
-    atomic_uint references;
+    struct base_refs refs;
     struct queue_manager *manager; /* borrowed; outlives its groups */
     struct queue_journal *journal; /* borrowed */
     struct base_uuid topic_id;

@@ -275,7 +275,7 @@ static void inserted_chunks_are_sent_in_place_and_not_copied(void **state)
     assert_int_equal(from_log, 3);
     assert_int_equal(length, total);
     assert_int_equal(kproto_writer_length(&writer), 0);
-    assert_int_equal(atomic_load(&fetch.log->references), 4); /* ours only */
+    assert_int_equal(atomic_load(&fetch.log->refs.count), 4); /* ours only */
 
     struct base_reader reader;
     struct kproto_fetch_response decoded;
@@ -341,7 +341,7 @@ static void memory_running_out_leaves_no_reference_behind(void **state)
         for (size_t i = 0; i < count; i++) {
             base_chunk_release(&chunks[i]);
         }
-        assert_int_equal(atomic_load(&fetch.log->references), 4);
+        assert_int_equal(atomic_load(&fetch.log->refs.count), 4);
         kproto_writer_fini(&writer);
         base_arena_fini(&arena);
         fetch_fini(&fetch);

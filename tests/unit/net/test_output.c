@@ -126,7 +126,7 @@ static void sendfile_chunk_arrives(void **state)
     }
     close(client);
     server_stop(&server);
-    assert_int_equal(file->references, 1); /* the connection gave its own back */
+    assert_int_equal(file->refs.count, 1); /* the connection gave its own back */
     base_file_release(&file);
 }
 
