@@ -1,4 +1,7 @@
-/* Simulated disk: each object has the bytes that readers see, and those on the platter. */
+/* Simulated disk: each object has the bytes that readers see, and those on the platter.
+ *
+ * Syncs come often, and logs only grow: a sync takes note of what is behind the bytes that
+ * are the same in both, not of all. */
 #include "tests/sim/io_sim.h"
 
 #include <stdio.h>
@@ -23,19 +26,30 @@ struct file {
     char name[LOGSTORE_NAME_SIZE];
     struct bytes now;    /* what readers see */
     struct bytes stable; /* what a power cut certainly leaves */
+    size_t same;         /* so many first bytes of both are equal */
     bool exists;
     bool is_lazy;     /* written by put_lazy since it was stable */
     bool sync_failed; /* the cache is not to be believed */
     size_t used;      /* behind the last append; zeros follow */
     size_t promised;  /* end of the room told of since the last append: a full disk has it */
     uint64_t syncs_begun;
-    uint64_t stable_sync; /* the one of them that `stable` comes from */
+    uint64_t stable_sync;   /* the one of them that `stable` comes from */
+    struct base_list syncs; /* in flight */
     uint32_t opened;
 };
 
 struct handle {
     struct logstore_object object;
     struct file *file; /* borrowed */
+};
+
+/* What a sync makes stable: the bytes as they were when it was called. */
+struct image {
+    struct base_list link; /* in file->syncs */
+    struct bytes tail;     /* behind `from` */
+    size_t from;           /* before it, `stable` had them already */
+    size_t same;           /* so many first bytes of all of it are what readers see now */
+    uint64_t sync;         /* of file->syncs_begun */
 };
 
 /* A pending hot call. */
@@ -51,8 +65,7 @@ struct pending {
     struct bytes data;  /* append: not written yet */
     void *target;       /* read */
     size_t length;      /* read */
-    struct bytes image; /* sync: what becomes stable */
-    uint64_t sync;      /* of file->syncs_begun */
+    struct image image; /* sync */
 };
 
 struct io_sim {
@@ -108,16 +121,58 @@ static void bytes_write(struct bytes *bytes, size_t position, const void *data, 
     }
 }
 
-static void bytes_copy(struct bytes *target, const struct bytes *source)
+static void bytes_append_tail(struct bytes *target, const struct bytes *source, size_t from)
 {
-    bytes_resize(target, source->length);
-    bytes_write(target, 0, source->data, source->length);
+    if (source->length > from) {
+        bytes_write(target, target->length, source->data + from, source->length - from);
+    }
+}
+
+/* The first `same` bytes of both are known to be equal. */
+static void bytes_copy(struct bytes *target, const struct bytes *source, size_t same)
+{
+    bytes_resize(target, same);
+    bytes_append_tail(target, source, same);
 }
 
 static void bytes_fini(struct bytes *bytes)
 {
     base_free(bytes->data);
     *bytes = (struct bytes){0};
+}
+
+/* What readers see is about to change from `position` on. */
+static void touch(struct file *file, size_t position)
+{
+    if (position < file->same) {
+        file->same = position;
+    }
+    for (struct base_list *node = file->syncs.next; node != &file->syncs; node = node->next) {
+        struct image *image = BASE_CONTAINER_OF(node, struct image, link);
+        if (position < image->same) {
+            image->same = position;
+        }
+    }
+}
+
+static void file_resize(struct file *file, size_t length)
+{
+    touch(file, length);
+    bytes_resize(&file->now, length);
+}
+
+static void file_write(struct file *file, size_t position, const void *data, size_t length)
+{
+    touch(file, position);
+    bytes_write(&file->now, position, data, length);
+}
+
+/* Not while a sync is in flight, whose image builds on what is stable. */
+static void make_all_stable(struct file *file)
+{
+    BASE_ASSERT(base_list_is_empty(&file->syncs));
+    bytes_copy(&file->stable, &file->now, file->same);
+    file->same = file->now.length;
 }
 
 static struct file *find(const struct io_sim *sim, const char *name)
@@ -145,6 +200,7 @@ static struct file *find_or_add(struct io_sim *sim, const char *name)
         BASE_ASSERT(file != NULL);
         int length = snprintf(file->name, sizeof file->name, "%s", name);
         BASE_ASSERT(length > 0 && length < LOGSTORE_NAME_SIZE);
+        base_list_init(&file->syncs);
         base_list_push_back(&sim->files, &file->link);
     }
     return file;
@@ -160,13 +216,53 @@ static bool is_cut_off(struct io_sim *sim)
     return sim->calls_count > sim->crash_call;
 }
 
+static void image_take(struct image *image, struct file *file)
+{
+    file->syncs_begun++;
+    image->sync = file->syncs_begun;
+    image->from = file->same;
+    image->same = file->now.length;
+    bytes_append_tail(&image->tail, &file->now, image->from);
+    base_list_push_back(&file->syncs, &image->link);
+}
+
+static void image_fini(struct image *image)
+{
+    base_list_remove(&image->link);
+    bytes_fini(&image->tail);
+}
+
+/* Other syncs that have come between changed nothing before `from`: what they took is equal
+ * there too. */
+static void image_make_stable(const struct image *image, struct file *file)
+{
+    if (image->sync > file->stable_sync) { /* else a younger sync was faster */
+        bytes_resize(&file->stable, image->from);
+        bytes_append_tail(&file->stable, &image->tail, 0);
+        file->same = image->same;
+        file->stable_sync = image->sync;
+    }
+    file->is_lazy = false;
+}
+
+static void make_stable_now(struct file *file)
+{
+    struct image image = {0};
+
+    image_take(&image, file);
+    image_make_stable(&image, file);
+    image_fini(&image);
+}
+
 static void end_pending(struct pending *pending, enum base_err err)
 {
     pending->op->err = err;
     base_list_remove(&pending->link);
     base_executor_post(pending->op->executor, &pending->op->task);
     bytes_fini(&pending->data);
-    bytes_fini(&pending->image);
+    if (pending->kind == PENDING_SYNC) {
+        image_fini(&pending->image);
+    }
     base_free(pending);
 }
 
@@ -188,7 +284,7 @@ static void crash(struct io_sim *sim)
         if (pending->kind == PENDING_APPEND && pending->err == BASE_ERR_OK &&
             pending->data.length > 0) {
             size_t length = partial(sim, pending->data.length);
-            bytes_write(&pending->file->now, (size_t)pending->position, pending->data.data, length);
+            file_write(pending->file, (size_t)pending->position, pending->data.data, length);
             bytes_fini(&pending->data);
         }
     }
@@ -205,22 +301,6 @@ static void read_now(const struct file *file, uint64_t position, void *data, siz
     }
 }
 
-/* What a sync makes stable: the bytes as they were when it was called. */
-static void make_stable(struct file *file, const struct bytes *image, uint64_t sync)
-{
-    if (sync > file->stable_sync) { /* else a younger sync was faster */
-        bytes_copy(&file->stable, image);
-        file->stable_sync = sync;
-    }
-    file->is_lazy = false;
-}
-
-static void make_stable_now(struct file *file)
-{
-    file->syncs_begun++;
-    make_stable(file, &file->now, file->syncs_begun);
-}
-
 static void pending_fire(struct base_timer *timer)
 {
     struct pending *pending = BASE_CONTAINER_OF(timer, struct pending, timer);
@@ -230,11 +310,11 @@ static void pending_fire(struct base_timer *timer)
     if (err == BASE_ERR_OK) {
         switch (pending->kind) {
         case PENDING_APPEND:
-            bytes_write(&pending->file->now, (size_t)pending->position, pending->data.data,
-                        pending->data.length);
+            file_write(pending->file, (size_t)pending->position, pending->data.data,
+                       pending->data.length);
             break;
         case PENDING_SYNC:
-            make_stable(pending->file, &pending->image, pending->sync);
+            image_make_stable(&pending->image, pending->file);
             if (pending->op->on_synced != NULL) {
                 pending->op->on_synced(pending->op);
             }
@@ -308,7 +388,7 @@ static void make_spare(struct io_sim *sim, struct file *file, size_t used)
     file->used = used;
     if (!sim->io.append_is_durable && used > file->now.length &&
         sim_chance(sim->options.scheduler, 2)) {
-        bytes_resize(&file->now, used + (size_t)random_below(sim, SPARE_BYTES_MAX));
+        file_resize(file, used + (size_t)random_below(sim, SPARE_BYTES_MAX));
     }
 }
 
@@ -350,7 +430,7 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
     make_spare(sim, file, (size_t)position + data.length);
     file->promised = 0;
     if (cut_off) {
-        bytes_write(&file->now, (size_t)position, data.data, partial(sim, data.length));
+        file_write(file, (size_t)position, data.data, partial(sim, data.length));
         bytes_fini(&data);
         crash(sim);
         return done(op, BASE_ERR_CLOSED);
@@ -362,7 +442,7 @@ static enum logstore_io_state sim_append(struct logstore_io *io, struct logstore
         pending->data = data;
         return LOGSTORE_IO_PENDING;
     }
-    bytes_write(&file->now, (size_t)position, data.data, data.length);
+    file_write(file, (size_t)position, data.data, data.length);
     bytes_fini(&data);
     return done(op, BASE_ERR_OK);
 }
@@ -393,9 +473,7 @@ static enum logstore_io_state sim_sync(struct logstore_io *io, struct logstore_o
         pend(sim, op, file, sim->sync_us > 0 ? sim->sync_us : latency_us(sim));
     pending->kind = PENDING_SYNC;
     pending->err = next_sync(sim, file);
-    bytes_copy(&pending->image, &file->now);
-    file->syncs_begun++;
-    pending->sync = file->syncs_begun;
+    image_take(&pending->image, file);
     return LOGSTORE_IO_PENDING;
 }
 
@@ -478,8 +556,8 @@ static enum base_err sim_create(struct logstore_io *io, const char *name,
     BASE_ASSERT(file->opened == 0);
     file->exists = true;
     file->sync_failed = false;
-    bytes_resize(&file->now, 0);
-    bytes_resize(&file->stable, 0);
+    file_resize(file, 0);
+    make_all_stable(file);
     return goes_on ? open_file(sim, file, out) : BASE_ERR_CLOSED;
 }
 
@@ -513,7 +591,7 @@ static void sim_close(struct logstore_io *io, struct logstore_object **object)
     BASE_ASSERT(file->opened > 0);
     file->opened--;
     if (!sim->crashed && file->exists && file->used < file->now.length) {
-        bytes_resize(&file->now, file->used); /* not durably */
+        file_resize(file, file->used); /* not durably */
     }
     base_free(handle);
     *object = NULL;
@@ -540,8 +618,9 @@ static void mix(struct io_sim *sim, struct file *file)
             memcpy(kept.data + at, source->data + at, length < left ? length : left);
         }
     }
-    bytes_copy(&file->now, &kept);
-    bytes_copy(&file->stable, &kept);
+    file_resize(file, 0);
+    file_write(file, 0, kept.data, kept.length);
+    make_all_stable(file);
     file->is_lazy = false;
     file->sync_failed = false;
     bytes_fini(&kept);
@@ -609,7 +688,7 @@ static enum base_err sim_truncate(struct logstore_io *io, struct logstore_object
         return BASE_ERR_CLOSED;
     }
     BASE_ASSERT(size_bytes <= file->now.length);
-    bytes_resize(&file->now, (size_t)size_bytes);
+    file_resize(file, (size_t)size_bytes);
     file->used = (size_t)size_bytes;
     enum base_err err = next_sync(sim, file);
     if (err == BASE_ERR_OK) {
@@ -632,9 +711,9 @@ static enum base_err sim_put(struct logstore_io *io, const char *name, struct ba
     }
     struct file *file = find_or_add(sim, name);
     file->exists = true;
-    bytes_resize(&file->now, 0);
-    bytes_write(&file->now, 0, content.data, content.length);
-    bytes_copy(&file->stable, &file->now);
+    file_resize(file, 0);
+    file_write(file, 0, content.data, content.length);
+    make_all_stable(file);
     file->is_lazy = false;
     return goes_on ? BASE_ERR_OK : BASE_ERR_CLOSED;
 }
@@ -650,12 +729,12 @@ static enum base_err sim_put_lazy(struct logstore_io *io, const char *name,
     }
     struct file *file = find_or_add(sim, name);
     if (file->exists && sim_chance(sim->options.scheduler, 4)) {
-        bytes_copy(&file->stable, &file->now); /* written back by now */
+        make_all_stable(file); /* written back by now */
     }
     file->exists = true;
     file->is_lazy = true;
-    bytes_resize(&file->now, 0);
-    bytes_write(&file->now, 0, content.data, content.length);
+    file_resize(file, 0);
+    file_write(file, 0, content.data, content.length);
     return BASE_ERR_OK;
 }
 
@@ -908,6 +987,7 @@ void io_sim_flip(struct io_sim *sim, const char *name, uint64_t position, unsign
     BASE_ASSERT(file != NULL);
     BASE_ASSERT(position < file->now.length);
     BASE_ASSERT(bit < 8);
+    BASE_ASSERT(base_list_is_empty(&file->syncs));
     file->now.data[position] ^= (uint8_t)(1u << bit);
     if (position < file->stable.length) {
         file->stable.data[position] ^= (uint8_t)(1u << bit);
@@ -919,7 +999,8 @@ void io_sim_cut(struct io_sim *sim, const char *name, uint64_t size_bytes)
     struct file *file = find_existing(sim, name);
     BASE_ASSERT(file != NULL);
     BASE_ASSERT(size_bytes <= file->now.length);
-    bytes_resize(&file->now, (size_t)size_bytes);
+    BASE_ASSERT(base_list_is_empty(&file->syncs));
+    file_resize(file, (size_t)size_bytes);
     if (file->stable.length > size_bytes) {
         bytes_resize(&file->stable, (size_t)size_bytes);
     }
