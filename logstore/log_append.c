@@ -460,23 +460,27 @@ static enum base_err clear_the_way(struct logstore_log *log, struct base_executo
     return is_full ? BASE_ERR_NO_SPACE : BASE_ERR_OK;
 }
 
-/* Writes a batch that has its place, or lets it wait. */
-static enum base_err take(struct logstore_log *log, const struct base_chunk *bytes,
-                          const struct logstore_batch *batch, struct base_executor *executor,
-                          int64_t now_us)
+/* Lets a batch that has its place wait, behind those that do. */
+static void let_wait(struct logstore_log *log, const struct base_chunk *bytes,
+                     const struct logstore_batch *batch, int64_t now_us)
+{
+    accept(log, batch, now_us);
+    logstore_chain_push(&log->chain, bytes, batch);
+}
+
+/* Writes a batch that has its place, or does so as soon as it can be. */
+static enum base_err write_soon(struct logstore_log *log, const struct base_chunk *bytes,
+                                const struct logstore_batch *batch, struct base_executor *executor,
+                                int64_t now_us)
 {
     const struct logstore_segment *active = logstore__active(log);
-    bool may_wait = joins(log, batch, now_us);
 
-    if (!may_wait && log->state == LOGSTORE__IDLE && active->object != NULL &&
+    if (log->state == LOGSTORE__IDLE && active->object != NULL &&
         fits(log, batch, active->size_bytes, now_us)) {
         return write_now(log, bytes, batch, executor, now_us);
     }
-    accept(log, batch, now_us);
-    logstore_chain_push(&log->chain, bytes, batch);
-    if (!may_wait) {
-        logstore__write_gathered(log, executor);
-    }
+    let_wait(log, bytes, batch, now_us);
+    logstore__write_gathered(log, executor);
     return BASE_ERR_OK;
 }
 
@@ -506,7 +510,12 @@ enum base_err logstore_log_append(struct logstore_log *log, const struct base_ch
     placed.base_offset = log->end_offset;
     placed.leader_epoch = log->leader_epoch;
     int64_t now_us = base_clock_monotonic_us(log->store->clock);
-    enum base_err err = joins(log, &placed, now_us) ? BASE_ERR_OK : clear_the_way(log, executor);
+    enum base_err err = BASE_ERR_OK;
+    bool may_wait = joins(log, &placed, now_us);
+    if (!may_wait) {
+        err = clear_the_way(log, executor);
+        may_wait = joins(log, &placed, now_us); /* there may be room for it now */
+    }
     if (err == BASE_ERR_OK && log->chain.bytes > LOGSTORE__PENDING_BYTES_MAX) {
         err = BASE_ERR_BUSY;
     }
@@ -518,7 +527,11 @@ enum base_err logstore_log_append(struct logstore_log *log, const struct base_ch
     }
     logstore_batch_set_offset_and_epoch(bytes->buffer->data + bytes->position, placed.base_offset,
                                         placed.leader_epoch);
-    err = take(log, bytes, &placed, executor, now_us);
+    if (may_wait) {
+        let_wait(log, bytes, &placed, now_us);
+    } else {
+        err = write_soon(log, bytes, &placed, executor, now_us);
+    }
     if (err == BASE_ERR_OK) {
         out->base_offset = placed.base_offset;
         out->end_offset = logstore_batch_next_offset(&placed);
