@@ -14,22 +14,7 @@
 
 #include "core/base/log.h"
 #include "logstore/io_file.h"
-#include "tests/sim/log_harness.h"
-
-static int setup(void **state)
-{
-    static struct log_harness harness;
-    log_harness_init(&harness, 1);
-    log_harness_use_files(&harness);
-    *state = &harness;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    log_harness_fini(*state);
-    return 0;
-}
+#include "tests/unit/logstore/fixture.h"
 
 static struct base_chunk chunk_of(size_t length, int fill)
 {
@@ -413,24 +398,29 @@ int main(void)
 {
     base_log_configure(BASE_LOG_ERROR + 1, BASE_LOG_LOGFMT);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(second_owner_of_a_directory_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(root_without_a_parent_is_an_error, setup, teardown),
-        cmocka_unit_test_setup_teardown(appended_chunks_are_read_back_across_pieces, setup,
+        cmocka_unit_test_setup_teardown(second_owner_of_a_directory_is_refused, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(create_does_not_take_an_existing_object, setup, teardown),
-        cmocka_unit_test_setup_teardown(full_disk_takes_a_half_written_append_back, setup,
+        cmocka_unit_test_setup_teardown(root_without_a_parent_is_an_error, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(appended_chunks_are_read_back_across_pieces, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(small_appends_find_zeros_that_grow_with_the_file, setup,
+        cmocka_unit_test_setup_teardown(create_does_not_take_an_existing_object, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(large_appends_find_no_zeros, setup, teardown),
-        cmocka_unit_test_setup_teardown(close_leaves_no_zeros_but_a_kill_does, setup, teardown),
-        cmocka_unit_test_setup_teardown(put_replaces_and_get_bounds, setup, teardown),
-        cmocka_unit_test_setup_teardown(list_shows_objects_and_hides_the_rest, setup, teardown),
-        cmocka_unit_test_setup_teardown(links_are_not_followed, setup, teardown),
-        cmocka_unit_test_setup_teardown(files_are_not_for_everybody, setup, teardown),
-        cmocka_unit_test_setup_teardown(range_is_a_counted_part_of_the_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(sync_and_reads_behind_the_end_are_posted, setup, teardown),
-        cmocka_unit_test_setup_teardown(truncate_and_settle_keep_the_rest, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_disk_takes_a_half_written_append_back, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(small_appends_find_zeros_that_grow_with_the_file,
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(large_appends_find_no_zeros, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(close_leaves_no_zeros_but_a_kill_does, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(put_replaces_and_get_bounds, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(list_shows_objects_and_hides_the_rest, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(links_are_not_followed, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(files_are_not_for_everybody, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(range_is_a_counted_part_of_the_file, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(sync_and_reads_behind_the_end_are_posted, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(truncate_and_settle_keep_the_rest, setup_files, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,42 +6,15 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "tests/sim/log_harness.h"
-
-static int setup(void **state)
-{
-    static struct log_harness harness;
-    log_harness_init(&harness, 1);
-    log_harness_use_files(&harness);
-    *state = &harness;
-    return 0;
-}
-
-static int setup_sim(void **state)
-{
-    static struct log_harness harness;
-    struct io_sim_options options = {.latency_us_max = 1000};
-    log_harness_init(&harness, 1);
-    log_harness_use_sim(&harness, &options);
-    *state = &harness;
-    return 0;
-}
+#include "tests/unit/logstore/fixture.h"
 
 /* Appends end later, always: as over a network. */
 static int setup_pending(void **state)
 {
-    static struct log_harness harness;
     struct io_sim_options options = {
         .append_is_durable = true, .pending_one_in = 1, .latency_us_max = 5000};
-    log_harness_init(&harness, 7);
-    log_harness_use_sim(&harness, &options);
-    *state = &harness;
-    return 0;
-}
 
-static int teardown(void **state)
-{
-    log_harness_fini(*state);
+    log_harness_use_sim(fixture_init(state, 7), &options);
     return 0;
 }
 
@@ -367,8 +340,8 @@ static void progress_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(appended_batches_become_durable_and_are_read_back, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(appended_batches_become_durable_and_are_read_back,
+                                        setup_files, teardown),
         cmocka_unit_test_setup_teardown(what_arrives_during_a_sync_joins_the_next_one, setup_sim,
                                         teardown),
         cmocka_unit_test_setup_teardown(high_throughput_mode_syncs_after_its_interval, setup_sim,
@@ -377,20 +350,22 @@ int main(void)
                                         setup_sim, teardown),
         cmocka_unit_test_setup_teardown(flush_makes_everything_durable_in_high_throughput_mode,
                                         setup_sim, teardown),
-        cmocka_unit_test_setup_teardown(batches_that_come_during_a_roll_keep_their_order, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(batches_that_come_during_a_roll_keep_their_order,
+                                        setup_files, teardown),
         cmocka_unit_test_setup_teardown(pending_appends_go_out_together, setup_pending, teardown),
         cmocka_unit_test_setup_teardown(too_many_waiting_bytes_are_refused, setup_pending,
                                         teardown),
-        cmocka_unit_test_setup_teardown(duplicate_gets_the_offset_of_its_original, setup, teardown),
-        cmocka_unit_test_setup_teardown(producers_survive_a_kill_after_their_segments_are_gone,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(producers_survive_a_good_close, setup, teardown),
-        cmocka_unit_test_setup_teardown(epochs_are_answered_as_kafka_does, setup, teardown),
-        cmocka_unit_test_setup_teardown(old_segment_is_rolled_at_the_next_append, setup, teardown),
-        cmocka_unit_test_setup_teardown(idle_log_closes_its_file_and_opens_it_again, setup,
+        cmocka_unit_test_setup_teardown(duplicate_gets_the_offset_of_its_original, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(progress_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(producers_survive_a_kill_after_their_segments_are_gone,
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(producers_survive_a_good_close, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(epochs_are_answered_as_kafka_does, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(old_segment_is_rolled_at_the_next_append, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(idle_log_closes_its_file_and_opens_it_again, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(progress_is_told, setup_files, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,35 +9,14 @@
 
 #include "core/base/alloc.h"
 #include "core/base/log.h"
-#include "tests/sim/log_harness.h"
+#include "tests/unit/logstore/fixture.h"
 
 enum { FAULTS_MAX = 2000 };
 
-static int setup(void **state)
-{
-    static struct log_harness harness;
-    log_harness_init(&harness, 1);
-    harness.tail_bytes_max = 1 << 20;
-    log_harness_use_files(&harness);
-    *state = &harness;
-    return 0;
-}
-
-static int setup_sim(void **state)
-{
-    static struct log_harness harness;
-    struct io_sim_options options = {.latency_us_max = 1000};
-    log_harness_init(&harness, 1);
-    log_harness_use_sim(&harness, &options);
-    *state = &harness;
-    return 0;
-}
-
-static int teardown(void **state)
+static int teardown_alloc(void **state)
 {
     base_alloc_fail_after(-1, 0);
-    log_harness_fini(*state);
-    return 0;
+    return teardown(state);
 }
 
 static struct log_harness_batch batch_of(int64_t producer_id, int32_t base_sequence)
@@ -266,15 +245,19 @@ int main(void)
 {
     base_log_configure(BASE_LOG_ERROR + 1, BASE_LOG_LOGFMT);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(full_disk_refuses_and_resumes, setup_sim, teardown),
-        cmocka_unit_test_setup_teardown(file_size_limit_refuses_and_resumes, setup, teardown),
-        cmocka_unit_test_setup_teardown(roll_on_a_full_disk_waits_and_goes_on, setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(full_disk_refuses_and_resumes, setup_sim, teardown_alloc),
+        cmocka_unit_test_setup_teardown(file_size_limit_refuses_and_resumes, setup_files_tail,
+                                        teardown_alloc),
+        cmocka_unit_test_setup_teardown(roll_on_a_full_disk_waits_and_goes_on, setup_sim,
+                                        teardown_alloc),
         cmocka_unit_test_setup_teardown(close_on_a_full_disk_keeps_producers_right, setup_sim,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(failed_allocation_in_open_leaves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(failed_allocation_in_append_loses_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(failed_allocation_in_a_read_is_only_an_error, setup,
-                                        teardown),
+                                        teardown_alloc),
+        cmocka_unit_test_setup_teardown(failed_allocation_in_open_leaves_nothing, setup_files_tail,
+                                        teardown_alloc),
+        cmocka_unit_test_setup_teardown(failed_allocation_in_append_loses_nothing, setup_files_tail,
+                                        teardown_alloc),
+        cmocka_unit_test_setup_teardown(failed_allocation_in_a_read_is_only_an_error,
+                                        setup_files_tail, teardown_alloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "tests/sim/log_harness.h"
+#include "tests/unit/logstore/fixture.h"
 
 enum {
     BATCHES = 40,
@@ -15,23 +15,6 @@ enum {
     ROOM_BYTES = BATCHES * 100,
     SYNC_US = 10000,
 };
-
-static int setup(void **state)
-{
-    static struct log_harness harness;
-    struct io_sim_options options = {.latency_us_max = 1000};
-
-    log_harness_init(&harness, 1);
-    log_harness_use_sim(&harness, &options);
-    *state = &harness;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    log_harness_fini(*state);
-    return 0;
-}
 
 static int64_t room_bytes(struct log_harness *harness)
 {
@@ -181,16 +164,18 @@ static void a_log_that_fails_gives_up_what_it_took(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_follows_the_first_of_a_turn_is_one_write, setup,
+        cmocka_unit_test_setup_teardown(what_follows_the_first_of_a_turn_is_one_write, setup_sim,
                                         teardown),
-        cmocka_unit_test_setup_teardown(what_comes_during_a_sync_is_one_write_at_its_end, setup,
+        cmocka_unit_test_setup_teardown(what_comes_during_a_sync_is_one_write_at_its_end, setup_sim,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_large_batch_takes_those_before_it_along, setup, teardown),
-        cmocka_unit_test_setup_teardown(who_cannot_wait_has_it_written, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_taken_fits_a_disk_that_is_full_meanwhile, setup,
+        cmocka_unit_test_setup_teardown(a_large_batch_takes_those_before_it_along, setup_sim,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_log_that_closes_writes_what_it_took, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_log_that_fails_gives_up_what_it_took, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_cannot_wait_has_it_written, setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(what_was_taken_fits_a_disk_that_is_full_meanwhile,
+                                        setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(a_log_that_closes_writes_what_it_took, setup_sim, teardown),
+        cmocka_unit_test_setup_teardown(a_log_that_fails_gives_up_what_it_took, setup_sim,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

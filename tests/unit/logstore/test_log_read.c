@@ -10,47 +10,16 @@
 
 #include "core/base/crc32c.h"
 #include "core/base/endian.h"
-#include "tests/sim/log_harness.h"
+#include "tests/unit/logstore/fixture.h"
 #include "tests/unit/logstore/packing.h"
 
 enum { BATCHES_COUNT = 60 };
 
-static struct log_harness *start(uint64_t seed, bool with_files, size_t tail_bytes_max)
-{
-    static struct log_harness harness;
-    struct io_sim_options options = {.pending_one_in = 2, .latency_us_max = 1000};
-
-    log_harness_init(&harness, seed);
-    harness.tail_bytes_max = tail_bytes_max;
-    if (with_files) {
-        log_harness_use_files(&harness);
-    } else {
-        log_harness_use_sim(&harness, &options);
-    }
-    return &harness;
-}
-
-static int setup_files(void **state)
-{
-    *state = start(1, true, 0);
-    return 0;
-}
-
-static int setup_files_tail(void **state)
-{
-    *state = start(1, true, 1 << 20);
-    return 0;
-}
-
 static int setup_pending(void **state)
 {
-    *state = start(3, false, 0);
-    return 0;
-}
+    struct io_sim_options options = {.pending_one_in = 2, .latency_us_max = 1000};
 
-static int teardown(void **state)
-{
-    log_harness_fini(*state);
+    log_harness_use_sim(fixture_init(state, 3), &options);
     return 0;
 }
 

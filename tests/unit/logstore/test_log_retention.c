@@ -7,23 +7,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/sim/log_harness.h"
+#include "tests/unit/logstore/fixture.h"
 
 enum { SECOND_US = 1000000 };
 
 static int setup(void **state)
 {
-    static struct log_harness harness;
-    log_harness_init(&harness, 1);
-    log_harness_use_files(&harness);
-    harness.config.segment_bytes = 3000;
-    *state = &harness;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    log_harness_fini(*state);
+    (void)setup_files(state);
+    struct log_harness *harness = *state;
+    harness->config.segment_bytes = 3000;
     return 0;
 }
 

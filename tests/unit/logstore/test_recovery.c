@@ -12,34 +12,9 @@
 #include <cmocka.h>
 
 #include "core/base/log.h"
-#include "tests/sim/log_harness.h"
+#include "tests/unit/logstore/fixture.h"
 
 #define FIRST "00000000000000000000.log"
-
-static int setup(void **state)
-{
-    static struct log_harness harness;
-    log_harness_init(&harness, 1);
-    log_harness_use_files(&harness);
-    *state = &harness;
-    return 0;
-}
-
-static int setup_sim(void **state)
-{
-    static struct log_harness harness;
-    struct io_sim_options options = {.latency_us_max = 1000};
-    log_harness_init(&harness, 1);
-    log_harness_use_sim(&harness, &options);
-    *state = &harness;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    log_harness_fini(*state);
-    return 0;
-}
 
 static off_t size_of(const struct log_harness *harness, const char *object)
 {
@@ -494,36 +469,39 @@ int main(void)
 {
     base_log_configure(BASE_LOG_ERROR + 1, BASE_LOG_LOGFMT);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(kill_loses_nothing_that_was_written, setup, teardown),
-        cmocka_unit_test_setup_teardown(torn_tail_is_cut_at_every_byte_of_the_last_batch, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(zeros_behind_the_last_batch_are_no_torn_tail, setup,
+        cmocka_unit_test_setup_teardown(kill_loses_nothing_that_was_written, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(torn_tail_is_cut_at_every_byte_of_the_last_batch,
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(zeros_behind_the_last_batch_are_no_torn_tail, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(any_other_byte_behind_the_last_batch_is_cut_with_the_zeros,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(flipped_byte_of_the_unsynced_tail_is_cut, setup, teardown),
-        cmocka_unit_test_setup_teardown(flipped_byte_of_what_was_durable_stops_the_log, setup,
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(flipped_byte_of_the_unsynced_tail_is_cut, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(lost_end_of_what_was_durable_stops_the_log, setup,
+        cmocka_unit_test_setup_teardown(flipped_byte_of_what_was_durable_stops_the_log, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(what_was_durable_and_reads_as_zeros_stops_the_log, setup,
+        cmocka_unit_test_setup_teardown(lost_end_of_what_was_durable_stops_the_log, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(file_shorter_than_its_checkpoint_stops_the_log, setup,
+        cmocka_unit_test_setup_teardown(what_was_durable_and_reads_as_zeros_stops_the_log,
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(file_shorter_than_its_checkpoint_stops_the_log, setup_files,
                                         teardown),
-        cmocka_unit_test_setup_teardown(repeated_batch_stops_the_log, setup, teardown),
-        cmocka_unit_test_setup_teardown(damaged_head_stops_the_log, setup, teardown),
-        cmocka_unit_test_setup_teardown(missing_and_damaged_indexes_are_made_again, setup,
+        cmocka_unit_test_setup_teardown(repeated_batch_stops_the_log, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(damaged_head_stops_the_log, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(missing_and_damaged_indexes_are_made_again, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(damage_in_a_sealed_segment_is_found_when_it_is_read_again,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(sealed_segment_of_another_size_is_found, setup, teardown),
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(sealed_segment_of_another_size_is_found, setup_files,
+                                        teardown),
         cmocka_unit_test_setup_teardown(good_close_spares_the_next_open_its_scan, setup_sim,
                                         teardown),
-        cmocka_unit_test_setup_teardown(damaged_batch_gives_a_replay_no_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_batch_gives_a_replay_no_record, setup_files,
+                                        teardown),
         cmocka_unit_test_setup_teardown(failed_sync_stops_the_log_and_is_not_tried_again, setup_sim,
                                         teardown),
-        cmocka_unit_test_setup_teardown(lost_active_segment_is_noticed, setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_segments_do_not_make_a_new_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_active_segment_is_noticed, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(lost_segments_do_not_make_a_new_log, setup_files, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
