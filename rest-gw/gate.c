@@ -49,14 +49,14 @@ static bool is_iam(const struct restgw_request *request)
 /* Refuses in the form of the route's service. */
 static void refuse(struct restgw_request *request, enum restgw_error error)
 {
-    if (restgw_error_status(error) == 401) {
-        restgw_answer_header(request, "WWW-Authenticate", base_slice_text("Keystone uri=\"/v3\""));
-    }
     if (is_iam(request)) {
         restgw__iam_refuse(request, error);
-    } else {
-        restgw_answer_error(request, error);
+        return;
     }
+    if (restgw_error_status(error) == 401) {
+        restgw__iam_challenge(request);
+    }
+    restgw_answer_error(request, error);
 }
 
 static bool has_parameter(const struct restgw_request *request, const char *name)

@@ -29,10 +29,17 @@ static const char *title_of(int status)
     return "Internal Server Error";
 }
 
+void restgw__iam_challenge(struct restgw_request *request)
+{
+    restgw_answer_header(request, "WWW-Authenticate", base_slice_text("Keystone uri=\"/v3\""));
+}
+
 void restgw__iam_error(struct restgw_request *request, int status, const char *message)
 {
+    if (status == 401) {
+        restgw__iam_challenge(request);
+    }
     struct base_writer *body = restgw_answer_begin(request);
-
     RESTGW_JSON_PUT(body, "{\"error\":{\"code\":");
     restgw_json_put_integer(body, status);
     RESTGW_JSON_PUT(body, ",\"message\":");
@@ -92,7 +99,6 @@ void restgw__iam_refuse_verdict(struct restgw_request *request, enum security_ve
     case SECURITY_NO_ROLE:
     case SECURITY_NOT_IN_TIME:
     case SECURITY_REPLAYED:
-        restgw_answer_header(request, "WWW-Authenticate", base_slice_text("Keystone uri=\"/v3\""));
         restgw__iam_error(request, 401, unauthorized);
         return;
     case SECURITY_THROTTLED:

@@ -10,6 +10,9 @@
 #include "rest-gw/error.h"
 #include "rest-gw/request.h"
 
+/* Says, with status 401, what credentials are wanted. Before the answer begins. */
+void restgw__iam_challenge(struct restgw_request *request);
+
 /* {"error":{"code":…,"message":…,"title":…}}; ends the request. */
 void restgw__iam_error(struct restgw_request *request, int status, const char *message);
 
