@@ -7,6 +7,7 @@ none is, the request fails.
 """
 
 import json
+import pathlib
 import unittest
 
 from harness import BrokerTest, main
@@ -154,7 +155,18 @@ class Fields(MessageTest):
 
 
 class PartialFailure(MessageTest):
-    options = {"dms_delayed_messages_max": 1}
+    """A broker with room for one delayed message in each of two queues."""
+
+    options = {"dms_delayed_messages_max": 2, "dms_delayed_messages_per_queue_max": 1}
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.drop_queues, self.rest)  # and what is delayed there
+
+    @staticmethod
+    def drop_queues(rest):
+        for row in rest.must(200, "GET", "/queues")["queues"]:
+            rest.must(204, "DELETE", f"/queues/{row['id']}")
 
     def test_each_message_has_its_outcome(self):
         """§1.7: state 1 with error and error_code; the others are stored."""
@@ -169,6 +181,57 @@ class PartialFailure(MessageTest):
         self.assertEqual(self.rest.drain(queue, group, 2), ["a", "c"])
         answer = self.send(queue, [{"body": "b", "delay_time": 60000}])
         self.assertEqual((answer.status, answer.body["code"]), (404, 10240407))
+
+    def test_what_there_is_room_for_is_stored(self):
+        """§1.7: one row for each message, in their order; a failure is that of its message only."""
+        queue, group = self.queue()
+        rows = self.must(queue, [{"body": i, "delay_time": 1} for i in range(3)])
+        self.assertEqual([(row["state"], row["error_code"]) for row in rows],
+                         [(0, None), (1, 10240407), (1, 10240407)])
+        self.assertEqual(self.rest.drain(queue, group, 1), [0])
+        self.assertEqual(self.rest.counters(queue, group), (1, 1, 0))
+
+    def test_storage_that_fails_fails_only_what_goes_there(self):
+        """The log of the queue is damaged, that of what is delayed is not; of several partitions
+        one that works is taken."""
+        broker = self.own_broker(dms_queue_partitions=2)
+        self.rest = broker.rest()
+        fifo, _ = self.queue()
+        normal, group = self.queue("NORMAL", "other")
+        for queue in (fifo, normal):
+            for body in range(8):
+                self.must(queue, [{"body": body}])
+        broker.kill()
+        for queue in (fifo, normal):
+            log = max(pathlib.Path(broker.data).glob(f"{queue}-*/*.log"),
+                      key=lambda path: len(path.read_bytes().rstrip(b"\0")))
+            content = bytearray(log.read_bytes())
+            content[65] ^= 1  # in the first batch: what follows it is no torn end
+            log.write_bytes(content)
+        broker.start()
+        rows = self.must(fifo, [{"body": "now"}, {"body": "later", "delay_time": 60000}],
+                         returnId=True)
+        self.assertEqual([(row["state"], row["error_code"], "id" in row) for row in rows],
+                         [(1, 10250003, False), (0, None, True)])
+        self.assertIsInstance(rows[0]["error"], str)
+        answer = self.send(fifo, [{"body": "now"}])
+        self.assertEqual((answer.status, answer.body["code"]), (500, 10250003))
+        for _ in range(4):
+            self.must(normal, [{"body": "a"}, {"body": "b"}])
+        found = self.rest.consume(normal, group)
+        self.assertIn("a", [one["message"]["body"] for one in found])
+
+    def test_what_failed_has_not_been_produced(self):
+        """Guide table 1-2: message_size is of the messages produced in a minute; counters of
+        groups (§1.6) know nothing of the others."""
+        queue, group = self.queue()
+        self.must(queue, [{"body": "waits", "delay_time": 60000}])
+        self.must(queue, [{"body": "a"}, {"body": "long" * 100, "delay_time": 60000}])
+        self.assertEqual(self.rest.counters(queue, group), (1, 0, 1))
+        text = self.rest.raw("GET", "/metrics").raw.decode()
+        (line,) = [one for one in text.splitlines()
+                   if one.startswith("dmsd_message_size_total{") and queue in one]
+        self.assertEqual(int(line.rsplit(" ", 1)[1]), len('"waits"') + len('"a"'))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ struct produce {
     struct restgw_request *request;
     struct catalog_topic *topic; /* counted */
     bool return_id;
-    size_t size_bytes; /* of bodies and attributes */
+    size_t sizes_bytes[QUEUE_MESSAGES_MAX]; /* of body and attributes */
     struct queue_produce_message messages[QUEUE_MESSAGES_MAX];
     struct queue_produce produce;
 };
@@ -45,13 +45,20 @@ static void put_row(struct base_writer *body, const struct produce *produce,
     RESTGW_JSON_PUT(body, "}");
 }
 
-/* On the queue's first partition, wherever the messages went: only the sum is looked at. */
+/* Of the messages that were stored. On the queue's first partition, wherever they went: only the
+ * sum is looked at. */
 static void count_traffic(const struct produce *produce)
 {
+    size_t size_bytes = 0;
+
+    for (uint32_t i = 0; i < produce->produce.messages_count; i++) {
+        bool is_stored = produce->produce.results[i].err == BASE_ERR_OK;
+        size_bytes += is_stored ? produce->sizes_bytes[i] : 0;
+    }
     struct partition *partition = partition_table_get(
         restgw__gateway(produce->request)->options.partitions, produce->topic->id, 0);
     if (partition != NULL) {
-        partition_add_traffic(partition, (struct partition_traffic){produce->size_bytes, 1});
+        partition_add_traffic(partition, (struct partition_traffic){size_bytes, 1});
         partition_release(&partition);
     }
 }
@@ -173,10 +180,11 @@ static bool prepare(struct produce *produce, const struct catalog_topic *topic)
                              "%zu, larger than the size limit %zu", body.size_bytes, size_max);
         return false;
     }
-    produce->size_bytes = body.size_bytes;
     const char *detail = "";
     for (uint32_t i = 0; error == RESTGW_ERROR_NONE && i < body.messages_count; i++) {
-        error = fill_message(restgw_request_arena(request), is_kafka, &body.messages[i],
+        const struct restgw_produce_message *message = &body.messages[i];
+        produce->sizes_bytes[i] = message->body.length + message->attributes.length;
+        error = fill_message(restgw_request_arena(request), is_kafka, message,
                              &produce->messages[i], &detail);
     }
     if (error != RESTGW_ERROR_NONE) {

@@ -198,17 +198,54 @@ static int64_t deliver_at_ms(const struct addition *addition, uint32_t index)
     return addition->now_ms + addition->produce->messages[index].delay_ms;
 }
 
+/* Whether message i is added. */
+static bool is_in(const struct queue_produce *produce, uint32_t i)
+{
+    return produce->messages[i].delay_ms > 0 && produce->results[i].err == BASE_ERR_OK;
+}
+
+/* Takes what room there is, of all queues' and of the queue's own, for up to count messages; how
+ * many. */
+static uint32_t take_room(struct queue_manager *manager, struct base_uuid queue_id, uint32_t count)
+{
+    int64_t own = manager->options.delayed_queue_max - queue__delay_count(manager, queue_id);
+    int64_t of_all =
+        manager->options.delayed_max - (int64_t)atomic_fetch_add(&manager->delayed_count, count);
+    int64_t room = own < of_all ? own : of_all;
+
+    room = room < 0 ? 0 : room > count ? count : room;
+    atomic_fetch_sub(&manager->delayed_count, count - room);
+    return (uint32_t)room;
+}
+
+/* Decides which messages are added. */
+static void admit(struct addition *addition)
+{
+    struct queue_produce *produce = addition->produce;
+    uint32_t delayed_count = 0;
+    uint32_t admitted = 0;
+
+    for (uint32_t i = 0; i < produce->messages_count; i++) {
+        delayed_count += produce->messages[i].delay_ms > 0;
+    }
+    addition->count = take_room(addition->manager, produce->topic->id, delayed_count);
+    for (uint32_t i = 0; i < produce->messages_count; i++) {
+        if (is_in(produce, i) && admitted++ >= addition->count) {
+            produce->results[i].err = BASE_ERR_BUSY;
+        }
+    }
+}
+
 static enum base_err build(struct addition *addition)
 {
     const struct queue_produce *produce = addition->produce;
     enum base_err err = BASE_ERR_OK;
 
     for (uint32_t i = 0; err == BASE_ERR_OK && i < produce->messages_count; i++) {
-        const struct queue_produce_message *message = &produce->messages[i];
-        if (message->delay_ms > 0) {
-            err = queue__delay_put_message(&addition->writer, produce->topic->id_text, message,
-                                           deliver_at_ms(addition, i), addition->now_ms);
-            addition->count++;
+        if (is_in(produce, i)) {
+            err = queue__delay_put_message(&addition->writer, produce->topic->id_text,
+                                           &produce->messages[i], deliver_at_ms(addition, i),
+                                           addition->now_ms);
         }
     }
     return err == BASE_ERR_OK ? logstore_records_builder_finish(&addition->writer.builder) : err;
@@ -224,7 +261,7 @@ static void note(struct queue_delay_log *log, struct queue_delay_queue *queue,
     queue__delay_span_extend(&log->span, base_offset + addition->count);
     log->pending_count += addition->count;
     for (uint32_t i = 0; i < produce->messages_count; i++) {
-        if (produce->messages[i].delay_ms == 0) {
+        if (!is_in(produce, i)) {
             continue;
         }
         queue__delay_heap_push(&queue->heap,
@@ -255,7 +292,7 @@ static enum base_err append(struct addition *addition, bool *pending)
     base_mutex_lock(&log->lock);
     struct queue_delay_queue *queue = queue__delay_queue(log, produce->topic->id);
     if (queue != NULL) {
-        int64_t count = (int64_t)queue->heap.count + addition->count;
+        int64_t count = (int64_t)(queue->heap.count + queue->heap.out_count) + addition->count;
         bool has_share = count <= addition->manager->options.delayed_queue_max;
         err = has_share ? reserve(log, queue, addition->count) : BASE_ERR_BUSY;
     }
@@ -284,12 +321,12 @@ enum base_err queue__delay_add(struct queue_manager *manager, struct queue_produ
     };
 
     *pending = false;
+    admit(&addition);
+    if (addition.count == 0) {
+        return BASE_ERR_BUSY;
+    }
     queue__delay_writer_init(&addition.writer, QUEUE_DELAY_BATCH_BYTES_MAX);
     enum base_err err = build(&addition);
-    int64_t count = (int64_t)atomic_fetch_add(&manager->delayed_count, addition.count);
-    if (err == BASE_ERR_OK && count + addition.count > manager->options.delayed_max) {
-        err = BASE_ERR_BUSY;
-    }
     if (err == BASE_ERR_OK) {
         err = append(&addition, pending);
     }

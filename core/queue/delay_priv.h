@@ -118,8 +118,9 @@ BASE_MUST_USE enum base_err queue__delay_create(struct queue_manager *manager,
 /* Ends the moves; each log releases the manager when it is gone. */
 void queue__delay_close(struct queue_manager *manager);
 
-/* Appends those of produce's messages that have a delay, and fills in their results. waiter's
- * task comes if *pending. BUSY: too many wait already. Else as partition_append. */
+/* Appends those of produce's messages that have a delay, the first ones of them if there is no room
+ * for all: the others' results are BUSY. Fills in the results. waiter's task comes if *pending.
+ * BUSY: too many wait already. Else as partition_append. */
 BASE_MUST_USE enum base_err queue__delay_add(struct queue_manager *manager,
                                              struct queue_produce *produce,
                                              struct partition_waiter *waiter, bool *pending);

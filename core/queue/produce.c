@@ -20,12 +20,13 @@ static bool is_delayed(const struct queue_produce_message *message)
     return message->delay_ms > 0;
 }
 
-/* The place's answer becomes that of its messages. */
+/* The place's answer becomes that of its messages, but of those it had no room for. */
 static void end_part(struct queue_produce *produce, bool delayed, enum base_err err)
 {
     for (uint32_t i = 0; i < produce->messages_count; i++) {
-        if (is_delayed(&produce->messages[i]) == delayed) {
-            produce->results[i].err = err;
+        struct queue_produce_result *result = &produce->results[i];
+        if (is_delayed(&produce->messages[i]) == delayed && result->err == BASE_ERR_OK) {
+            result->err = err;
         }
     }
     partition_release(&produce->parts[delayed ? DELAYED : READY].partition);
@@ -195,6 +196,7 @@ enum queue_progress queue_produce(struct queue_manager *manager, struct queue_pr
     produce->pending_count = 0;
     for (uint32_t i = 0; i < produce->messages_count; i++) {
         BASE_ASSERT(produce->messages[i].delay_ms <= QUEUE_DELAY_MS_MAX);
+        produce->results[i].err = BASE_ERR_OK;
         delayed_count += is_delayed(&produce->messages[i]);
     }
     if (delayed_count < produce->messages_count) {

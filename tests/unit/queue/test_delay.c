@@ -251,6 +251,43 @@ static void more_than_a_queues_share_is_refused(void **state)
     must_delay(fixture, "e", 1000);
 }
 
+/* Of one request as many are taken as there is room for, in their order; the messages that do not
+ * wait are not concerned. */
+static void what_there_is_room_for_is_taken(void **state)
+{
+    enum { COUNT = 5 };
+    static const char *const values[COUNT] = {"now", "a", "b", "c", "at-once"};
+    struct fixture *fixture = *state;
+    struct queue_harness_produce own = {.is_over = false};
+    struct queue_produce_message messages[COUNT] = {{.headers_count = 0}};
+
+    fixture->harness.delayed_max = 5;
+    fixture->harness.delayed_queue_max = 3;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_FIFO, 1, 0);
+    must_delay(fixture, "first", 500);
+    for (unsigned i = 0; i < COUNT; i++) {
+        messages[i].value = base_slice_text(values[i]);
+        messages[i].delay_ms = i == 0 || i == COUNT - 1 ? 0 : 10000;
+    }
+    own.produce.topic = fixture->topic;
+    own.produce.messages = messages;
+    own.produce.messages_count = COUNT;
+    queue_harness_start_produce(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.produce.verdict, QUEUE_OK);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(own.produce.results[i].err, i == 3 ? BASE_ERR_BUSY : BASE_ERR_OK);
+    }
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 3);
+    assert_drained(fixture, "now at-once first");
+    advance_ms(fixture, 10000);
+    assert_drained(fixture, "a b");
+    assert_int_equal(queue_delayed_count(fixture->harness.manager), 0);
+    restart(fixture, true);
+    assert_drained(fixture, "");
+}
+
 static void clock_set_forward_is_noticed(void **state)
 {
     struct fixture *fixture = *state;
@@ -518,6 +555,7 @@ int main(void)
         DELAY_TEST(full_disk_loses_and_repeats_nothing),
         DELAY_TEST(more_than_the_limit_is_refused),
         DELAY_TEST(more_than_a_queues_share_is_refused),
+        DELAY_TEST(what_there_is_room_for_is_taken),
         DELAY_TEST(clock_set_forward_is_noticed),
         DELAY_TEST(clock_set_back_makes_them_wait),
         DELAY_TEST(log_start_follows_what_waits),
