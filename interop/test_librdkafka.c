@@ -1,34 +1,18 @@
 /* librdkafka from C against the broker that DMSD_BOOTSTRAP names: compressions, headers,
  * cooperative rebalances, static members, seeking by time, idempotence. */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "interop/rdkafka_client.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <librdkafka/rdkafka.h>
 
 enum {
-    NAME_SIZE = 64,
-    ERROR_SIZE = 512,
     PARTITIONS_COUNT = 4, /* of a topic made by naming it: see CMakeLists.txt */
-    WAIT_MS = 60000,
     CALL_MS = 20000,
     BIG_VALUE_SIZE = (1 << 20) - 1024,
     TIME_BASE_MS = 1000000,
     TIME_STEP_MS = 1000,
-};
-
-/* One key and value of a client's configuration; a NULL key ends a list of them. */
-struct setting {
-    const char *key;
-    const char *value;
 };
 
 static int64_t now_ms(void)
@@ -36,45 +20,6 @@ static int64_t now_ms(void)
     struct timespec now;
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* A name nobody has used. */
-static void make_name(char name[NAME_SIZE], const char *prefix)
-{
-    static int serial;
-    int length = snprintf(name, NAME_SIZE, "%s-%ld-%ld-%d", prefix, (long)time(NULL),
-                          (long)getpid(), serial++);
-    assert_true(length > 0 && length < NAME_SIZE);
-}
-
-static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
-{
-    char error[ERROR_SIZE];
-    if (rd_kafka_conf_set(conf, key, value, error, sizeof(error)) != RD_KAFKA_CONF_OK) {
-        fail_msg("%s", error);
-    }
-}
-
-static rd_kafka_conf_t *make_conf(const struct setting *settings)
-{
-    const char *bootstrap = getenv("DMSD_BOOTSTRAP");
-    assert_non_null(bootstrap);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    set(conf, "bootstrap.servers", bootstrap);
-    for (; settings != NULL && settings->key != NULL; settings++) {
-        set(conf, settings->key, settings->value);
-    }
-    return conf;
-}
-
-static rd_kafka_t *make_client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
-{
-    char error[ERROR_SIZE];
-    rd_kafka_t *client = rd_kafka_new(type, conf, error, sizeof(error));
-    if (client == NULL) {
-        fail_msg("%s", error);
-    }
-    return client;
 }
 
 /* Counts what was delivered; opaque is the count. */

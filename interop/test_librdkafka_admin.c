@@ -1,25 +1,15 @@
 /* librdkafka's admin client from C against the broker that DMSD_BOOTSTRAP names: all it offers for
  * the APIs that are advertised, and what it says of those that are not. */
-#include <setjmp.h>
-#include <stdarg.h>
+#include "interop/rdkafka_client.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <librdkafka/rdkafka.h>
 
 enum {
-    NAME_SIZE = 64,
-    ERROR_SIZE = 512,
     PARTITIONS_COUNT = 3,
     GROWN_COUNT = 5,
-    WAIT_MS = 60000,
 };
 
 /* An admin client, the queue of its answers, and what each test needs. */
@@ -30,42 +20,6 @@ struct admin {
     char topic[NAME_SIZE];
     char group[NAME_SIZE];
 };
-
-static void make_name(char name[NAME_SIZE], const char *prefix)
-{
-    static int serial;
-    int length = snprintf(name, NAME_SIZE, "%s-%ld-%ld-%d", prefix, (long)time(NULL),
-                          (long)getpid(), serial++);
-    assert_true(length > 0 && length < NAME_SIZE);
-}
-
-static void set(rd_kafka_conf_t *conf, const char *key, const char *value)
-{
-    char error[ERROR_SIZE];
-    if (rd_kafka_conf_set(conf, key, value, error, sizeof(error)) != RD_KAFKA_CONF_OK) {
-        fail_msg("%s", error);
-    }
-}
-
-static rd_kafka_t *make_client(rd_kafka_type_t type, const char *group)
-{
-    const char *bootstrap = getenv("DMSD_BOOTSTRAP");
-    assert_non_null(bootstrap);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    set(conf, "bootstrap.servers", bootstrap);
-    if (group != NULL) {
-        set(conf, "group.id", group);
-        set(conf, "group.instance.id", "instance");
-        set(conf, "client.id", "member");
-        set(conf, "enable.auto.commit", "false");
-    }
-    char error[ERROR_SIZE];
-    rd_kafka_t *client = rd_kafka_new(type, conf, error, sizeof(error));
-    if (client == NULL) {
-        fail_msg("%s", error);
-    }
-    return client;
-}
 
 static void assert_no_error(const rd_kafka_error_t *error)
 {
@@ -317,7 +271,12 @@ static const rd_kafka_ConsumerGroupDescription_t *describe_group(struct admin *a
 /* A member that has all partitions of the topic. */
 static rd_kafka_t *make_member(struct admin *admin)
 {
-    rd_kafka_t *member = make_client(RD_KAFKA_CONSUMER, admin->group);
+    const struct setting settings[] = {{"group.id", admin->group},
+                                       {"group.instance.id", "instance"},
+                                       {"client.id", "member"},
+                                       {"enable.auto.commit", "false"},
+                                       {NULL, NULL}};
+    rd_kafka_t *member = make_client(RD_KAFKA_CONSUMER, make_conf(settings));
     (void)rd_kafka_poll_set_consumer(member);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, admin->topic, RD_KAFKA_PARTITION_UA);
@@ -376,7 +335,7 @@ static int set_up(void **state)
 {
     struct admin *admin = calloc(1, sizeof(*admin));
     assert_non_null(admin);
-    admin->client = make_client(RD_KAFKA_PRODUCER, NULL);
+    admin->client = make_client(RD_KAFKA_PRODUCER, make_conf(NULL));
     admin->queue = rd_kafka_queue_new(admin->client);
     make_name(admin->topic, "topic");
     make_name(admin->group, "group");

@@ -1,13 +1,21 @@
 /* Rules of acks, in NORMAL and FIFO queues. */
 #include "tests/unit/queue/queue_fixture.h"
 
+/* Makes a queue of one partition with messages "m0", "m1" and so on, and leases them in one go. */
+static struct messages lease(struct fixture *fixture, enum catalog_kind kind, unsigned count)
+{
+    make_queue(fixture, kind, 1, 0);
+    put(fixture, "m", 0, count);
+    struct messages messages = get(fixture, fixture->group, QUEUE_MESSAGES_MAX);
+    assert_int_equal(messages.count, count);
+    return messages;
+}
+
 static void acked_message_never_comes_again(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 3);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 3);
-    struct messages messages = get(fixture, fixture->group, 10);
     ack_all(fixture, fixture->group, &messages);
     advance_ms(fixture, 60000);
     assert_int_equal(get(fixture, fixture->group, 10).count, 0);
@@ -17,10 +25,8 @@ static void acked_message_never_comes_again(void **state)
 static void second_ack_is_refused(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 1);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 1);
-    struct messages messages = get(fixture, fixture->group, 10);
     ack_all(fixture, fixture->group, &messages);
     struct queue_ack result = ack(fixture, fixture->group, &messages, 0, 1, "");
     assert_int_equal(result.verdict, QUEUE_HANDLER_UNKNOWN);
@@ -31,10 +37,8 @@ static void second_ack_is_refused(void **state)
 static void ack_after_the_lease_is_refused(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 1);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 1);
-    struct messages messages = get(fixture, fixture->group, 10);
     advance_ms(fixture, 30001);
     assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "").verdict,
                      QUEUE_HANDLER_UNKNOWN);
@@ -49,10 +53,8 @@ static void ack_after_the_lease_is_refused(void **state)
 static void handler_of_another_group_or_queue_is_a_mismatch(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 1);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 1);
-    struct messages messages = get(fixture, fixture->group, 10);
     assert_int_equal(ack(fixture, fixture->group2, &messages, 0, 1, "").verdict,
                      QUEUE_HANDLER_MISMATCH);
     struct catalog_topic *first = fixture->topic;
@@ -68,10 +70,7 @@ static void handler_of_another_group_or_queue_is_a_mismatch(void **state)
 static void forged_handler_is_unknown(void **state)
 {
     struct fixture *fixture = *state;
-
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 2);
-    struct messages messages = get(fixture, fixture->group, 10);
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 2);
     struct messages forged = messages;
     forged.handlers[0][20] = forged.handlers[0][20] == 'A' ? 'B' : 'A';
     (void)snprintf(forged.handlers[1], sizeof forged.handlers[1], "not a handler");
@@ -85,10 +84,7 @@ static void forged_handler_is_unknown(void **state)
 static void stops_at_the_first_failure_and_returns_the_rest_uncounted(void **state)
 {
     struct fixture *fixture = *state;
-
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 5);
-    struct messages messages = get(fixture, fixture->group, 10);
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 5);
     struct queue_ack result = ack(fixture, fixture->group, &messages, 0, 5, "ssfss");
     assert_int_equal(result.verdict, QUEUE_OK);
     assert_int_equal(result.stopped_by, QUEUE_OK);
@@ -106,10 +102,8 @@ static void stops_at_the_first_failure_and_returns_the_rest_uncounted(void **sta
 static void stops_at_an_unknown_handler_and_returns_the_rest_uncounted(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 4);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 4);
-    struct messages messages = get(fixture, fixture->group, 10);
     (void)snprintf(messages.handlers[1], sizeof messages.handlers[1], "garbage");
     struct queue_ack result = ack(fixture, fixture->group, &messages, 0, 4, "ssss");
     assert_int_equal(result.verdict, QUEUE_OK);
@@ -125,10 +119,8 @@ static void stops_at_an_unknown_handler_and_returns_the_rest_uncounted(void **st
 static void unknown_first_handler_returns_the_rest(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 2);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 2);
-    struct messages messages = get(fixture, fixture->group, 10);
     (void)snprintf(messages.handlers[0], sizeof messages.handlers[0], "garbage");
     struct queue_ack result = ack(fixture, fixture->group, &messages, 0, 2, "ss");
     assert_int_equal(result.verdict, QUEUE_HANDLER_UNKNOWN);
@@ -139,10 +131,8 @@ static void unknown_first_handler_returns_the_rest(void **state)
 static void same_handler_twice_in_one_ack_stops_there(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 3);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 3);
-    struct messages messages = get(fixture, fixture->group, 10);
     memcpy(messages.handlers[1], messages.handlers[0], QUEUE_HANDLER_SIZE);
     struct queue_ack result = ack(fixture, fixture->group, &messages, 0, 3, "sss");
     assert_int_equal(result.success_count, 1);
@@ -153,10 +143,8 @@ static void same_handler_twice_in_one_ack_stops_there(void **state)
 static void unlisted_messages_stay_leased_in_a_normal_queue(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 4);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 4);
-    struct messages messages = get(fixture, fixture->group, 10);
     assert_int_equal(ack(fixture, fixture->group, &messages, 0, 2, "sf").success_count, 1);
     struct messages again = get(fixture, fixture->group, 10);
     assert_int_equal(again.count, 1);
@@ -190,10 +178,8 @@ static void one_ack_may_concern_several_partitions(void **state)
 static void ack_that_cannot_be_written_leaves_the_leases(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_NORMAL, 3);
 
-    make_queue(fixture, CATALOG_NORMAL, 1, 0);
-    put(fixture, "m", 0, 3);
-    struct messages messages = get(fixture, fixture->group, 10);
     io_sim_set_full(fixture->harness.sim, true);
     struct queue_ack result = ack(fixture, fixture->group, &messages, 0, 3, "ssf");
     assert_int_equal(result.verdict, QUEUE_STORAGE_FAILED);
@@ -285,10 +271,8 @@ static void fifo_resumes_in_order_after_a_time_out(void **state)
 static void fifo_ack_out_of_order_is_refused_and_returned(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_FIFO, 5);
 
-    make_queue(fixture, CATALOG_FIFO, 1, 0);
-    put(fixture, "m", 0, 5);
-    struct messages messages = get(fixture, fixture->group, 10);
     assert_int_equal(ack(fixture, fixture->group, &messages, 2, 1, "").verdict,
                      QUEUE_HANDLER_UNKNOWN);
     assert_int_equal(ack(fixture, fixture->group, &messages, 0, 2, "").success_count, 2);
@@ -308,10 +292,7 @@ static void fifo_ack_out_of_order_is_refused_and_returned(void **state)
 static void fifo_ack_with_a_gap_stops_at_it(void **state)
 {
     struct fixture *fixture = *state;
-
-    make_queue(fixture, CATALOG_FIFO, 1, 0);
-    put(fixture, "m", 0, 4);
-    struct messages messages = get(fixture, fixture->group, 10);
+    struct messages messages = lease(fixture, CATALOG_FIFO, 4);
     struct messages some = messages;
     memcpy(some.handlers[1], messages.handlers[2], QUEUE_HANDLER_SIZE);
     memcpy(some.handlers[2], messages.handlers[3], QUEUE_HANDLER_SIZE);
@@ -331,10 +312,7 @@ static void fifo_ack_takes_its_items_in_the_order_of_the_messages(void **state)
 {
     struct fixture *fixture = *state;
     static const unsigned order[] = {3, 0, 4, 1, 2};
-
-    make_queue(fixture, CATALOG_FIFO, 1, 0);
-    put(fixture, "m", 0, 5);
-    struct messages messages = get(fixture, fixture->group, 10);
+    struct messages messages = lease(fixture, CATALOG_FIFO, 5);
     struct messages mixed = messages;
     for (unsigned i = 0; i < 5; i++) {
         memcpy(mixed.handlers[i], messages.handlers[order[i]], QUEUE_HANDLER_SIZE);
@@ -352,10 +330,8 @@ static void fifo_ack_takes_its_items_in_the_order_of_the_messages(void **state)
 static void fifo_failure_may_come_before_what_is_in_front_of_it(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_FIFO, 3);
 
-    make_queue(fixture, CATALOG_FIFO, 1, 0);
-    put(fixture, "m", 0, 3);
-    struct messages messages = get(fixture, fixture->group, 10);
     assert_int_equal(ack(fixture, fixture->group, &messages, 1, 1, "f").verdict, QUEUE_OK);
     assert_int_equal(ack(fixture, fixture->group, &messages, 0, 1, "").success_count, 1);
     struct messages again = get(fixture, fixture->group, 10);
@@ -367,10 +343,8 @@ static void fifo_failure_may_come_before_what_is_in_front_of_it(void **state)
 static void fifo_ack_that_cannot_be_written_leaves_the_whole_batch(void **state)
 {
     struct fixture *fixture = *state;
+    struct messages messages = lease(fixture, CATALOG_FIFO, 4);
 
-    make_queue(fixture, CATALOG_FIFO, 1, 0);
-    put(fixture, "m", 0, 4);
-    struct messages messages = get(fixture, fixture->group, 10);
     io_sim_set_full(fixture->harness.sim, true);
     assert_int_equal(ack(fixture, fixture->group, &messages, 0, 2, "sf").verdict,
                      QUEUE_STORAGE_FAILED);
