@@ -32,8 +32,24 @@ static enum base_err visit_batch(const uint8_t *data, const struct logstore_batc
     return err;
 }
 
-static enum base_err visit_chunk(const struct base_chunk *chunk, int64_t from_offset,
-                                 logstore_replay_visit *visit, void *context)
+/* What a replay has come to in a read. */
+struct progress {
+    int64_t behind; /* the last batch */
+    int64_t end;    /* of the read */
+};
+
+/* Not every byte was looked at when the log was opened: an index spares that. The base offset lies
+ * outside the CRC, so it must fit what is around it. */
+static bool is_sound(const uint8_t *data, const struct logstore_batch *batch,
+                     const struct progress *progress)
+{
+    return batch->base_offset >= progress->behind &&
+           logstore_batch_next_offset(batch) <= progress->end &&
+           logstore_batch_verify_crc(data, batch->size_bytes) == BASE_ERR_OK;
+}
+
+static enum base_err visit_chunk(const struct base_chunk *chunk, struct progress *progress,
+                                 int64_t from_offset, logstore_replay_visit *visit, void *context)
 {
     BASE_ASSERT(chunk->buffer != NULL);
     const uint8_t *data = chunk->buffer->data + chunk->position;
@@ -42,11 +58,10 @@ static enum base_err visit_chunk(const struct base_chunk *chunk, int64_t from_of
     while (remaining > 0) {
         struct logstore_batch batch;
         enum base_err err = logstore_batch_peek(data, remaining, &batch, NULL);
-        /* Not every byte was looked at when the log was opened: an index spares that. */
-        if (err != BASE_ERR_OK ||
-            logstore_batch_verify_crc(data, batch.size_bytes) != BASE_ERR_OK) {
+        if (err != BASE_ERR_OK || !is_sound(data, &batch, progress)) {
             return BASE_ERR_CORRUPT;
         }
+        progress->behind = logstore_batch_next_offset(&batch);
         if (!logstore_batch_is_control(&batch)) {
             err = visit_batch(data, &batch, from_offset, visit, context);
             if (err != BASE_ERR_OK) {
@@ -62,9 +77,10 @@ static enum base_err visit_chunk(const struct base_chunk *chunk, int64_t from_of
 enum base_err logstore_replay_read(const struct logstore_read *read, int64_t from_offset,
                                    logstore_replay_visit *visit, void *context)
 {
+    struct progress progress = {.behind = 0, .end = read->next_offset};
     enum base_err err = read->err;
     for (uint32_t i = 0; err == BASE_ERR_OK && i < read->chunks_count; i++) {
-        err = visit_chunk(&read->chunks[i], from_offset, visit, context);
+        err = visit_chunk(&read->chunks[i], &progress, from_offset, visit, context);
     }
     return err;
 }

@@ -11,7 +11,7 @@ typedef enum base_err logstore_replay_visit(void *context, const struct logstore
 
 /* Visits every record in [from_offset, to_offset); control batches are passed over.
  * Worker only, not locked. The first error of the log, of a batch, or of visit: CORRUPT in front
- * of the first record of a batch whose CRC is wrong. */
+ * of the first record of a batch whose CRC is wrong, or whose offsets do not follow. */
 BASE_MUST_USE enum base_err logstore_replay(struct logstore_log *log, int64_t from_offset,
                                             int64_t to_offset, logstore_replay_visit *visit,
                                             void *context);
