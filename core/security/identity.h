@@ -45,7 +45,7 @@ enum security_verdict {
     SECURITY_REPLAYED,    /* a signature that was used before */
     SECURITY_THROTTLED,   /* too many failures: come back later */
     SECURITY_OVERLOADED,  /* too many at once */
-    SECURITY_UNAVAILABLE, /* the catalog or the other Keystone does not answer */
+    SECURITY_UNAVAILABLE, /* the catalog or the other Keystone does not answer; no memory */
     SECURITY_VERDICT_COUNT
 };
 

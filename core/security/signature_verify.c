@@ -105,35 +105,43 @@ static bool drop_port(const struct security_http_request *request,
     return false;
 }
 
-static bool is_signed_with(struct base_arena *arena, const struct security_http_request *request,
-                           const struct security_authorization *authorization,
-                           struct base_slice date, const char *secret)
+static enum security_verdict check_with(struct base_arena *arena,
+                                        const struct security_http_request *request,
+                                        const struct security_authorization *authorization,
+                                        struct base_slice date, const char *secret)
 {
     char signature[SECURITY_SIGNATURE_TEXT_SIZE];
 
-    return security_signature_make(arena, request, authorization, date, base_slice_text(secret),
-                                   signature, NULL) == BASE_ERR_OK &&
-           security__equal(signature, authorization->signature.data,
-                           authorization->signature.length);
+    enum base_err err = security_signature_make(arena, request, authorization, date,
+                                                base_slice_text(secret), signature, NULL);
+    if (err == BASE_ERR_NOMEM) {
+        return SECURITY_UNAVAILABLE; /* nothing is wrong with what the client sent */
+    }
+    bool is_good = err == BASE_ERR_OK && security__equal(signature, authorization->signature.data,
+                                                         authorization->signature.length);
+    return is_good ? SECURITY_OK : SECURITY_REFUSED;
 }
 
-static bool is_signed(const struct security_identity *identity, struct base_arena *arena,
-                      const struct security_http_request *request,
-                      const struct security_authorization *authorization, struct base_slice date,
-                      const struct catalog_object *access_key)
+static enum security_verdict check_signature(const struct security_identity *identity,
+                                             struct base_arena *arena,
+                                             const struct security_http_request *request,
+                                             const struct security_authorization *authorization,
+                                             struct base_slice date,
+                                             const struct catalog_object *access_key)
 {
     char secret[SECURITY_SECRET_KEY_SIZE];
     struct security_http_field fields[FIELDS_MAX];
     struct security_http_request without_port;
 
     if (!security__unseal_secret(identity, access_key, secret)) {
-        return false;
+        return SECURITY_REFUSED;
     }
-    bool is_good = is_signed_with(arena, request, authorization, date, secret) ||
-                   (drop_port(request, fields, &without_port) &&
-                    is_signed_with(arena, &without_port, authorization, date, secret));
+    enum security_verdict verdict = check_with(arena, request, authorization, date, secret);
+    if (verdict == SECURITY_REFUSED && drop_port(request, fields, &without_port)) {
+        verdict = check_with(arena, &without_port, authorization, date, secret);
+    }
     security__wipe(secret, sizeof secret);
-    return is_good;
+    return verdict;
 }
 
 /* A temporary key needs its token with every request, and works in its own project only. */
@@ -197,12 +205,16 @@ enum security_verdict security_signature_verify(struct security_identity *identi
     }
     memcpy(signature_text, authorization.signature.data, authorization.signature.length);
     signature_text[authorization.signature.length] = '\0';
-    if (user == NULL || !security__unhex(signature_text, sizeof signature, signature) ||
-        !is_signed(identity, arena, request, &authorization, date, key) ||
-        !is_body_as_signed(request)) {
+    if (user == NULL || !security__unhex(signature_text, sizeof signature, signature)) {
         return SECURITY_REFUSED;
     }
-    verdict = check_temporary(request, key, &where);
+    verdict = check_signature(identity, arena, request, &authorization, date, key);
+    if (verdict == SECURITY_OK && !is_body_as_signed(request)) {
+        return SECURITY_REFUSED;
+    }
+    if (verdict == SECURITY_OK) {
+        verdict = check_temporary(request, key, &where);
+    }
     if (verdict == SECURITY_OK) {
         bool may_repeat =
             base_slice_is(request->method, "GET") || base_slice_is(request->method, "HEAD");
