@@ -1,6 +1,7 @@
 """What a client needs to be somebody: logging in, and signing requests. An implementation of its
 own, with the standard library, of what the SDKs do."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -70,6 +71,20 @@ def sign(access, secret, method, target, headers, body=b"", scope=None, at=None)
     headers["Authorization"] = (f"SDK-HMAC-SHA256 {who}, SignedHeaders={';'.join(signed)}, "
                                 f"Signature={mac(key, text).hex()}")
     return headers
+
+
+def scram_final(password, first, challenge):
+    """The client's last message of SCRAM-SHA-256, and the server's answer to it."""
+    fields = dict(part.split("=", 1) for part in challenge.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]),
+                                 int(fields["i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    bare = f"c=biws,r={fields['r']}"
+    transcript = f"{first},{challenge},{bare}".encode()
+    signature = hmac.digest(hashlib.sha256(key).digest(), transcript, "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
+    server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), transcript, "sha256")
+    return f"{bare},p={proof}", "v=" + base64.b64encode(server).decode()
 
 
 class Rest(harness.Rest):

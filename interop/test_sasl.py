@@ -3,10 +3,7 @@
 kafka-python and confluent-kafka; and with bytes by hand what no client does: requests out of
 turn, frames too large, raw tokens, renewed sessions, credentials that are taken away."""
 
-import base64
 import concurrent.futures
-import hashlib
-import hmac
 import struct
 import time
 
@@ -16,6 +13,7 @@ import kafka.errors
 
 import accounts
 import harness
+import identity
 import wire
 
 HANDSHAKE, AUTHENTICATE = 17, 36
@@ -58,20 +56,6 @@ class SaslTest(accounts.AccountsTest):
         reader.end()
         return answer
 
-    @staticmethod
-    def scram_final(password, first, challenge):
-        """The client's last message of SCRAM-SHA-256, and the server's answer to it."""
-        fields = dict(part.split("=", 1) for part in challenge.split(","))
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]),
-                                     int(fields["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        bare = f"c=biws,r={fields['r']}"
-        transcript = f"{first},{challenge},{bare}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), transcript, "sha256")
-        proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature))).decode()
-        server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), transcript, "sha256")
-        return f"{bare},p={proof}", "v=" + base64.b64encode(server).decode()
-
     def scram(self, password):
         """The error of a login with SCRAM-SHA-256, on a connection of its own."""
         connection = self.connect()
@@ -79,7 +63,7 @@ class SaslTest(accounts.AccountsTest):
         first = f"n={self.user.login},r=abcdef"
         error, _, challenge, _ = self.authenticate(connection, f"n,,{first}".encode())
         self.assertEqual(error, 0)
-        final, _ = self.scram_final(password, first, challenge.decode())
+        final, _ = identity.scram_final(password, first, challenge.decode())
         return self.authenticate(connection, final.encode())[0]
 
     def open(self, user=None):
@@ -299,7 +283,7 @@ class States(SaslTest):
 
         first = f"n={self.user.login},r=abcdef"
         challenge = send("n,," + first)
-        final, server = self.scram_final(self.user.password, first, challenge)
+        final, server = identity.scram_final(self.user.password, first, challenge)
         self.assertEqual(send(final), server)
         self.assertIsNotNone(self.topics(connection))
 

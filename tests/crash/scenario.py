@@ -79,13 +79,13 @@ class Scenario:
             return None
         return answer.body if answer.body is not None else {}
 
-    def call(self, key, version, body):
+    def call(self, key, version, body, **options):
         """The reader of the answer; None when the connection ended."""
         try:
             if self.kafka is None:
                 self.kafka = wire.Connection(self.broker.connect(timeout=ANSWER_SECONDS_MAX))
                 self.prove(self.kafka)
-            sent = self.kafka.send(key, version, body)
+            sent = self.kafka.send(key, version, body, **options)
             answer = self.kafka.receive()
         except TimeoutError:
             raise Hang(f"API {key}: no answer in {ANSWER_SECONDS_MAX} s") from None

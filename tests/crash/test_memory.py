@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Memory that runs out, at every allocation in turn: of a start on an empty directory, of one on
 what a crash left, and of requests at both doors of a broker that goes on. CRASH_EVERY tests one
-allocation of so many only; CRASH_AT one."""
+allocation of so many only; CRASH_AT one; CRASH_KIND requests of one kind."""
 
 import os
 import random
@@ -12,18 +12,22 @@ import unittest
 import crash
 import harness
 import scenario
+import scenario_requests
 from crash import Fault
 from test_faults import OPTIONS
 
 START_EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 60)
 EVERY = crash.number("CRASH_EVERY", 1 if harness.SOAK else 15)
+EVERY_OF_KIND = crash.number("CRASH_EVERY", 1 if harness.SOAK else 5)
+EVERY_OF_SLOW = crash.number("CRASH_EVERY", 1 if harness.SOAK else 40)
+KIND = os.environ.get("CRASH_KIND")
 
 
 class MemoryBroker(harness.Broker):
     """A broker whose allocations are counted, and one of which may fail."""
 
-    def __init__(self, data=None):
-        super().__init__(start=False, **OPTIONS)
+    def __init__(self, data=None, **options):
+        super().__init__(start=False, **OPTIONS, **options)
         self.fault = Fault(os.path.join(self.directory, "fault"))
         self.environment = {"LD_PRELOAD": crash.MEMORY_LAYER,
                             "CRASH_MEMORY_FAULT": self.fault.path}
@@ -38,14 +42,15 @@ class Memory(unittest.TestCase):
         self.seed = crash.seed()
         self.problems = []
 
-    def make(self, data=None):
-        broker = MemoryBroker(data)
+    def make(self, data=None, **options):
+        broker = MemoryBroker(data, **options)
         self.addCleanup(broker.close, check=False)
         return broker
 
     def report(self, what, calls, faults):
         print(f"seed {self.seed}: {what}: {calls} allocations, {faults} failed, "
               f"{len(self.problems)} problems", file=sys.stderr)
+        self.assertGreater(calls, 0, "the layer counts nothing")
         self.assertFalse(self.problems, "\n\n".join(self.problems)
                          + f"\nagain: CRASH_SEED={self.seed}")
 
@@ -142,6 +147,67 @@ class Memory(unittest.TestCase):
             one.disconnect()
         broker.close()
         self.report("requests", calls, len(chosen))
+
+    def test_requests_of_all_kinds(self):
+        """Each kind by itself: one broker, whose allocations fail one at a time while it answers,
+        and is then asked whether what it answered is so."""
+        broker = self.make(**scenario_requests.OPTIONS)
+        broker.start()
+        requests = scenario_requests.Requests(broker)
+        requests.begin()
+        calls = faults = 0
+        later = []
+        for kind in [KIND] if KIND else requests.KINDS:
+            self.one_kind(broker, requests, kind, None)  # what is made once is there
+            count = self.one_kind(broker, requests, kind, None)
+            chosen = self.calls(EVERY_OF_SLOW if kind in requests.SLOW else EVERY_OF_KIND, count)
+            for at in chosen:
+                self.one_kind(broker, requests, kind, at)
+                later += [(f"{kind}, allocation {at}", check) for check in requests.later]
+                requests.later = []
+            calls, faults = calls + count, faults + len(chosen)
+        requests.disconnect()
+        broker.restart()
+        for what, check in later:
+            requests.refusals = []
+            try:
+                check()
+                assert not requests.refusals, requests.refusals
+            except AssertionError as error:
+                self.problems.append(f"{what}, restarted: {error!r}")
+        requests.disconnect()
+        broker.close()
+        self.report("requests of all kinds", calls, faults)
+
+    def one_kind(self, broker, requests, kind, at):
+        """Runs it, with the fault if there is one; how much it allocated."""
+        parts = getattr(requests, kind)()
+        requests.refusals = []
+        try:
+            next(parts)
+            assert not requests.refusals, "refused without a fault"
+            begun = broker.fault.calls()
+            if at is not None:
+                broker.fault.arm(Fault.ERROR, at)
+            next(parts)
+            broker.fault.disarm()
+            calls = broker.fault.calls() - begun
+            assert broker.process.poll() is None, f"ended with {broker.process.poll()}"
+            assert at is not None or not requests.refusals, "refused without a fault"
+            refused, requests.refusals = requests.refusals, []
+            for _ in parts:
+                pass
+            assert not requests.refusals, f"refused after the fault, which did {refused}"
+            return calls
+        except (AssertionError, TypeError) as error:
+            broker.fault.disarm()
+            self.problems.append(f"{kind}, allocation {at}: {error!r}\n"
+                                 f"refused: {requests.refusals}\n{broker.log_tail(5)}")
+            if broker.process.poll() is not None:
+                broker.process = None
+                broker.start()
+            requests.disconnect()
+            return 0
 
 
 if __name__ == "__main__":
