@@ -18,6 +18,10 @@ name of its message:
   log        topic partition records: [(offset, value)]     the whole log, in the end
   drained    topic group                        from here on, nothing was left to consume
   counters   topic group produced consumed available        when drained
+  redrive    topic group                        dead letters become messages again
+  change     object value                       one client's: what is so if it succeeds
+  seen       object value                       what is so; None: it is not there
+  topics     names wanted                       queues as Kafka and as REST has them
   crash                                         from the end of the process to its return
   broken     cause                              a client gave up
 """
@@ -33,8 +37,14 @@ PROBLEMS_MAX = 20  # of one rule: the first ones tell
 
 # Topics whose queue hands out one batch at a time, in order.
 FIFO_PREFIX = "fifo"
+# Topics whose consumers send dead letters back: each becomes a message once more.
+REDRIVE_PREFIX = "redrive"
 # Values that consumers always refuse, and which end as dead letters.
 POISON_PREFIX = "poison"
+
+
+def is_redriven(topic):
+    return topic.startswith(REDRIVE_PREFIX)
 
 
 class Index:
@@ -71,6 +81,18 @@ class Index:
         return any(op.start <= end and (op.end is None or op.end >= start)
                    for op in self.kinds["crash"])
 
+    def copies(self, topic, value):
+        """How often it may be acknowledged."""
+        return max(len(self.places.get((topic, value), ())), 1) if is_redriven(topic) else 1
+
+    def copies_max(self, topic, value):
+        """How often it may be on the log: a redrive that a crash ends may bring it twice."""
+        if not is_redriven(topic):
+            return 1
+        refused = {op.start for key, acks in self.acks.items() if key[0] == topic and
+                   key[2] == value for op, done in acks if not done or op.outcome == UNKNOWN}
+        return 1 + len(refused) + len(self.kinds["crash"])
+
     def in_order(self, topic):
         """The values of a topic of one partition, as its log has them."""
         return [value for (name, _), records in self.logs.items() if name == topic
@@ -92,7 +114,7 @@ def doubled(index):
             yield f"invented: {value} of {topic} at {places} was never sent"
         elif op.outcome == FAIL:
             yield f"refused and yet there: {value} of {topic} at {places}: {op}"
-        elif len(places) > 1:
+        elif len(places) > index.copies_max(topic, value):
             yield f"doubled: {value} of {topic} at {places}"
 
 
@@ -116,7 +138,7 @@ def reordered(index):
                 yield f"reordered: {topic}:{partition} has {offset} behind {offsets}"
             offsets = offset
             op = index.sends.get((topic, value))
-            if op is None or getattr(op, "delay_ms", 0):
+            if op is None or getattr(op, "delay_ms", 0) or is_redriven(topic):
                 continue
             if op.number <= numbers.get(op.producer, -1):
                 yield (f"reordered: {value} of {topic}:{partition} stands behind number "
@@ -167,9 +189,11 @@ def leased_again(index):
     """Acknowledged, and given to the same group again."""
     for key, leases in index.leases.items():
         topic, group, value = key
-        ends = [op.end for op, done in index.acks.get(key, ()) if done and op.outcome == OK]
+        ends = sorted(op.end for op, done in index.acks.get(key, ())
+                      if done and op.outcome == OK)
+        last = index.copies(topic, value) - 1
         for op in leases:
-            if ends and op.start > min(ends):
+            if len(ends) > last and op.start > ends[last]:
                 yield f"re-leased: {value} of {topic} came to {group} after its ack: {op}"
 
 
@@ -177,6 +201,8 @@ def leased_twice(index):
     """Given out a second time inside a lease, and neither failed, nor was there a crash."""
     for key, leases in index.leases.items():
         topic, group, value = key
+        if index.copies(topic, value) > 1:
+            continue
         for op in leases:
             if op.values.count(value) > 1:
                 yield f"leased twice: {value} of {topic} is in one answer to {group} twice: {op}"
@@ -255,6 +281,25 @@ def miscounted(index):
                    f"{op.consumed} consumed, {op.available} available; the log has {there}")
 
 
+def unstable(index):
+    """Something that is not as the last change left it: gone, there again, or half there. A
+    change without an answer was made or was not, and from the next look on that is settled."""
+    may_be = collections.defaultdict(lambda: [None])
+    for op in sorted(index.kinds["change"] + index.kinds["seen"], key=lambda op: op.start):
+        if op.kind == "seen":
+            if op.value not in may_be[op.object]:
+                yield (f"catalog: {op.object} is {op.value} at {op.start:.6f}, "
+                       f"should be {' or '.join(map(str, may_be[op.object]))}")
+            may_be[op.object] = [op.value]
+        elif op.outcome == OK:
+            may_be[op.object] = [op.value]
+        elif op.outcome == UNKNOWN:
+            may_be[op.object] = [*may_be[op.object], op.value]
+    for op in index.kinds["topics"]:
+        if op.names != op.wanted:
+            yield f"catalog: Kafka has the queues {op.names}, REST has {op.wanted}"
+
+
 def broken(index):
     """A client that could not go on."""
     for op in index.kinds["broken"]:
@@ -262,7 +307,7 @@ def broken(index):
 
 
 RULES = (lost, doubled, moved, reordered, misread, uncommitted, leased_again, leased_twice,
-         overtaken, early, undelivered, miscounted, broken)
+         overtaken, early, undelivered, miscounted, unstable, broken)
 
 
 def check(ops):

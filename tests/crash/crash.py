@@ -149,6 +149,8 @@ class Crashes:
         times = sorted(self.ready_ms)
         return (f"{len(times)} crashes; ready again after {times[len(times) // 2]:.0f} ms "
                 f"(most {times[-1]:.0f}); acknowledged: {history.count('send')} sends, "
-                f"{history.count('commit')} commits, {history.count('ack')} acks; unknown: "
-                f"{history.count('send', 'unknown')} sends, {history.count('ack', 'unknown')} "
-                f"acks; read: {history.count('read')} polls, {history.count('lease')} leases")
+                f"{history.count('commit')} commits, {history.count('ack')} acks, "
+                f"{history.count('change')} changes, {history.count('redrive')} redrives; "
+                f"unknown: {history.count('send', 'unknown')} sends, "
+                f"{history.count('ack', 'unknown')} acks, {history.count('change', 'unknown')} "
+                f"changes; read: {history.count('read')} polls, {history.count('lease')} leases")

@@ -15,9 +15,44 @@ def op(kind, start, end, outcome=OK, **fields):
     return made
 
 
+def state(**fields):
+    return {"tags": {"a": "1"}, "groups": {"one": 0}, **fields}
+
+
+def catalog():
+    """One queue that changes and one that goes."""
+    return [op("change", 1, 2, object="stays", value=state(tags={})),
+            op("change", 3, 4, object="goes", value=state()),
+            op("change", 5, 6, object="stays", value=state()),
+            op("change", 7, 8, object="goes", value=None),
+            op("change", 9, None, UNKNOWN, object="stays", value=state(groups={})),
+            op("crash", 20, 21),
+            op("seen", 22, 23, object="stays", value=state()),
+            op("seen", 22, 23, object="goes", value=None),
+            op("seen", 50, 51, object="stays", value=state()),
+            op("topics", 60, 61, names=["s"], wanted=["s"])]
+
+
+def redriven():
+    """m0 is consumed, m1 becomes a dead letter that comes back."""
+    ops = [op("send", number, number + 0.5, topic="redrive", value=f"m{number}", producer="r",
+              number=number) for number in range(2)]
+    for at, value, status in ((30, "m0", "success"), (34, "m1", "fail"), (40, "m1", "success")):
+        ops.append(op("lease", at, at + 1, topic="redrive", group="g", values=[value], wait=15))
+        ops.append(op("ack", at + 2, at + 3, topic="redrive", group="g", values=[value],
+                      status=status, done=int(status == "success")))
+    return [*ops, op("redrive", 38, 39, topic="redrive", group="g"),
+            op("log", 90, 91, topic="redrive", partition=0,
+               records=[(0, "m0"), (1, "m1"), (2, "m1")]),
+            op("drained", 92, 93, topic="redrive", group="g"),
+            op("counters", 94, 95, topic="redrive", group="g", produced=3, consumed=3,
+               available=0)]
+
+
 def good():
-    """Two Kafka producers with a consumer, and a FIFO and a NORMAL queue with their groups."""
-    ops = []
+    """Two Kafka producers with a consumer, FIFO and NORMAL queues with their groups, and what
+    becomes of a catalog."""
+    ops = [*catalog(), *redriven()]
     for number in range(4):
         for producer in ("p", "q"):
             at = number + (0.5 if producer == "q" else 0)
@@ -61,8 +96,8 @@ class Planted(unittest.TestCase):
         self.ops = good()
 
     def find(self, kind, topic=None, nth=0):
-        return [one for one in self.ops
-                if one.kind == kind and (topic is None or one.topic == topic)][nth]
+        return [one for one in self.ops if one.kind == kind and
+                topic in (None, getattr(one, "topic", None), getattr(one, "object", None))][nth]
 
     def caught(self, *words):
         problems = checker.check(self.ops)
@@ -172,6 +207,64 @@ class Planted(unittest.TestCase):
                 setattr(self.find("counters"), field, 1)
                 self.caught("counters")
                 self.find("counters").__dict__.update(before)
+
+    def test_lose_a_queue(self):
+        self.find("seen", "stays").value = None
+        self.caught("catalog: stays is None")
+
+    def test_bring_a_queue_back(self):
+        self.find("seen", "goes").value = state()
+        self.caught("catalog: goes is {")
+
+    def test_bring_back_half_a_queue(self):
+        self.find("seen", "goes").value = {"tags": {}, "groups": {}}
+        self.caught("catalog: goes is {")
+
+    def test_lose_a_tag(self):
+        self.find("seen", "stays").value = state(tags={})
+        self.caught("catalog: stays is {")
+
+    def test_undo_a_reset(self):
+        self.find("change", "stays", 1).value = state(groups={"one": 5})
+        self.caught("catalog: stays is {")
+
+    def test_make_what_was_refused(self):
+        self.find("change", "stays", 2).outcome = FAIL
+        self.assertEqual(checker.check(self.ops), [])
+        self.find("seen", "stays").value = state(groups={})
+        self.caught("catalog: stays is {")
+
+    def test_change_without_an_answer_is_made_or_not(self):
+        self.find("seen", "stays").value = state(groups={})
+        self.caught("catalog: stays is {")  # and then it stays so
+        self.find("seen", "stays", 1).value = state(groups={})
+        self.assertEqual(checker.check(self.ops), [])
+
+    def test_keep_the_topic_of_a_queue_that_is_gone(self):
+        self.find("topics").names.append("t")
+        self.caught("catalog: Kafka has")
+
+    def test_lose_a_letter_that_is_sent_back(self):
+        self.ops = [one for one in self.ops if one.start not in (40, 42)
+                    or one.topic != "redrive"]
+        self.caught("undelivered: m1 of redrive")
+
+    def test_send_a_letter_back_twice(self):
+        log = self.find("log", "redrive").records
+        for offset in (3, 4):
+            log.append((offset, "m1"))
+        self.find("counters", "redrive").produced = self.find("counters", "redrive").consumed = 5
+        self.assertEqual(checker.check(self.ops), [])  # there were crashes
+        self.ops = [one for one in self.ops if one.kind != "crash"]
+        self.caught("doubled: m1 of redrive")
+
+    def test_deliver_more_often_than_it_was_sent_back(self):
+        for at in (50, 60):
+            self.ops.append(op("lease", at, at + 1, topic="redrive", group="g", values=["m1"],
+                               wait=15))
+            self.ops.append(op("ack", at + 2, at + 3, topic="redrive", group="g",
+                               values=["m1"], status="success", done=1))
+        self.caught("re-leased: m1 of redrive")
 
     def test_client_that_gave_up(self):
         self.ops.append(op("broken", 60, 61, cause="fatal"))

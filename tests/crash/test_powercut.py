@@ -69,8 +69,10 @@ class PowerCut(unittest.TestCase):
         broker.start()
         for topic, name in load.topics():
             load.read_log(topic, name)
-        lost = [one for one in load.check() if one.startswith("lost")]
-        self.assertGreater(len(lost), 10)
+        load.catalog.settle()
+        problems = load.check()
+        self.assertGreater(len([one for one in problems if one.startswith("lost")]), 10)
+        self.assertTrue([one for one in problems if one.startswith("catalog")], problems)
 
 
 if __name__ == "__main__":

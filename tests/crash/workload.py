@@ -1,17 +1,8 @@
-"""Clients of both doors that go on through crashes, and write down what they did and saw.
+"""The load of a crash test: the topic and the queues, who works on them (workers.py,
+workers_catalog.py), and how all is settled and read in the end."""
 
-  events   a Kafka topic: producers of librdkafka with idempotence, producers with frames of
-           their own (one in flight, nothing repeated), a consumer group that commits
-  normal   a NORMAL queue: messages with and without delay, some of them poison, which become
-           dead letters; two consumers of one group
-  fifo     a FIFO queue, two consumers of one group
-
-A value is sent once: whoever does not know what became of one goes on with the next.
-"""
-
-import http.client
+import concurrent.futures
 import json
-import random
 import threading
 import time
 
@@ -20,309 +11,19 @@ import confluent_kafka
 import checker
 import harness
 import history
-import wire
-
-PARTITIONS = 3
-IN_FLIGHT_MAX = 50
-LEASE_SECONDS = 15  # the least there is
-DELAYS_MS = (0, 0, 0, 0, 300, 1500)
-FAILURES_MAX = 2  # of a message, before it is a dead letter
-CALM_SECONDS = 60  # to settle everything in the end
-GROUP = "group"
-
-# Errors of a produce that say that nothing was written: everything else is not known.
-REFUSALS = {3, 17, 22, 45, 47, 87}
-
-
-class Stopped(Exception):
-    """The workload ends."""
-
-
-class Client(threading.Thread):
-    """One thread that works until told to stop. What it cannot bear is noted."""
-
-    def __init__(self, load, name):
-        super().__init__(name=name, daemon=True)
-        self.load = load
-        self.history = load.history
-        self.random = random.Random(f"{load.seed} {name}")
-        self.connection = None
-
-    def run(self):
-        try:
-            while not self.load.stopping.is_set():
-                self.step()
-            self.finish()
-        except Stopped:
-            pass
-        except Exception as error:  # noqa: whatever it is, the history is wrong without it
-            self.history.note("broken", cause=f"{self.name}: {error!r}")
-
-    def step(self):
-        raise NotImplementedError
-
-    def finish(self):
-        """After the last step, with a broker that runs."""
-        self.disconnect()
-
-    def disconnect(self):
-        """Closes its connection, if it has one of its own."""
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.close()
-
-    def pause(self, seconds):
-        self.load.stopping.wait(seconds * self.random.uniform(0.5, 1.5))
-
-
-class IdempotentProducer(Client):
-    """librdkafka repeats until it knows: nothing is lost, nothing doubled."""
-
-    def __init__(self, load, name):
-        super().__init__(load, name)
-        self.numbers = [0] * PARTITIONS
-        self.producer = confluent_kafka.Producer({
-            "bootstrap.servers": load.broker.bootstrap, "enable.idempotence": True,
-            "message.timeout.ms": 0, "linger.ms": 1, "reconnect.backoff.ms": 10,
-            "reconnect.backoff.max.ms": 50, "retry.backoff.ms": 10, "log_level": 0,
-            "error_cb": self.on_error})
-
-    def on_error(self, error):
-        if error.fatal():
-            self.history.note("broken", cause=f"{self.name}: {error}")
-
-    def step(self):
-        if len(self.producer) < IN_FLIGHT_MAX:
-            partition = self.random.randrange(PARTITIONS)
-            number = self.numbers[partition]
-            self.numbers[partition] += 1
-            value = f"{self.name}-{partition}-{number}"
-            op = self.history.begin("send", topic="events", value=value, producer=self.name,
-                                    number=number, partition=partition)
-            self.producer.produce("events", value.encode(), partition=partition,
-                                  on_delivery=lambda error, message: self.done(op, error,
-                                                                               message))
-        self.producer.poll(self.random.choice((0, 0.002, 0.01)))
-
-    def done(self, op, error, message):
-        if error is None:
-            self.history.end(op, history.OK, offset=message.offset())
-        else:
-            self.history.note("broken", cause=f"{self.name}: {op.value}: {error}")
-
-    def finish(self):
-        left = self.producer.flush(CALM_SECONDS)
-        if left:
-            self.history.note("broken", cause=f"{self.name}: {left} messages are never answered")
-
-
-class RawProducer(Client):
-    """acks=-1 by hand, sometimes many records in a batch, sometimes large ones."""
-
-    def __init__(self, load, name):
-        super().__init__(load, name)
-        self.numbers = [0] * PARTITIONS
-
-    def step(self):
-        partition = self.random.randrange(PARTITIONS)
-        count = self.random.choice((1, 1, 1, 5))
-        ops = []
-        for _ in range(count):
-            number = self.numbers[partition]
-            self.numbers[partition] += 1
-            padding = "x" * self.random.choice((0, 0, 100, 3000))
-            ops.append(self.history.begin(
-                "send", topic="events", producer=self.name, number=number, partition=partition,
-                value=f"{self.name}-{partition}-{number}-{padding}"))
-        try:
-            self.exchange(ops, partition)
-        except (OSError, AssertionError):
-            self.disconnect()
-            self.pause(0.02)
-
-    def exchange(self, ops, partition):
-        if self.connection is None:
-            self.connection = wire.Connection(self.load.broker.connect(timeout=30))
-        batch = wire.batch([op.value.encode() for op in ops], int(time.time() * 1000))
-        body = wire.produce_body("events", partition, batch)
-        reader = self.connection.call(wire.PRODUCE, 7, body)
-        error, base, _, _ = wire.read_produce(reader, 7)
-        for delta, op in enumerate(ops):
-            if error == 0:
-                self.history.end(op, history.OK, offset=base + delta)
-            elif error in REFUSALS:
-                self.history.end(op, history.FAIL, error=error)
-        if error != 0:
-            self.pause(0.02)
-
-
-class GroupReader(Client):
-    """A member of a consumer group that commits what it has read and waits for the answer."""
-
-    def __init__(self, load, name):
-        super().__init__(load, name)
-        self.session = 0
-        self.consumer = confluent_kafka.Consumer({
-            "bootstrap.servers": load.broker.bootstrap, "group.id": GROUP,
-            "auto.offset.reset": "earliest", "enable.auto.commit": False, "check.crcs": True,
-            "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 50,
-            "session.timeout.ms": 6000, "heartbeat.interval.ms": 300, "log_level": 0})
-        self.consumer.subscribe(["events"], on_assign=self.on_assign)
-
-    def on_assign(self, consumer, partitions):
-        self.session += 1
-        op = self.history.begin("position")
-        try:
-            found = consumer.committed(partitions, timeout=10)
-        except confluent_kafka.KafkaException:
-            return
-        for one in found:
-            if one.error is None:
-                read = self.history.begin("committed", topic="events", group=GROUP,
-                                          partition=one.partition, offset=max(one.offset, -1))
-                read.start = op.start
-                self.history.end(read, history.OK)
-
-    def step(self):
-        messages = self.consumer.consume(100, timeout=0.1)
-        records = [(one.partition(), one.offset(), one.value().decode())
-                   for one in messages if one.error() is None]
-        if not records:
-            return
-        self.history.note("read", topic="events", group=GROUP, records=records,
-                          session=f"{self.name} {self.session}")
-        following = {partition: offset + 1 for partition, offset, _ in records}
-        ops = [self.history.begin("commit", topic="events", group=GROUP, partition=partition,
-                                  offset=offset) for partition, offset in following.items()]
-        try:
-            self.consumer.commit(asynchronous=False, offsets=[
-                confluent_kafka.TopicPartition("events", op.partition, op.offset)
-                for op in ops])
-        except confluent_kafka.KafkaException:
-            return
-        for op in ops:
-            self.history.end(op, history.OK)
-
-    def finish(self):
-        self.consumer.close()
-
-
-class RestClient(Client):
-    """Keeps one connection to the REST door of one queue."""
-
-    def __init__(self, load, name, queue):
-        super().__init__(load, name)
-        self.queue = queue
-
-    def call(self, method, path, value=None):
-        """(status, body), or None when nothing is known of what became of it."""
-        body = None if value is None else json.dumps(value)
-        try:
-            if self.connection is None:
-                self.connection = http.client.HTTPConnection(
-                    harness.HOST, self.load.broker.http_port, timeout=30)
-            self.connection.request(method, self.load.rest.prefix + path, body)
-            response = self.connection.getresponse()
-            return response.status, json.loads(response.read() or b"null")
-        except (OSError, http.client.HTTPException, ValueError):
-            self.disconnect()
-            return None
-
-
-class RestProducer(RestClient):
-    """One message or three at a time."""
-
-    def __init__(self, load, name, queue):
-        super().__init__(load, name, queue)
-        self.number = 0
-
-    def step(self):
-        fields = [self.fields() for _ in range(self.random.choice((1, 1, 3)))]
-        ops, messages = [], []
-        for prefix, delay in fields:
-            value = f"{prefix}{self.name}-{self.number}"
-            ops.append(self.history.begin("send", topic=self.queue.name, value=value,
-                                          producer=value, number=self.number, delay_ms=delay))
-            messages.append({"body": value, **({"delay_time": delay} if delay else {})})
-            self.number += 1
-        answer = self.call("POST", f"/queues/{self.queue.id}/messages", {"messages": messages})
-        if answer is None or answer[0] >= 500:
-            self.pause(0.02)
-            return
-        for op in ops:
-            self.history.end(op, history.OK if answer[0] == 201 else history.FAIL)
-        if answer[0] != 201:
-            self.history.note("broken", cause=f"{self.name}: {answer}")
-            raise Stopped
-        self.pause(0.01)
-
-    def fields(self):
-        if self.queue.mode == "FIFO":
-            return "", 0
-        prefix = checker.POISON_PREFIX if self.random.random() < 0.03 else ""
-        return prefix, self.random.choice(DELAYS_MS)
-
-
-class RestConsumer(RestClient):
-    """Acknowledges most, refuses some, and leaves a few to their fate."""
-
-    def __init__(self, load, name, queue):
-        super().__init__(load, name, queue)
-        self.path = f"/queues/{queue.id}/groups/{queue.group}"
-        self.is_calm = False
-
-    def lease(self):
-        """[(value, handler)]"""
-        op = self.history.begin("lease", topic=self.queue.name, group=GROUP, values=[],
-                                wait=LEASE_SECONDS)
-        answer = self.call("GET", f"{self.path}/messages?max_msgs=10&time_wait=1"
-                                  f"&ack_wait={LEASE_SECONDS}")
-        if answer is None or answer[0] != 200:
-            self.pause(0.02)
-            return []
-        got = [(one["message"]["body"], one["handler"]) for one in answer[1]]
-        self.history.end(op, history.OK, values=[value for value, _ in got])
-        return got
-
-    def statuses(self, values):
-        """What to answer: nothing behind a refusal counts."""
-        chosen = []
-        for value in values:
-            refuse = value.startswith(checker.POISON_PREFIX) or (
-                not self.is_calm and self.queue.mode == "FIFO" and self.random.random() < 0.03)
-            chosen.append("fail" if refuse else "success")
-        return chosen
-
-    def step(self):
-        got = self.lease()
-        if not got or (not self.is_calm and self.random.random() < 0.02):
-            return len(got)
-        values = [value for value, _ in got]
-        statuses = self.statuses(values)
-        first = statuses.index("fail") if "fail" in statuses else len(statuses)
-        op = self.history.begin("ack", topic=self.queue.name, group=GROUP, values=values,
-                                status="success" if first > 0 else "fail")
-        answer = self.call("POST", f"{self.path}/ack", {"message": [
-            {"handler": handler, "status": status}
-            for (_, handler), status in zip(got, statuses)]})
-        if answer is None or answer[0] >= 500:
-            self.pause(0.02)
-            return len(got)
-        done = answer[1].get("success", 0) if answer[0] == 200 else 0
-        if done > first:
-            self.history.note("broken", cause=f"{self.name}: {done} of {statuses} succeeded")
-        self.history.end(op, history.OK, done=done)
-        return len(got)
+import workers
+import workers_catalog
 
 
 class Queue:
     """A queue of the workload and its group."""
 
-    def __init__(self, rest, name, mode, **fields):
+    def __init__(self, rest, name, mode, pause=0.01, **fields):
         self.name = name
+        self.pause = pause  # seconds, of its producers
         self.mode = mode
         self.id = rest.create_queue(name, queue_mode=mode, **fields)["id"]
-        self.group = rest.create_group(self.id, GROUP)
+        self.group = rest.create_group(self.id, workers.GROUP)
         self.topic = f"q-{rest.project}-{self.id}"
 
 
@@ -336,8 +37,11 @@ class Load:
         self.stopping = threading.Event()
         self.rest = broker.rest()
         self.normal = Queue(self.rest, "normal", "NORMAL", redrive_policy="enable",
-                            max_consume_count=FAILURES_MAX)
+                            max_consume_count=workers.FAILURES_MAX)
         self.fifo = Queue(self.rest, checker.FIFO_PREFIX, "FIFO")
+        self.redrive = Queue(self.rest, checker.REDRIVE_PREFIX, "NORMAL", pause=0.1,
+                             redrive_policy="enable", max_consume_count=1)
+        self.catalog = workers_catalog.Catalog(self, "catalog")
         self.make_topic()
         self.clients = []
 
@@ -345,16 +49,19 @@ class Load:
         admin = confluent_kafka.Consumer({"bootstrap.servers": self.broker.bootstrap,
                                           "group.id": "maker", "log_level": 0,
                                           "allow.auto.create.topics": True})
-        harness.wait_for("the topic is there", lambda: len(
-            admin.list_topics("events", timeout=10).topics["events"].partitions) == PARTITIONS)
+        harness.wait_for("the topic is there", lambda: len(admin.list_topics(
+            "events", timeout=10).topics["events"].partitions) == workers.PARTITIONS)
         admin.close()
 
     def start(self):
         self.clients = [
-            IdempotentProducer(self, "idem0"), IdempotentProducer(self, "idem1"),
-            RawProducer(self, "raw0"), RawProducer(self, "raw1"), GroupReader(self, "reader"),
-            RestProducer(self, "rest0", self.normal), RestProducer(self, "rest1", self.fifo),
-            *(RestConsumer(self, f"consumer{index}", queue)
+            workers.IdempotentProducer(self, "idem0"), workers.IdempotentProducer(self, "idem1"),
+            workers.RawProducer(self, "raw0"), workers.RawProducer(self, "raw1"),
+            workers.GroupReader(self, "reader"), self.catalog,
+            *(workers.RestProducer(self, f"rest{index}", queue)
+              for index, queue in enumerate((self.normal, self.fifo, self.redrive))),
+            workers_catalog.Redriver(self, "redriver", self.redrive),
+            *(workers.RestConsumer(self, f"consumer{index}", queue)
               for index, queue in enumerate((self.normal, self.normal, self.fifo, self.fifo)))]
         for client in self.clients:
             client.start()
@@ -363,15 +70,18 @@ class Load:
         """With a broker that runs: producers hear what became of their last messages."""
         self.stopping.set()
         for client in self.clients:
-            client.join(CALM_SECONDS + 10)
+            client.join(workers.CALM_SECONDS + 10)
             if client.is_alive():
                 self.history.note("broken", cause=f"{client.name}: does not end")
         self.stopping.clear()
 
     def settle(self):
         """What is left is consumed, and everything is read."""
-        for queue in (self.normal, self.fifo):
-            self.drain(queue)
+        work = (lambda: self.drain(self.normal), lambda: self.drain(self.fifo),
+                workers_catalog.Redriver(self, "drain redrive", self.redrive).settle,
+                self.catalog.settle)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(lambda one: one(), work))  # which also raises what one of them raised
         self.read_letters()
         for topic, name in self.topics():
             self.read_log(topic, name)
@@ -380,19 +90,22 @@ class Load:
     def topics(self):
         """(Kafka topic, name in the history)"""
         return (("events", "events"), (self.normal.topic, self.normal.name),
-                (self.fifo.topic, self.fifo.name))
+                (self.fifo.topic, self.fifo.name), (self.redrive.topic, self.redrive.name))
 
     def drain(self, queue):
-        consumer = RestConsumer(self, f"drain {queue.name}", queue)
+        consumer = workers.RestConsumer(self, f"drain {queue.name}", queue)
         consumer.is_calm = True
-        deadline = time.monotonic() + CALM_SECONDS
+        deadline = time.monotonic() + workers.CALM_SECONDS
         while time.monotonic() < deadline:
             if consumer.step() == 0 and self.available(queue) == 0:
                 break
         consumer.disconnect()
-        self.history.note("drained", topic=queue.name, group=GROUP)
+        self.note_drained(queue)
+
+    def note_drained(self, queue):
+        self.history.note("drained", topic=queue.name, group=workers.GROUP)
         produced, consumed, available = self.rest.counters(queue.id, queue.group)
-        self.history.note("counters", topic=queue.name, group=GROUP, produced=produced,
+        self.history.note("counters", topic=queue.name, group=workers.GROUP, produced=produced,
                           consumed=consumed, available=available)
 
     def available(self, queue):
@@ -406,7 +119,7 @@ class Load:
             letters = self.rest.must(200, "GET", f"{path}?time_wait=1&max_msgs=10")
             if not letters:
                 return
-            self.history.note("letters", topic=self.normal.name, group=GROUP,
+            self.history.note("letters", topic=self.normal.name, group=workers.GROUP,
                               values=[one["message"]["body"] for one in letters])
             self.rest.must(200, "POST", f"{path}/ack", {
                 "message": [{"handler": one["handler"], "status": "success"}
@@ -441,10 +154,10 @@ class Load:
 
     def read_committed(self):
         reader = confluent_kafka.Consumer({"bootstrap.servers": self.broker.bootstrap,
-                                           "group.id": GROUP, "log_level": 0})
+                                           "group.id": workers.GROUP, "log_level": 0})
         for one in reader.committed([confluent_kafka.TopicPartition("events", index)
-                                     for index in range(PARTITIONS)], timeout=10):
-            self.history.note("committed", topic="events", group=GROUP,
+                                     for index in range(workers.PARTITIONS)], timeout=10):
+            self.history.note("committed", topic="events", group=workers.GROUP,
                               partition=one.partition, offset=max(one.offset, -1))
         reader.close()
 
