@@ -5,7 +5,12 @@
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 
-enum { WAIT_SECONDS_MAX = 3600, TAIL_BYTES_DEFAULT = 1 << 20, SNAPSHOT_UPDATES_DEFAULT = 1000 };
+enum {
+    WAIT_SECONDS_MAX = 3600,
+    RETENTION_CHECK_MS_DEFAULT = 1000,
+    TAIL_BYTES_DEFAULT = 1 << 20,
+    SNAPSHOT_UPDATES_DEFAULT = 1000,
+};
 
 /* A task that notes that it ran. */
 struct flag {
@@ -31,6 +36,7 @@ void queue_harness_init(struct queue_harness *harness, uint64_t seed,
     struct io_sim_options own = *options;
 
     *harness = (struct queue_harness){
+        .retention_check_ms = RETENTION_CHECK_MS_DEFAULT,
         .tail_bytes_max = TAIL_BYTES_DEFAULT,
         .snapshot_updates = SNAPSHOT_UPDATES_DEFAULT,
         .committed = -1,
@@ -172,7 +178,7 @@ enum base_err queue_harness_start(struct queue_harness *harness)
         .clock = harness->clock,
         .tail_bytes_max = harness->tail_bytes_max,
         .open_segments_max = 64,
-        .retention_check_ms = 1000,
+        .retention_check_ms = harness->retention_check_ms,
     };
     struct catalog_start start = {.harness = harness, .task.run = start_catalog};
 

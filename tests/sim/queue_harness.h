@@ -26,7 +26,8 @@ struct queue_harness {
     struct base_executor *pool;
     struct base_clock *clock;
     struct io_sim *sim;
-    size_t tail_bytes_max;        /* set before start */
+    int64_t retention_check_ms;   /* set before start */
+    size_t tail_bytes_max;        /* the same */
     uint32_t snapshot_updates;    /* the same */
     int64_t delayed_max;          /* the same; 0 = the default */
     int64_t delayed_queue_max;    /* the same of one queue */

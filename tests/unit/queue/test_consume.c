@@ -347,7 +347,7 @@ static void windows_of_an_idle_group_are_dropped_and_read_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_checking_often, tear_down)
         TEST(every_message_comes_once_to_each_group),
         TEST(one_consume_serves_from_one_partition_in_rotation),
         TEST(leased_message_is_hidden_until_its_lease_ends),
