@@ -47,12 +47,12 @@ class User:
             "x-subject-token"]
         return rest
 
-    def kafka(self, mechanism="PLAIN"):
-        """Settings of librdkafka."""
+    def kafka(self, mechanism="SCRAM-SHA-256"):
+        """Settings of librdkafka. With PLAIN each connection costs the broker a slow hash."""
         return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism,
                 "sasl.username": self.login, "sasl.password": self.password}
 
-    def kcat(self, *arguments, mechanism="PLAIN", **run):
+    def kcat(self, *arguments, mechanism="SCRAM-SHA-256", **run):
         options = [part for item in self.kafka(mechanism).items()
                    for part in ("-X", "=".join(item))]
         return self.accounts.broker.kcat(*options, *arguments, **run)

@@ -348,7 +348,7 @@ class Revoked(SaslTest):
         self.accounts.change_user(self.user, enabled=False)
         self.assert_ended(connection)
         with self.assertRaises(AssertionError):
-            self.user.kcat("-P", "-t", "x", stdin=b"x")
+            self.user.kcat("-P", "-t", "x", stdin=b"x", mechanism="PLAIN")
 
     def test_new_password_ends_sessions_of_the_old_one(self):
         connection = self.open()
