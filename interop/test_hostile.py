@@ -29,11 +29,12 @@ WINDOWS = 15 if STRICT else 2 if SANITIZED else 5
 WINDOW_SECONDS = 1.0
 ATTEMPTS = 3
 RATIO_MAX = 2.0 if STRICT else 3.0
-P99_MS_FREE = 2.0 if STRICT else 10.0  # below this a ratio means nothing
-# These keep the loops busy all the time: how soon a neighbour has its turn, and a durable one's
-# disk thread and then its loop again, is up to the scheduler. 35 ms were seen on two cores.
+P99_MS_FREE = 10.0  # below this a ratio tells of the attacker's program on the same two cores
+# These keep the loops busy all the time: a neighbour waits for the turns of the hostile connections
+# of its loop (NET_LOOP_TURN_LONG_US), and then for the scheduler, as do its disk thread and again its
+# loop. 21 ms were seen on two cores where nothing else ran, 35 ms where something did.
 BUSY_LOOPS = ("pipeline", "never_reads")
-BUSY_LOOPS_P99_MS_FREE = 2.0 if STRICT else 100.0
+BUSY_LOOPS_P99_MS_FREE = 30.0 if STRICT else 100.0
 # On a machine that others keep busy; what a sanitizer makes of times means little as well.
 GROSS_RATIO_MAX = 25.0
 GROSS_P99_MS_FREE = 1000.0 if SANITIZED else 200.0
@@ -52,6 +53,10 @@ RSS_MIB_MAX = {
     "dense_json": 48,      # bodies of 6 MiB, and a tree of 10,000 values
     "pipeline": 64,        # 64 requests in flight per Kafka connection, 16 per HTTP connection
 }
+
+
+def now_ms():
+    return int(time.time() * 1000)
 
 
 def raise_file_limit():
@@ -98,14 +103,16 @@ class KafkaNeighbour:
         self.connection = wire.Connection(wire.socket.create_connection((harness.HOST, port)))
         self.connection.sock.setsockopt(wire.socket.IPPROTO_TCP, wire.socket.TCP_NODELAY, 1)
         self.topic = topic
-        self.body = wire.produce_body(topic, 0, wire.batch([b"x" * 100], 1), acks=acks)
+        batch = wire.batch([b"x" * 100], now_ms())  # of long ago it would not be kept
+        self.body = wire.produce_body(topic, 0, batch, acks=acks)
 
     def step(self):
         error = wire.read_produce(self.connection.call(wire.PRODUCE, 3, self.body), 3)[0]
         assert error == 0, error
         answer = self.connection.call(wire.FETCH, 4, wire.fetch_body(
             self.topic, 0, 0, partition_max_bytes=1000))
-        assert wire.FetchAnswer(answer).parts[0]["records"]
+        part = wire.FetchAnswer(answer).parts[0]
+        assert part["records"], part
 
 
 class RestNeighbour:
@@ -192,7 +199,7 @@ class Hostile(harness.BrokerTest):
         cls.quiet_topic, cls.full_topic = cls.topic("quiet"), cls.topic("full")
         for topic in (cls.quiet_topic, cls.full_topic):
             cls.broker.kcat("-P", "-t", topic, "-p", "0", stdin=b"first\n")
-        full = wire.produce_body(cls.full_topic, 0, wire.batch([b"v" * 500000], 1), acks=1)
+        full = wire.produce_body(cls.full_topic, 0, wire.batch([b"v" * 500000], now_ms()), acks=1)
         with wire.Connection(cls.broker.connect()) as connection:
             for _ in range(64):
                 wire.read_produce(connection.call(wire.PRODUCE, 3, full), 3)
