@@ -92,7 +92,15 @@ static bool call(struct client *client, const char *method, const char *url, con
     if (client->token[0] != '\0') {
         headers = curl_slist_append(headers, header);
     }
-    curl_easy_reset(client->curl);
+    /* A new one each time: in libcurl before 8.1 a used one keeps a pointer to a freed header,
+     * and an answer that begins with a folded one makes it look there (curl issue 11101). */
+    curl_easy_cleanup(client->curl);
+    client->curl = curl_easy_init();
+    if (client->curl == NULL) {
+        curl_slist_free_all(headers);
+        (void)fprintf(stderr, "dmsd user: no memory\n");
+        return false;
+    }
     (void)curl_easy_setopt(client->curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
     (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
@@ -448,8 +456,7 @@ int main_user(int count, char **values)
         (void)fprintf(stderr, "%s", usage);
         return EXIT_USAGE;
     }
-    client.curl = curl_easy_init();
-    if (client.curl != NULL && log_in(&client)) {
+    if (log_in(&client)) {
         is_done = run(&client, values + 1);
     }
     json_decref(client.answer);

@@ -15,7 +15,7 @@
 static const char subject_name[] = "X-Subject-Token:";
 
 struct security__http {
-    CURL *curl; /* owned; keeps its connection from call to call */
+    CURL *curl; /* owned; of the last call; NULL before the first */
     struct base_writer answer;
     char *subject; /* borrowed during a call */
 };
@@ -28,11 +28,6 @@ enum base_err security__http_create(struct security__http **out)
         return BASE_ERR_NOMEM;
     }
     base_writer_init(&http->answer, SECURITY_KEYSTONE_ANSWER_SIZE_MAX);
-    http->curl = curl_easy_init();
-    if (http->curl == NULL) {
-        security__http_close(out);
-        return BASE_ERR_NOMEM;
-    }
     return BASE_ERR_OK;
 }
 
@@ -80,10 +75,12 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 static bool prepare(struct security__http *http, const char *url, const struct curl_slist *lines,
                     const char *body)
 {
-    CURL *curl = http->curl;
+    /* A new one each time: in libcurl before 8.1 a used one keeps a pointer to a freed header,
+     * and an answer that begins with a folded one makes it look there (curl issue 11101). */
+    curl_easy_cleanup(http->curl);
+    CURL *curl = http->curl = curl_easy_init();
 
-    curl_easy_reset(curl);
-    return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+    return curl != NULL && curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
