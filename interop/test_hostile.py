@@ -31,10 +31,10 @@ ATTEMPTS = 3
 RATIO_MAX = 2.0 if STRICT else 3.0
 P99_MS_FREE = 10.0  # below this a ratio tells of the attacker's program on the same two cores
 # These keep the loops busy all the time: a neighbour waits for the turns of the hostile connections
-# of its loop (NET_LOOP_TURN_LONG_US), and then for the scheduler, as do its disk thread and again its
-# loop. 21 ms were seen on two cores where nothing else ran, 35 ms where something did.
+# of its loop (NET_LOOP_TURN_LONG_US), and then for the scheduler, as do its disk thread and again
+# its loop. On two cores up to 30 ms were seen where nothing else ran, 35 ms where something did.
 BUSY_LOOPS = ("pipeline", "never_reads")
-BUSY_LOOPS_P99_MS_FREE = 30.0 if STRICT else 100.0
+BUSY_LOOPS_P99_MS_FREE = 40.0 if STRICT else 100.0
 # On a machine that others keep busy; what a sanitizer makes of times means little as well.
 GROSS_RATIO_MAX = 25.0
 GROSS_P99_MS_FREE = 1000.0 if SANITIZED else 200.0
