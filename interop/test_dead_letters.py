@@ -45,6 +45,15 @@ class LettersTest(harness.BrokerTest):
             self.assertEqual(len(messages), 1)
             self.assertEqual(rest.ack(queue, group, messages, "fail"), {"success": 0, "fail": 1})
 
+    def letter_and_more(self, broker, rest, queue, group, value, more):
+        """A dead letter, and behind it what is written to its log while the broker is dead."""
+        rest.produce(queue, value)
+        self.kill(queue, group, 1, rest)
+        self.wait_counters(queue, group, (1, 0, 1, 1), rest)
+        broker.kill()
+        append_letters(broker, group, more)
+        broker.start()
+
     def letters(self, queue, group, query="", rest=None):
         rest = rest or self.rest
         path = f"/queues/{queue}/groups/{group}/deadletters?time_wait=2" + query
@@ -461,12 +470,7 @@ class Redriving:
         broker = self.own_broker()
         rest = broker.rest()
         queue, group = self.queue(rest=rest)
-        rest.produce(queue, "first")
-        self.kill(queue, group, 1, rest)
-        self.wait_counters(queue, group, (1, 0, 1, 1), rest)
-        broker.kill()
-        append_letters(broker, group, [b'"more"'] * 99999 + [b'"last"'])
-        broker.start()
+        self.letter_and_more(broker, rest, queue, group, "first", [b'"more"'] * 99999 + [b'"last"'])
         begun = rest.must(202, "POST", self.path(queue, group), {"offsets": [100000]})
         for status in (begun, rest.must(200, "GET", self.path(queue, group))):
             self.assertEqual((status["state"], status["moved"], status["remaining"],
@@ -542,12 +546,7 @@ class Damage:
         broker = self.own_broker()
         rest = broker.rest()
         queue, group = self.queue(rest=rest)
-        rest.produce(queue, "letter")
-        self.kill(queue, group, 1, rest)
-        self.wait_counters(queue, group, (1, 0, 1, 1), rest)
-        broker.kill()
-        append_letters(broker, group, [b'"alien"'])
-        broker.start()
+        self.letter_and_more(broker, rest, queue, group, "letter", [b'"alien"'])
         rows = rest.must(200, "GET", self.path(queue, group, "list"))["deadletters"]
         self.assertEqual([one["message"]["body"] for one in rows], ["letter", "alien"])
         self.assertIsInstance(rows[0]["id"], str)

@@ -292,7 +292,7 @@ static enum base_err append(struct addition *addition, bool *pending)
     base_mutex_lock(&log->lock);
     struct queue_delay_queue *queue = queue__delay_queue(log, produce->topic->id);
     if (queue != NULL) {
-        int64_t count = (int64_t)(queue->heap.count + queue->heap.out_count) + addition->count;
+        int64_t count = (int64_t)queue__delay_heap_total(&queue->heap) + addition->count;
         bool has_share = count <= addition->manager->options.delayed_queue_max;
         err = has_share ? reserve(log, queue, addition->count) : BASE_ERR_BUSY;
     }
@@ -394,7 +394,7 @@ int64_t queue__delay_count(struct queue_manager *manager, struct base_uuid queue
     base_mutex_lock(&log->lock);
     const struct queue_delay_queue *queue = base_map_get(log->queues, key_of(&queue_id));
     if (queue != NULL) {
-        count = (int64_t)(queue->heap.count + queue->heap.out_count);
+        count = (int64_t)queue__delay_heap_total(&queue->heap);
     }
     base_mutex_unlock(&log->lock);
     return count;

@@ -40,7 +40,7 @@ static enum base_err resize(struct queue_delay_heap *heap, size_t capacity)
 
 enum base_err queue__delay_heap_reserve(struct queue_delay_heap *heap, size_t more)
 {
-    size_t wanted = heap->count + heap->out_count + more;
+    size_t wanted = queue__delay_heap_total(heap) + more;
     if (wanted <= heap->capacity) {
         return BASE_ERR_OK;
     }
@@ -53,7 +53,7 @@ enum base_err queue__delay_heap_reserve(struct queue_delay_heap *heap, size_t mo
 /* Gives memory back after a large backlog; that it cannot is no harm. */
 static void shrink_maybe(struct queue_delay_heap *heap)
 {
-    size_t needed = heap->count + heap->out_count;
+    size_t needed = queue__delay_heap_total(heap);
     if (heap->capacity > HEAP_CAPACITY_MIN && needed < heap->capacity / 4) {
         enum base_err err = resize(heap, heap->capacity / 2);
         (void)err;
@@ -99,7 +99,7 @@ static void sift_down(struct queue_delay_heap *heap, size_t index)
 
 void queue__delay_heap_push(struct queue_delay_heap *heap, struct queue_delay_entry entry)
 {
-    BASE_ASSERT(heap->count + heap->out_count < heap->capacity);
+    BASE_ASSERT(queue__delay_heap_total(heap) < heap->capacity);
     heap->entries[heap->count++] = entry;
     sift_up(heap, heap->count - 1);
 }

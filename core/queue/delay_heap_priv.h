@@ -26,6 +26,12 @@ struct queue_delay_heap {
     size_t capacity;
 };
 
+/* Entries there are, those taken out included. */
+static inline size_t queue__delay_heap_total(const struct queue_delay_heap *heap)
+{
+    return heap->count + heap->out_count;
+}
+
 void queue__delay_heap_init(struct queue_delay_heap *heap);
 void queue__delay_heap_fini(struct queue_delay_heap *heap);
 

@@ -23,6 +23,13 @@ EVERY_OF_SLOW = crash.number("CRASH_EVERY", 1 if harness.SOAK else 40)
 KIND = os.environ.get("CRASH_KIND")
 
 
+def start_again_if_it_ended(broker):
+    """So that one finding does not hide the others."""
+    if broker.process.poll() is not None:
+        broker.process = None
+        broker.start()
+
+
 class MemoryBroker(harness.Broker):
     """A broker whose allocations are counted, and one of which may fail."""
 
@@ -133,9 +140,7 @@ class Memory(unittest.TestCase):
             except AssertionError as error:
                 self.problems.append(f"request, allocation {at}: {error}\n"
                                      f"refused: {one.refusals}\n{broker.log_tail(20)}")
-                if broker.process.poll() is not None:
-                    broker.process = None
-                    broker.start()
+                start_again_if_it_ended(broker)
             one.disconnect()
             plain.disconnect()
         broker.restart()
@@ -203,9 +208,7 @@ class Memory(unittest.TestCase):
             broker.fault.disarm()
             self.problems.append(f"{kind}, allocation {at}: {error!r}\n"
                                  f"refused: {requests.refusals}\n{broker.log_tail(5)}")
-            if broker.process.poll() is not None:
-                broker.process = None
-                broker.start()
+            start_again_if_it_ended(broker)
             requests.disconnect()
             return 0
 

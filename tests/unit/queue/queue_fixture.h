@@ -90,6 +90,17 @@ __attribute__((unused)) static void restart(struct fixture *fixture, bool power_
     assert_int_equal(queue_harness_start(&fixture->harness), BASE_ERR_OK);
 }
 
+/* Produces messages in one request; what became of it is in *own. */
+__attribute__((unused)) static void send(struct fixture *fixture, struct queue_harness_produce *own,
+                                         struct queue_produce_message *messages, uint32_t count)
+{
+    own->produce.topic = fixture->topic;
+    own->produce.messages = messages;
+    own->produce.messages_count = count;
+    queue_harness_start_produce(&fixture->harness, 0, own);
+    queue_harness_wait(&fixture->harness, &own->is_over);
+}
+
 /* Produces count messages, "<prefix><n>" with n from first, in one request. */
 __attribute__((unused)) static struct queue_harness_produce
 produce(struct fixture *fixture, const char *prefix, unsigned first, unsigned count)
@@ -103,11 +114,7 @@ produce(struct fixture *fixture, const char *prefix, unsigned first, unsigned co
         (void)snprintf(values[i], sizeof values[i], "%s%u", prefix, first + i);
         messages[i].value = base_slice_text(values[i]);
     }
-    own.produce.topic = fixture->topic;
-    own.produce.messages = messages;
-    own.produce.messages_count = count;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    send(fixture, &own, messages, count);
     return own;
 }
 
@@ -182,11 +189,7 @@ __attribute__((unused)) static void put_tagged(struct fixture *fixture, const ch
         messages[i] = (struct queue_produce_message){
             .value = base_slice_text(values[i]), .headers = &header, .headers_count = 1};
     }
-    own.produce.topic = fixture->topic;
-    own.produce.messages = messages;
-    own.produce.messages_count = count;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    send(fixture, &own, messages, count);
     assert_int_equal(own.produce.verdict, QUEUE_OK);
 }
 

@@ -164,11 +164,7 @@ static void large_messages_are_scanned_within_the_limit(void **state)
     message.value = base_slice_of(value, SIZE);
     for (unsigned i = 0; i < 40; i++) {
         struct queue_harness_produce own = {.is_over = false};
-        own.produce.topic = fixture->topic;
-        own.produce.messages = &message;
-        own.produce.messages_count = 1;
-        queue_harness_start_produce(&fixture->harness, 0, &own);
-        queue_harness_wait(&fixture->harness, &own.is_over);
+        send(fixture, &own, &message, 1);
         assert_int_equal(own.produce.verdict, QUEUE_OK);
     }
     base_free(value);

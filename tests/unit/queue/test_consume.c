@@ -292,11 +292,7 @@ static void deep_backlog_of_large_messages_is_read_window_by_window(void **state
     }
     for (unsigned i = 0; i < 12; i++) {
         struct queue_harness_produce own = {.is_over = false};
-        own.produce.topic = fixture->topic;
-        own.produce.messages = messages;
-        own.produce.messages_count = 10;
-        queue_harness_start_produce(&fixture->harness, 0, &own);
-        queue_harness_wait(&fixture->harness, &own.is_over);
+        send(fixture, &own, messages, 10);
         assert_int_equal(own.produce.verdict, QUEUE_OK);
     }
     restart(fixture, false); /* from disk, not from the tail */

@@ -19,11 +19,7 @@ static struct delayed put_delayed(struct fixture *fixture, const char *value, in
     struct queue_produce_message message = {.value = base_slice_text(value), .delay_ms = delay_ms};
     struct delayed delayed;
 
-    own.produce.topic = fixture->topic;
-    own.produce.messages = &message;
-    own.produce.messages_count = 1;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    send(fixture, &own, &message, 1);
     delayed.err = own.produce.results[0].err;
     memcpy(delayed.id, own.produce.results[0].id, sizeof delayed.id);
     return delayed;
@@ -117,11 +113,7 @@ static void ready_messages_are_not_blocked(void **state)
     };
     make_queue(fixture, CATALOG_FIFO, 1, 0);
 
-    own.produce.topic = fixture->topic;
-    own.produce.messages = messages;
-    own.produce.messages_count = 3;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    send(fixture, &own, messages, 3);
     assert_int_equal(own.produce.verdict, QUEUE_OK);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(own.produce.results[i].err, BASE_ERR_OK);
@@ -270,11 +262,7 @@ static void what_there_is_room_for_is_taken(void **state)
         messages[i].value = base_slice_text(values[i]);
         messages[i].delay_ms = i == 0 || i == COUNT - 1 ? 0 : 10000;
     }
-    own.produce.topic = fixture->topic;
-    own.produce.messages = messages;
-    own.produce.messages_count = COUNT;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    send(fixture, &own, messages, COUNT);
     assert_int_equal(own.produce.verdict, QUEUE_OK);
     for (unsigned i = 0; i < COUNT; i++) {
         assert_int_equal(own.produce.results[i].err, i == 3 ? BASE_ERR_BUSY : BASE_ERR_OK);
@@ -356,11 +344,7 @@ static void put_ten(struct fixture *fixture, int64_t delay_ms)
         messages[i] =
             (struct queue_produce_message){.value = base_slice_text("x"), .delay_ms = delay_ms};
     }
-    own.produce.topic = fixture->topic;
-    own.produce.messages = messages;
-    own.produce.messages_count = 10;
-    queue_harness_start_produce(&fixture->harness, 0, &own);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    send(fixture, &own, messages, 10);
     assert_int_equal(own.produce.verdict, QUEUE_OK);
 }
 
@@ -517,11 +501,7 @@ static void many_at_once_come_once_each(void **state)
             messages[j] = (struct queue_produce_message){.value = base_slice_text(values[j]),
                                                          .delay_ms = 10000 - (i + j) % 7};
         }
-        own.produce.topic = fixture->topic;
-        own.produce.messages = messages;
-        own.produce.messages_count = 10;
-        queue_harness_start_produce(&fixture->harness, 0, &own);
-        queue_harness_wait(&fixture->harness, &own.is_over);
+        send(fixture, &own, messages, 10);
         assert_int_equal(own.produce.verdict, QUEUE_OK);
     }
     restart(fixture, true);
