@@ -466,18 +466,19 @@ static bool conn_await(struct restgw_http_conn *conn, size_t input_size)
     return true;
 }
 
-/* Parses and dispatches what is there, as long as the turn is short. */
+/* Parses and dispatches what is there, until the turn is over. */
 static void conn_read(struct restgw_http_conn *conn)
 {
     struct base_slice input = net_conn_input(conn->net);
+    size_t size = 0; /* of the message before */
 
-    for (unsigned count = 0; conn->state == CONN_OPEN && input.length > 0; count++) {
+    while (conn->state == CONN_OPEN && input.length > 0) {
         if (!has_room(conn, OUTPUT_HIGH_SIZE)) {
             conn->is_paused = true;
             net_conn_pause(conn->net);
             return;
         }
-        if (count > 0 && net_loop_turn_is_long(net_conn_loop(conn->net))) {
+        if (size > 0 && net_loop_turn_is_over(net_conn_loop(conn->net), size)) {
             net_conn_again(conn->net);
             return;
         }
@@ -500,6 +501,7 @@ static void conn_read(struct restgw_http_conn *conn)
             }
             return;
         }
+        size = input.length - net_conn_input(conn->net).length;
         input = net_conn_input(conn->net);
     }
 }

@@ -49,6 +49,14 @@ void net__conn_wake(struct net_conn *conn)
     }
 }
 
+void net__conn_put_off(struct net_conn *conn)
+{
+    if (!conn->task_queued) {
+        conn->task_queued = true;
+        net__loop_put_off(conn->loop, &conn->task);
+    }
+}
+
 /* errno is logged where it is known, and only if it is not the peer's doing. */
 enum base_err net__conn_err(const struct net_conn *conn, int error)
 {

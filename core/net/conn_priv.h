@@ -80,6 +80,9 @@ BASE_MUST_USE enum base_err net__conn_create(int fd, struct net_loop *loop,
 /* Makes conn->task run in a later turn. */
 void net__conn_wake(struct net_conn *conn);
 
+/* The same behind what other connections have put off. */
+void net__conn_put_off(struct net_conn *conn);
+
 /* Has the protocol end the connection in its own time: see on_drain. */
 void net__conn_drain(struct net_conn *conn);
 

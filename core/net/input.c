@@ -271,7 +271,7 @@ void net_conn_again(struct net_conn *conn)
 {
     if (conn->state == CONN_OPEN) {
         conn->again = true;
-        net__conn_wake(conn);
+        net__conn_put_off(conn);
     }
 }
 
@@ -293,7 +293,7 @@ void net_conn_resume(struct net_conn *conn)
         conn->again = true;
     }
     if (conn->again) {
-        net__conn_wake(conn);
+        net__conn_put_off(conn);
     }
     if (!conn->ended) {
         ev_io_start(net__loop_ev(conn->loop), &conn->read_watcher);

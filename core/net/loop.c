@@ -1,9 +1,10 @@
 /* Event loop.
  *
  * A turn is: libev's callbacks (sockets), then, in ev_prepare right before the
- * loop would sleep: due timers, the mailbox, and in rounds what was deferred
- * and what is to be flushed. Whatever is left after that keeps the loop awake
- * through ev_idle, so that sockets get their share between two batches. */
+ * loop would sleep: due timers, some of what was put off, the mailbox, and in
+ * rounds what was deferred and what is to be flushed. Whatever is left after
+ * that keeps the loop awake through ev_idle, so that sockets get their share
+ * between two batches. */
 #include "core/net/loop.h"
 
 #include <pthread.h>
@@ -39,6 +40,7 @@ struct net_loop {
     struct base_timer_heap timers;
     struct net__task_queue deferred;
     struct net__task_queue flushes;
+    struct net__task_queue put_off;
     struct base_buffer *input; /* owned; the spare read buffer, or NULL */
     size_t input_used;         /* bytes of it that were handed out */
     bool stopping;
@@ -50,6 +52,11 @@ struct net_loop {
 };
 
 static _Thread_local struct net_loop *current_loop;
+
+static int64_t max_us(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static struct net_loop *loop_of(struct base_executor *executor)
 {
@@ -141,6 +148,27 @@ static bool has_work(struct net_loop *loop)
            !net__task_queue_is_empty(&loop->flushes);
 }
 
+/* Those who put off the rest of their work go on, first come, first served, for as long as all
+ * others took in this turn, at least until it is no longer short, and one in any case: neither side
+ * starves. */
+static void run_put_off(struct net_loop *loop)
+{
+    struct net__task_queue batch = loop->put_off;
+    struct base_task *task = NULL;
+    int64_t others_us = base_clock_monotonic_us(loop->executor.clock) - loop->now_us;
+    int64_t end_us = loop->now_us + max_us(NET_LOOP_TURN_SHORT_US, 2 * others_us);
+
+    loop->put_off = (struct net__task_queue){0};
+    while ((task = net__task_queue_pop(&batch)) != NULL) {
+        task->run(task);
+        if (base_clock_monotonic_us(loop->executor.clock) > end_us) {
+            break;
+        }
+    }
+    net__task_queue_append(&batch, &loop->put_off);
+    loop->put_off = batch;
+}
+
 /* Flushes once more than the last deferred round, so that a task that defers
  * itself for ever cannot keep output back. */
 static void run_deferred(struct net_loop *loop)
@@ -195,6 +223,7 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents
     BASE_ASSERT(current_loop == loop);
 
     (void)base_timer_heap_run(&loop->timers, loop->now_us, TIMERS_PER_TURN_MAX);
+    run_put_off(loop);
     /* What a task posts here, an answer for example, need not wait for a look at the sockets. */
     unsigned rounds = 0;
     do {
@@ -203,7 +232,7 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents
         rounds++;
     } while (rounds < MAILBOX_ROUNDS_PER_TURN_MAX && has_work(loop));
 
-    if (has_work(loop)) {
+    if (has_work(loop) || !net__task_queue_is_empty(&loop->put_off)) {
         ev_idle_start(ev, &loop->idle_watcher);
     } else {
         ev_idle_stop(ev, &loop->idle_watcher);
@@ -342,10 +371,11 @@ int64_t net_loop_now_us(struct net_loop *loop)
     return loop->now_us;
 }
 
-bool net_loop_turn_is_long(struct net_loop *loop)
+bool net_loop_turn_is_over(struct net_loop *loop, size_t request_size)
 {
-    int64_t now_us = base_clock_monotonic_us(loop->executor.clock);
-    return now_us - net_loop_now_us(loop) > NET_LOOP_TURN_LONG_US;
+    int64_t took_us = base_clock_monotonic_us(loop->executor.clock) - net_loop_now_us(loop);
+    return took_us > (request_size < NET_LOOP_REQUEST_WITH_DATA_SIZE ? NET_LOOP_TURN_SHORT_US
+                                                                     : NET_LOOP_TURN_LONG_US);
 }
 
 struct ev_loop *net__loop_ev(struct net_loop *loop)
@@ -357,6 +387,12 @@ void net__loop_flush(struct net_loop *loop, struct base_task *task)
 {
     BASE_ASSERT(current_loop == loop);
     net__task_queue_push(&loop->flushes, task);
+}
+
+void net__loop_put_off(struct net_loop *loop, struct base_task *task)
+{
+    BASE_ASSERT(current_loop == loop);
+    net__task_queue_push(&loop->put_off, task);
 }
 
 struct base_buffer *net__loop_take_input(struct net_loop *loop, size_t room, size_t *used)

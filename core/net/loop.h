@@ -6,6 +6,7 @@
 #define NET_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/base/clock.h"
 #include "core/base/err.h"
@@ -27,11 +28,16 @@ struct base_executor *net_loop_executor(struct net_loop *loop);
 /* Monotonic microseconds as read at the start of this turn; own thread only. */
 int64_t net_loop_now_us(struct net_loop *loop);
 
-enum { NET_LOOP_TURN_LONG_US = 1000 };
+enum {
+    NET_LOOP_TURN_SHORT_US = 200,
+    /* What requests with data bring together is written to the log together. */
+    NET_LOOP_TURN_LONG_US = 1000,
+    NET_LOOP_REQUEST_WITH_DATA_SIZE = 4096, /* a request of at least this size has data */
+};
 
-/* Whether this turn has taken longer than that. A protocol asks after each request of a
- * pipeline: from then on every connection gets one a turn, so that turns stay short however
- * many clients ask without end, and others wait for one turn at most. Own thread only. */
-bool net_loop_turn_is_long(struct net_loop *loop);
+/* Whether this turn has taken its time, which depends on the size of the last request. A protocol
+ * asks after each request of a pipeline and puts off the rest (net_conn_again), so that turns stay
+ * short however many clients ask without end: others wait for a turn or two. Own thread only. */
+bool net_loop_turn_is_over(struct net_loop *loop, size_t request_size);
 
 #endif

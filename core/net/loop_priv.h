@@ -18,6 +18,9 @@ struct ev_loop *net__loop_ev(struct net_loop *loop);
  * connections write what the turn has queued. */
 void net__loop_flush(struct net_loop *loop, struct base_task *task);
 
+/* Runs task when the time for what was put off comes to it, in this turn or a later one. */
+void net__loop_put_off(struct net_loop *loop, struct base_task *task);
+
 /* Moves the loop's read buffer (NET__INPUT_SIZE) to the caller. Bytes before
  * *used may be held by others and are not to be touched; at least room bytes
  * follow. NULL when memory is out. */

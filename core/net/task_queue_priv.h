@@ -40,4 +40,17 @@ static inline struct base_task *net__task_queue_pop(struct net__task_queue *queu
     return task;
 }
 
+/* Moves all of tail behind what is in queue. */
+static inline void net__task_queue_append(struct net__task_queue *queue,
+                                          struct net__task_queue *tail)
+{
+    if (queue->first == NULL) {
+        *queue = *tail;
+    } else if (tail->first != NULL) {
+        queue->last->next = tail->first;
+        queue->last = tail->last;
+    }
+    *tail = (struct net__task_queue){0};
+}
+
 #endif

@@ -376,12 +376,12 @@ static int32_t frame_size_max(const struct khandler_conn *conn)
                : conn->loop->server->options.request_bytes_max;
 }
 
-/* Takes whole frames off the input. False: the connection is closing, or waits. */
-static bool take_frame(struct khandler_conn *conn)
+/* Takes a whole frame off the input; its size. 0: the connection is closing, or waits. */
+static size_t take_frame(struct khandler_conn *conn)
 {
     struct base_slice input = net_conn_input(conn->net);
     if (input.length < FRAME_PREFIX_SIZE || (conn->session != NULL && conn->session->is_deciding)) {
-        return false;
+        return 0;
     }
     int32_t length = base_get_i32(input.data);
     if (length < 0 || length > frame_size_max(conn)) {
@@ -390,11 +390,11 @@ static bool take_frame(struct khandler_conn *conn)
         if (base_list_is_empty(&conn->requests)) {
             close_after_answers(conn);
         }
-        return false;
+        return 0;
     }
     if (input.length - FRAME_PREFIX_SIZE < (size_t)length) {
         net_conn_expect(conn->net, FRAME_PREFIX_SIZE + (size_t)length);
-        return false;
+        return 0;
     }
     /* The frame's bytes stay where they are: the request holds the buffer. */
     struct net_conn *net = conn->net;
@@ -404,7 +404,7 @@ static bool take_frame(struct khandler_conn *conn)
         handle_frame(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
     }
     net_conn_consume(net, FRAME_PREFIX_SIZE + (size_t)length);
-    return true;
+    return FRAME_PREFIX_SIZE + (size_t)length;
 }
 
 static void on_input(struct net_conn *net)
@@ -415,8 +415,8 @@ static void on_input(struct net_conn *net)
         net_conn_consume(net, net_conn_input(net).length);
         return;
     }
-    for (bool is_first = true; is_first || !net_loop_turn_is_long(net_conn_loop(net));
-         is_first = false) {
+    size_t size = 0;
+    do {
         if (stall(conn)) {
             return;
         }
@@ -427,11 +427,14 @@ static void on_input(struct net_conn *net)
             }
             return;
         }
-        if (!take_frame(conn) || conn->refused) {
+        size = take_frame(conn);
+        if (size == 0 || conn->refused) {
             return;
         }
+    } while (!net_loop_turn_is_over(net_conn_loop(net), size));
+    if (net_conn_input(net).length > 0) {
+        net_conn_again(net);
     }
-    net_conn_again(net);
 }
 
 static void on_close(struct net_conn *net, enum base_err reason)

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -414,6 +415,88 @@ static void answer_on_end(struct net_conn *conn)
     net_conn_close_when_sent(conn);
 }
 
+enum {
+    PIPELINES_COUNT = 32,
+    PIPELINE_FRAMES_COUNT = 20,
+    ASKED_AFTER_FRAMES_COUNT = 300, /* then every pipeline was looked at */
+    FRAMES_IN_BETWEEN_MAX = 3,
+};
+
+/* Connections that have sent many requests at once, and one that asks while they are served. */
+struct crowd {
+    struct base_clock clock; /* each request of a pipeline takes five short turns by it */
+    atomic_int_least64_t now_us;
+    struct gate all_sent;
+    int asking_client;
+    unsigned frames_count;
+    unsigned asked_at;
+    unsigned frames_in_between;
+};
+
+static int64_t crowd_now_us(struct base_clock *clock)
+{
+    return BASE_CONTAINER_OF(clock, struct crowd, clock)->now_us;
+}
+
+static void crowd_on_input(struct net_conn *conn)
+{
+    struct server *server = net_conn_context(conn);
+    struct crowd *crowd = server->context;
+    size_t length = frame_whole(conn);
+
+    if (length == 0) {
+        return;
+    }
+    gate_wait(&crowd->all_sent, 1);
+    crowd->frames_count++;
+    if (net_conn_input(conn).data[4] == '?') {
+        crowd->frames_in_between = crowd->frames_count - 1 - crowd->asked_at;
+    } else if (crowd->frames_count == ASKED_AFTER_FRAMES_COUNT) {
+        crowd->asked_at = crowd->frames_count;
+        BASE_ASSERT(send(crowd->asking_client, "\0\0\0\1?", 5, MSG_NOSIGNAL) == 5);
+    }
+    crowd->now_us += 5 * NET_LOOP_TURN_SHORT_US;
+    net_conn_consume(conn, length);
+    if (net_conn_input(conn).length > 0) {
+        BASE_ASSERT(net_loop_turn_is_over(net_conn_loop(conn), length));
+        net_conn_again(conn);
+    }
+    gate_raise(&server->event);
+}
+
+/* Who asks once does not wait for all who ask without end; nor are they forgotten. */
+static void pipelines_let_others_in(void **state)
+{
+    struct crowd crowd = {.clock.monotonic_us = crowd_now_us};
+    struct server server;
+    uint8_t frames[PIPELINE_FRAMES_COUNT * 5];
+    int clients[PIPELINES_COUNT];
+
+    (void)state;
+    gate_init(&crowd.all_sent);
+    server_init(&server, crowd_on_input);
+    server.clock = &crowd.clock;
+    server.context = &crowd;
+    server_start(&server);
+    for (unsigned i = 0; i < PIPELINE_FRAMES_COUNT; i++) {
+        memcpy(frames + i * 5, "\0\0\0\1-", 5);
+    }
+    crowd.asking_client = client_connect(&server);
+    for (unsigned i = 0; i < PIPELINES_COUNT; i++) {
+        clients[i] = client_connect(&server);
+        client_send(clients[i], frames, sizeof frames);
+    }
+    gate_raise(&crowd.all_sent);
+    gate_wait(&server.event, PIPELINES_COUNT * PIPELINE_FRAMES_COUNT + 1);
+    assert_in_range(crowd.frames_in_between, 0, FRAMES_IN_BETWEEN_MAX);
+    for (unsigned i = 0; i < PIPELINES_COUNT; i++) {
+        close(clients[i]);
+    }
+    close(crowd.asking_client);
+    server_stop(&server);
+    gate_fini(&crowd.all_sent);
+}
+
 /* The peer's FIN is told after the last frame, and answers still reach it. */
 static void half_closed_peer_gets_its_answer(void **state)
 {
@@ -661,6 +744,7 @@ int main(void)
         cmocka_unit_test(idle_connection_holds_no_buffer),
         cmocka_unit_test(paused_connection_is_left_alone),
         cmocka_unit_test(pause_right_after_resume_holds),
+        cmocka_unit_test(pipelines_let_others_in),
         cmocka_unit_test(half_closed_peer_gets_its_answer),
         cmocka_unit_test(end_is_told_after_what_was_left_over),
         cmocka_unit_test(reset_by_peer_closes),
