@@ -132,6 +132,13 @@ static inline int64_t logstore_batch_next_offset(const struct logstore_batch *ba
     return logstore_batch_last_offset(batch) + 1;
 }
 
+/* Whether the batch lies in [from, to), from being where the batch before it in the log ends. The
+ * base offset is outside the CRC, and only this tells when a disk has changed it. */
+static inline bool logstore_batch_fits(const struct logstore_batch *batch, int64_t from, int64_t to)
+{
+    return batch->base_offset >= from && logstore_batch_next_offset(batch) <= to;
+}
+
 /* Sequence numbers wrap from 2147483647 to 0; -1 when the batch has none. */
 int32_t logstore_batch_last_sequence(const struct logstore_batch *batch);
 

@@ -38,13 +38,11 @@ struct progress {
     int64_t end;    /* of the read */
 };
 
-/* Not every byte was looked at when the log was opened: an index spares that. The base offset lies
- * outside the CRC, so it must fit what is around it. */
+/* Not every byte was looked at when the log was opened: an index spares that. */
 static bool is_sound(const uint8_t *data, const struct logstore_batch *batch,
                      const struct progress *progress)
 {
-    return batch->base_offset >= progress->behind &&
-           logstore_batch_next_offset(batch) <= progress->end &&
+    return logstore_batch_fits(batch, progress->behind, progress->end) &&
            logstore_batch_verify_crc(data, batch->size_bytes) == BASE_ERR_OK;
 }
 

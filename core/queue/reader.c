@@ -73,11 +73,13 @@ static enum step next_batch(struct queue_reader *reader, int64_t offset)
     const struct base_chunk *chunk = &reader->read.chunks[reader->chunk];
     const uint8_t *data = chunk->buffer->data + chunk->position + reader->position;
     struct logstore_batch batch;
-    if (logstore_batch_peek(data, chunk->length - reader->position, &batch, NULL) != BASE_ERR_OK) {
+    if (logstore_batch_peek(data, chunk->length - reader->position, &batch, NULL) != BASE_ERR_OK ||
+        !logstore_batch_fits(&batch, reader->batch_end, reader->read.next_offset)) {
         reader->err = BASE_ERR_CORRUPT;
         return STEP_FAILED;
     }
     int64_t next = logstore_batch_next_offset(&batch);
+    reader->batch_end = next;
     if (next > offset && !logstore_batch_is_control(&batch)) {
         return open_batch(reader, data, &batch);
     }
@@ -146,6 +148,7 @@ enum queue_reader_found queue__reader_find(struct queue_reader *reader, int64_t 
             *gap_to = reader->passed_to;
             return QUEUE_READER_DAMAGED;
         case STEP_FAILED:
+            drop_window(reader);
             return QUEUE_READER_FAILED;
         case STEP_END:
             /* Batches end short of next_offset only where compaction took the last ones. */
@@ -176,6 +179,7 @@ enum logstore_io_state queue__reader_fetch(struct queue_reader *reader, struct p
     };
     reader->chunk = 0;
     reader->position = 0;
+    reader->batch_end = 0;
     reader->passed_to = offset;
     reader->is_pending = true;
     enum logstore_io_state state = partition_read(partition, &reader->read);

@@ -29,6 +29,7 @@ struct queue_reader {
     bool has_record;   /* record is the first at or behind passed_to */
     uint32_t chunk;    /* of the next batch */
     size_t position;   /* of the next batch in that chunk */
+    int64_t batch_end; /* of the last batch met in the window; 0 before the first */
     int64_t passed_to; /* everything below was walked over */
     struct logstore_records records;
     struct base_buffer *buffer; /* borrowed from the window: of the open batch */
@@ -40,7 +41,7 @@ enum queue_reader_found {
     QUEUE_READER_GAP,       /* nothing from offset up to *gap_to */
     QUEUE_READER_DAMAGED,   /* the same: what is there cannot be read as records */
     QUEUE_READER_ELSEWHERE, /* not in the window: fetch it */
-    QUEUE_READER_FAILED,    /* see reader->err: CORRUPT (checksum), NOMEM */
+    QUEUE_READER_FAILED,    /* see reader->err: CORRUPT (checksum, offset), NOMEM; read anew next */
 };
 
 void queue__reader_init(struct queue_reader *reader);

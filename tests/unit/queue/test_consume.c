@@ -340,6 +340,49 @@ static void windows_of_an_idle_group_are_dropped_and_read_again(void **state)
     assert_string_equal(messages.values[0], "m2");
 }
 
+/* What a disk has changed is neither delivered nor taken for a gap, and nothing behind it is
+ * passed by: the base offset, too, which the checksum of a batch does not cover. */
+static void damage_holds_a_partition_up_until_it_is_mended(void **state)
+{
+    enum { MESSAGES = 6, DAMAGED = 3 };
+    const struct {
+        int64_t position; /* in the batch; negative: from its end */
+        unsigned bit;
+    } damages[] = {{7, 0}, {2, 0}, {0, 6}, {-2, 3}};
+    struct fixture *fixture = *state;
+    struct io_sim *sim = fixture->harness.sim;
+    char name[128];
+
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    (void)snprintf(name, sizeof name, "%s-0/00000000000000000000.log", fixture->topic->id_text);
+    put(fixture, "m", 0, 1);
+    int64_t batch_size = io_sim_size(sim, name); /* later the file is longer than what it holds */
+    for (unsigned i = 1; i < MESSAGES; i++) {
+        put(fixture, "m", i, 1);
+    }
+    restart(fixture, false); /* from disk, not from the tail */
+    for (unsigned i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        int64_t from = (damages[i].position < 0 ? DAMAGED + 1 : DAMAGED) * batch_size;
+        uint64_t position = (uint64_t)(from + damages[i].position);
+        io_sim_flip(sim, name, position, damages[i].bit);
+        struct messages messages = get(fixture, fixture->group, 10);
+        assert_int_equal(messages.count, DAMAGED);
+        struct queue_harness_consume own;
+        begin_consume(fixture, &own, fixture->group, 10, 1000, 30000);
+        queue_harness_wait(&fixture->harness, &own.is_over);
+        assert_int_equal(end_consume(&own).count, 0);
+        assert_counters(fixture, fixture->group, MESSAGES, 0, MESSAGES);
+
+        io_sim_flip(sim, name, position, damages[i].bit);
+        advance_ms(fixture, 60000); /* until the leases are over, too */
+        messages = get(fixture, fixture->group, 10);
+        assert_int_equal(messages.count, MESSAGES);
+        assert_string_equal(messages.values[DAMAGED], "m3");
+        advance_ms(fixture, 60000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +403,7 @@ int main(void)
         TEST(retention_takes_unconsumed_messages_from_available),
         TEST(deep_backlog_of_large_messages_is_read_window_by_window),
         TEST(poison_message_does_not_hold_up_the_others),
+        TEST(damage_holds_a_partition_up_until_it_is_mended),
         TEST(windows_of_an_idle_group_are_dropped_and_read_again),
 #undef TEST
     };
