@@ -1,31 +1,30 @@
 /* A small client of the identity service. */
 #include "core/main/user.h"
 
-#include <curl/curl.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "core/base/alloc.h"
+#include "core/security/http_call.h"
 
 enum {
     URL_SIZE = 1024,
     LONG_URL_SIZE = 2 * URL_SIZE, /* with a query */
-    TOKEN_SIZE = 256,
-    ANSWER_SIZE = 4 << 20,
+    ID_SIZE = 256,
+    HEADER_SIZE = SECURITY_HTTP_SUBJECT_SIZE_MAX + 32,
+    ANSWER_SIZE_MAX = 4 << 20,
     PASSWORD_SIZE = 256,
-    TIMEOUT_S = 30,
+    TIMEOUT_MS = 30000,
     EXIT_USAGE = 2
 };
 
 struct client {
-    CURL *curl;          /* owned */
-    char base[URL_SIZE]; /* "http://host:port/v3" */
-    char token[TOKEN_SIZE];
-    json_t *answer; /* owned; of the last call */
-    char *text;     /* owned, of ANSWER_SIZE; body of the last call */
-    size_t length;
+    char base[URL_SIZE];          /* "http://host:port/v3" */
+    char token_line[HEADER_SIZE]; /* "" before log_in */
+    json_t *answer;               /* owned; of the last call */
 };
 
 static const char usage[] =
@@ -50,83 +49,47 @@ static const char *from_environment(const char *name, const char *otherwise)
     return value == NULL || value[0] == '\0' ? otherwise : value;
 }
 
-static size_t take_body(char *data, size_t size, size_t count, void *context)
+/* Keeps what an answer has that is of use later; false, with the cause told, unless its status is
+ * 2xx. */
+static bool take_answer(struct client *client, struct security_http_call *call)
 {
-    struct client *client = context;
-    size_t length = size * count;
-    if (length > ANSWER_SIZE - client->length) {
-        return 0;
+    client->answer = json_incref(call->answer);
+    if (call->subject[0] != '\0') {
+        (void)snprintf(client->token_line, sizeof client->token_line, "X-Auth-Token: %s",
+                       call->subject);
     }
-    memcpy(client->text + client->length, data, length);
-    client->length += length;
-    return length;
-}
-
-static size_t take_header(char *data, size_t size, size_t count, void *context)
-{
-    static const char name[] = "X-Subject-Token: ";
-    struct client *client = context;
-    size_t length = size * count;
-
-    if (length > sizeof name && length < sizeof name + TOKEN_SIZE - 2 &&
-        strncasecmp(data, name, sizeof name - 1) == 0) {
-        size_t left = length - (sizeof name - 1);
-        memcpy(client->token, data + sizeof name - 1, left);
-        client->token[left] = '\0';
-        client->token[strcspn(client->token, "\r\n")] = '\0';
-    }
-    return length;
-}
-
-/* The answer is in client->answer; false, with the cause told, unless the status is 2xx. */
-static bool call(struct client *client, const char *method, const char *url, const char *body)
-{
-    char header[TOKEN_SIZE + 32];
-    long status = 0;
-
-    json_decref(client->answer);
-    client->answer = NULL;
-    client->length = 0;
-    (void)snprintf(header, sizeof header, "X-Auth-Token: %s", client->token);
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (client->token[0] != '\0') {
-        headers = curl_slist_append(headers, header);
-    }
-    /* A new one each time: in libcurl before 8.1 a used one keeps a pointer to a freed header,
-     * and an answer that begins with a folded one makes it look there (curl issue 11101). */
-    curl_easy_cleanup(client->curl);
-    client->curl = curl_easy_init();
-    if (client->curl == NULL) {
-        curl_slist_free_all(headers);
-        (void)fprintf(stderr, "dmsd user: no memory\n");
-        return false;
-    }
-    (void)curl_easy_setopt(client->curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
-    (void)curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
-    (void)curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
-    (void)curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_body);
-    (void)curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, client);
-    (void)curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, take_header);
-    (void)curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, client);
-    if (body != NULL) {
-        (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
-    }
-    CURLcode result = curl_easy_perform(client->curl);
-    curl_slist_free_all(headers);
-    (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (result != CURLE_OK) {
-        (void)fprintf(stderr, "dmsd user: %s: %s\n", url, curl_easy_strerror(result));
-        return false;
-    }
-    client->answer = json_loadb(client->text, client->length, 0, NULL);
-    if (status < 200 || status > 299) {
+    if (call->status < 200 || call->status > 299) {
         const char *message =
-            json_string_value(json_object_get(json_object_get(client->answer, "error"), "message"));
-        (void)fprintf(stderr, "dmsd user: %s (%ld)\n", message == NULL ? url : message, status);
+            json_string_value(json_object_get(json_object_get(call->answer, "error"), "message"));
+        (void)fprintf(stderr, "dmsd user: %s (%d)\n", message == NULL ? call->url : message,
+                      call->status);
         return false;
     }
     return true;
+}
+
+/* The answer is in client->answer; false, with the cause told, when it is an error. */
+static bool call(struct client *client, const char *method, const char *url, const char *body)
+{
+    const char *const headers[] = {"Content-Type: application/json",
+                                   client->token_line[0] == '\0' ? NULL : client->token_line, NULL};
+    struct security_http_call asked = {.method = method,
+                                       .url = url,
+                                       .headers = headers,
+                                       .body = body,
+                                       .timeout_ms = TIMEOUT_MS,
+                                       .answer_size_max = ANSWER_SIZE_MAX};
+
+    json_decref(client->answer);
+    client->answer = NULL;
+    enum base_err err = security_http_call(&asked);
+    bool is_done = err == BASE_ERR_OK && take_answer(client, &asked);
+    if (err != BASE_ERR_OK) {
+        (void)fprintf(stderr, "dmsd user: %s: %s\n", url,
+                      err == BASE_ERR_IO ? asked.cause : base_err_text(err));
+    }
+    security_http_call_release(&asked);
+    return is_done;
 }
 
 /* Sends value (moved) as JSON. */
@@ -168,15 +131,15 @@ static bool log_in(struct client *client)
 /* The id of the one object of that name, within a domain or (NULL) anywhere; false, with the cause
  * told, when there is none. */
 static bool find_within(struct client *client, const char *plural, const char *domain_id,
-                        const char *name, char id[TOKEN_SIZE])
+                        const char *name, char id[ID_SIZE])
 {
     char url[LONG_URL_SIZE];
-    char *encoded = curl_easy_escape(client->curl, name, 0);
+    char *encoded = security_http_escape(name);
 
     (void)snprintf(url, sizeof url, "%s/%s?name=%s%s%s", client->base, plural,
                    encoded == NULL ? "" : encoded,
                    domain_id == NULL ? "" : "&domain_id=", domain_id == NULL ? "" : domain_id);
-    curl_free(encoded);
+    base_free(encoded);
     if (!call(client, "GET", url, NULL)) {
         return false;
     }
@@ -187,14 +150,14 @@ static bool find_within(struct client *client, const char *plural, const char *d
                       plural, name, json_array_size(list) > 1 ? ": say DOMAIN/NAME" : "");
         return false;
     }
-    (void)snprintf(id, TOKEN_SIZE, "%s", found);
+    (void)snprintf(id, ID_SIZE, "%s", found);
     return true;
 }
 
 /* Takes "<domain>/" off *name and finds that domain; *domain_id is "" when there is none. */
-static bool take_domain(struct client *client, const char **name, char domain_id[TOKEN_SIZE])
+static bool take_domain(struct client *client, const char **name, char domain_id[ID_SIZE])
 {
-    char domain[TOKEN_SIZE];
+    char domain[ID_SIZE];
     const char *slash = strchr(*name, '/');
 
     domain_id[0] = '\0';
@@ -207,9 +170,9 @@ static bool take_domain(struct client *client, const char **name, char domain_id
 }
 
 /* The id of "[<domain>/]<name>". */
-static bool find(struct client *client, const char *plural, const char *name, char id[TOKEN_SIZE])
+static bool find(struct client *client, const char *plural, const char *name, char id[ID_SIZE])
 {
-    char domain_id[TOKEN_SIZE];
+    char domain_id[ID_SIZE];
 
     return take_domain(client, &name, domain_id) &&
            find_within(client, plural, domain_id[0] == '\0' ? NULL : domain_id, name, id);
@@ -286,7 +249,7 @@ static bool create(struct client *client, const char *singular, const char *name
 {
     char url[URL_SIZE + 64];
     char password[PASSWORD_SIZE];
-    char domain_id[TOKEN_SIZE] = "";
+    char domain_id[ID_SIZE] = "";
     bool is_user = strcmp(singular, "user") == 0;
 
     if ((is_user && !read_password(password)) ||
@@ -316,7 +279,7 @@ static bool keys_url(const struct client *client, const char *suffix, char url[L
 
 static bool list_keys(struct client *client, const char *user_id)
 {
-    char suffix[TOKEN_SIZE + 16];
+    char suffix[ID_SIZE + 16];
     char url[LONG_URL_SIZE];
 
     (void)snprintf(suffix, sizeof suffix, "?user_id=%s", user_id);
@@ -338,12 +301,12 @@ static bool list_keys(struct client *client, const char *user_id)
 
 static bool delete_key(struct client *client, const char *access_key)
 {
-    char suffix[2 * TOKEN_SIZE];
+    char suffix[2 * ID_SIZE];
     char url[LONG_URL_SIZE];
-    char *encoded = curl_easy_escape(client->curl, access_key, 0);
+    char *encoded = security_http_escape(access_key);
 
     (void)snprintf(suffix, sizeof suffix, "/%s", encoded == NULL ? "" : encoded);
-    curl_free(encoded);
+    base_free(encoded);
     return keys_url(client, suffix, url) && call(client, "DELETE", url, NULL);
 }
 
@@ -366,8 +329,8 @@ static bool make_key(struct client *client, const char *user_id)
 /* Commands about one user who exists. */
 static bool change_user(struct client *client, const char *verb, char **values)
 {
-    char id[TOKEN_SIZE];
-    char project_id[TOKEN_SIZE];
+    char id[ID_SIZE];
+    char project_id[ID_SIZE];
     char url[LONG_URL_SIZE];
     char password[PASSWORD_SIZE];
 
@@ -448,8 +411,7 @@ static bool run(struct client *client, char **words)
 
 int main_user(int count, char **values)
 {
-    static char text[ANSWER_SIZE];
-    struct client client = {.text = text};
+    struct client client = {.answer = NULL};
     bool is_done = false;
 
     if (!is_command(count - 1, values + 1)) {
@@ -460,6 +422,5 @@ int main_user(int count, char **values)
         is_done = run(&client, values + 1);
     }
     json_decref(client.answer);
-    curl_easy_cleanup(client.curl);
     return is_done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

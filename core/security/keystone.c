@@ -4,7 +4,6 @@
  * share one question. Questions are asked by the worker, with a token of the service user. */
 #include "core/security/keystone.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,16 +13,17 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "core/base/mutex.h"
+#include "core/security/http_call.h"
 #include "core/security/identity_priv.h"
-#include "core/security/keystone_http_priv.h"
 #include "core/security/signature.h"
 
 enum {
     URL_SIZE_MAX = 512,
-    HEADER_SIZE_MAX = SECURITY__SUBJECT_SIZE_MAX + 32,
+    HEADER_SIZE_MAX = SECURITY_HTTP_SUBJECT_SIZE_MAX + 32,
     SERVICE_TOKEN_MARGIN_MS = 60 * 1000, /* a new one is got that long before the old one ends */
-    HANDLES_MAX = 64,
 };
+
+static const char *const login_headers[] = {"Content-Type: application/json", NULL};
 
 struct security_keystone {
     char url[URL_SIZE_MAX]; /* of the tokens */
@@ -36,10 +36,8 @@ struct security_keystone {
     struct base_map *questions; /* owned; by token id: struct question */
     struct base_list oldest;    /* entries, in order of coming */
     int64_t down_until_ms;
-    char service_token[SECURITY__SUBJECT_SIZE_MAX];
+    char service_token[SECURITY_HTTP_SUBJECT_SIZE_MAX];
     int64_t service_expires_ms;
-    struct security__http *handles[HANDLES_MAX]; /* owned; idle */
-    unsigned handles_count;
 };
 
 /* What is known of a token. */
@@ -115,7 +113,7 @@ enum base_err security_keystone_create(const struct security_keystone_options *o
     keystone->clock = options->clock;
     keystone->worker = options->worker;
     keystone->login = make_login(options);
-    if (keystone->login == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (keystone->login == NULL || security_http_init() != BASE_ERR_OK) {
         goto fail;
     }
     err = base_map_create(&keystone->entries);
@@ -152,9 +150,6 @@ void security_keystone_close(struct security_keystone **closed)
     BASE_ASSERT(keystone->questions == NULL || base_map_count(keystone->questions) == 0);
     while (!base_list_is_empty(&keystone->oldest)) {
         forget(keystone, BASE_CONTAINER_OF(keystone->oldest.next, struct entry, link));
-    }
-    while (keystone->handles_count > 0) {
-        security__http_close(&keystone->handles[--keystone->handles_count]);
     }
     base_map_close(&keystone->entries);
     base_map_close(&keystone->questions);
@@ -288,29 +283,42 @@ static void log_refused(const struct security_keystone *keystone, int status, co
              status, cause);
 }
 
-static bool login_service(struct security_keystone *keystone, struct security__http *http)
+/* Asks Keystone; call is to be released. False, with the cause logged, when nobody answers. */
+static bool call_keystone(const struct security_keystone *keystone, const char *const *headers,
+                          const char *body, struct security_http_call *call)
 {
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    char subject[SECURITY__SUBJECT_SIZE_MAX];
-    json_t *answer = NULL;
-    int status = 0;
+    call->method = NULL;
+    call->url = keystone->url;
+    call->headers = headers;
+    call->body = body;
+    call->timeout_ms = SECURITY_KEYSTONE_TIMEOUT_MS;
+    call->answer_size_max = SECURITY_KEYSTONE_ANSWER_SIZE_MAX;
+    enum base_err err = security_http_call(call);
+    if (err != BASE_ERR_OK) {
+        base_log(BASE_LOG_WARN, "KEYSTONE_DOES_NOT_ANSWER", "url=%s cause=\"%s\"", keystone->url,
+                 err == BASE_ERR_IO ? call->cause : base_err_text(err));
+    }
+    return err == BASE_ERR_OK;
+}
 
-    enum base_err err = security__http_call(http, keystone->url, headers, keystone->login, &status,
-                                            &answer, subject);
+static bool login_service(struct security_keystone *keystone)
+{
+    struct security_http_call call;
+
+    bool is_answered = call_keystone(keystone, login_headers, keystone->login, &call);
     int64_t expires_ms = parse_time_ms(
-        json_string_value(json_object_get(json_object_get(answer, "token"), "expires_at")));
-    json_decref(answer);
-    bool is_good = err == BASE_ERR_OK && status == 201 && subject[0] != '\0' && expires_ms > 0;
-    if (err == BASE_ERR_OK && !is_good) {
-        log_refused(keystone, status, "the service user of dms.keystone.user cannot log in");
+        json_string_value(json_object_get(json_object_get(call.answer, "token"), "expires_at")));
+    bool is_good = is_answered && call.status == 201 && call.subject[0] != '\0' && expires_ms > 0;
+    if (is_answered && !is_good) {
+        log_refused(keystone, call.status, "the service user of dms.keystone.user cannot log in");
     }
     if (is_good) {
         base_mutex_lock(&keystone->lock);
-        memcpy(keystone->service_token, subject, sizeof subject);
+        memcpy(keystone->service_token, call.subject, sizeof call.subject);
         keystone->service_expires_ms = expires_ms;
         base_mutex_unlock(&keystone->lock);
     }
-    security__wipe(subject, sizeof subject);
+    security_http_call_release(&call);
     return is_good;
 }
 
@@ -335,16 +343,14 @@ static void drop_service_token(struct security_keystone *keystone)
 
 /* One GET; UNAVAILABLE, and *is_stale, when it is our own token that is not good any more. */
 static enum security_verdict ask_once(struct security_keystone *keystone,
-                                      struct security__http *http, const struct question *question,
+                                      const struct question *question,
                                       struct security_principal *principal, bool *is_stale)
 {
     char ours[HEADER_SIZE_MAX];
     char theirs[HEADER_SIZE_MAX];
-    char subject[SECURITY__SUBJECT_SIZE_MAX];
     const char *const headers[] = {ours, theirs, NULL};
     enum security_verdict verdict = SECURITY_UNAVAILABLE;
-    json_t *answer = NULL;
-    int status = 0;
+    struct security_http_call call;
 
     *is_stale = false;
     if (!take_service_token(keystone, ours, sizeof ours)) {
@@ -352,56 +358,41 @@ static enum security_verdict ask_once(struct security_keystone *keystone,
         return SECURITY_UNAVAILABLE;
     }
     (void)snprintf(theirs, sizeof theirs, "X-Subject-Token: %s", question->token);
-    enum base_err err =
-        security__http_call(http, keystone->url, headers, NULL, &status, &answer, subject);
-    if (err == BASE_ERR_OK && status == 200) {
-        verdict = read_principal(answer, question->id, principal) ? SECURITY_OK : SECURITY_REFUSED;
-    } else if (err == BASE_ERR_OK && status == 401) {
+    bool is_answered = call_keystone(keystone, headers, NULL, &call);
+    if (is_answered && call.status == 200) {
+        verdict =
+            read_principal(call.answer, question->id, principal) ? SECURITY_OK : SECURITY_REFUSED;
+    } else if (is_answered && call.status == 401) {
         *is_stale = true;
-    } else if (err == BASE_ERR_OK && status == 403) {
-        log_refused(keystone, status, "the service user of dms.keystone.user may not check tokens");
-    } else if (err == BASE_ERR_OK && is_refusal(status)) {
+    } else if (is_answered && call.status == 403) {
+        log_refused(keystone, call.status,
+                    "the service user of dms.keystone.user may not check tokens");
+    } else if (is_answered && is_refusal(call.status)) {
         verdict = SECURITY_REFUSED; /* it is the token that it does not like: others may be good */
     }
     if (verdict == SECURITY_OK && principal->expires_ms <= now_ms(keystone)) {
         verdict = SECURITY_EXPIRED;
     }
-    json_decref(answer);
+    security_http_call_release(&call);
     security__wipe(ours, sizeof ours);
     security__wipe(theirs, sizeof theirs);
-    security__wipe(subject, sizeof subject);
     return verdict;
 }
 
-static enum security_verdict ask(struct security_keystone *keystone, struct security__http *http,
+static enum security_verdict ask(struct security_keystone *keystone,
                                  const struct question *question,
                                  struct security_principal *principal)
 {
     bool is_stale = false;
-    enum security_verdict verdict = ask_once(keystone, http, question, principal, &is_stale);
+    enum security_verdict verdict = ask_once(keystone, question, principal, &is_stale);
 
     if (is_stale) {
         drop_service_token(keystone);
-        if (login_service(keystone, http)) {
-            verdict = ask_once(keystone, http, question, principal, &is_stale);
+        if (login_service(keystone)) {
+            verdict = ask_once(keystone, question, principal, &is_stale);
         }
     }
     return verdict;
-}
-
-static struct security__http *take_handle(struct security_keystone *keystone)
-{
-    struct security__http *http = NULL;
-
-    base_mutex_lock(&keystone->lock);
-    if (keystone->handles_count > 0) {
-        http = keystone->handles[--keystone->handles_count];
-    }
-    base_mutex_unlock(&keystone->lock);
-    if (http == NULL && security__http_create(&http) != BASE_ERR_OK) {
-        return NULL;
-    }
-    return http;
 }
 
 static void free_question(struct question *question)
@@ -413,28 +404,16 @@ static void free_question(struct question *question)
     base_free(question);
 }
 
-/* Locked. The handle is kept if there is place, else it stays the caller's. */
-static void give_handle(struct security_keystone *keystone, struct security__http **http)
-{
-    if (*http != NULL && keystone->handles_count < HANDLES_MAX) {
-        keystone->handles[keystone->handles_count++] = *http;
-        *http = NULL;
-    }
-}
-
 static void run_question(struct base_task *task)
 {
     struct question *question = BASE_CONTAINER_OF(task, struct question, task);
     struct security_keystone *keystone = question->keystone;
     struct security_principal principal = {0};
-    struct security__http *http = take_handle(keystone);
     struct base_list *node = NULL;
 
-    enum security_verdict verdict =
-        http == NULL ? SECURITY_UNAVAILABLE : ask(keystone, http, question, &principal);
+    enum security_verdict verdict = ask(keystone, question, &principal);
 
     base_mutex_lock(&keystone->lock);
-    give_handle(keystone, &http);
     if (verdict == SECURITY_UNAVAILABLE) {
         keystone->down_until_ms = now_ms(keystone) + SECURITY_KEYSTONE_DOWN_MS;
     } else {
@@ -449,32 +428,25 @@ static void run_question(struct base_task *task)
         base_executor_post(check->executor, &check->task);
     }
     base_mutex_unlock(&keystone->lock);
-    security__http_close(&http);
     free_question(question);
 }
 
 /* One POST with somebody's password. */
-static enum security_verdict ask_login(struct security_keystone *keystone,
-                                       struct security__http *http, const char *body,
+static enum security_verdict ask_login(const struct security_keystone *keystone, const char *body,
                                        struct security_principal *principal)
 {
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    char subject[SECURITY__SUBJECT_SIZE_MAX];
-    char id[SECURITY_ID_SIZE];
     enum security_verdict verdict = SECURITY_UNAVAILABLE;
-    json_t *answer = NULL;
-    int status = 0;
+    struct security_http_call call;
+    char id[SECURITY_ID_SIZE];
 
-    enum base_err err =
-        security__http_call(http, keystone->url, headers, body, &status, &answer, subject);
-    if (err == BASE_ERR_OK && status == 201) {
-        security__token_id(base_slice_text(subject), id);
-        verdict = read_principal(answer, id, principal) ? SECURITY_OK : SECURITY_REFUSED;
-    } else if (err == BASE_ERR_OK && is_refusal(status)) {
+    bool is_answered = call_keystone(keystone, login_headers, body, &call);
+    if (is_answered && call.status == 201) {
+        security__token_id(base_slice_text(call.subject), id);
+        verdict = read_principal(call.answer, id, principal) ? SECURITY_OK : SECURITY_REFUSED;
+    } else if (is_answered && is_refusal(call.status)) {
         verdict = SECURITY_REFUSED;
     }
-    json_decref(answer);
-    security__wipe(subject, sizeof subject);
+    security_http_call_release(&call);
     return verdict;
 }
 
@@ -482,22 +454,18 @@ enum security_verdict security__keystone_ask_login(struct security_keystone *key
                                                    const char *body,
                                                    struct security_principal *principal)
 {
-    enum security_verdict verdict = SECURITY_UNAVAILABLE;
-
     base_mutex_lock(&keystone->lock);
     bool is_down = keystone->down_until_ms > now_ms(keystone);
     base_mutex_unlock(&keystone->lock);
-    struct security__http *http = is_down ? NULL : take_handle(keystone);
-    if (http != NULL) {
-        verdict = ask_login(keystone, http, body, principal);
+    if (is_down) {
+        return SECURITY_UNAVAILABLE;
     }
-    base_mutex_lock(&keystone->lock);
-    give_handle(keystone, &http);
-    if (verdict == SECURITY_UNAVAILABLE && !is_down) {
+    enum security_verdict verdict = ask_login(keystone, body, principal);
+    if (verdict == SECURITY_UNAVAILABLE) {
+        base_mutex_lock(&keystone->lock);
         keystone->down_until_ms = now_ms(keystone) + SECURITY_KEYSTONE_DOWN_MS;
+        base_mutex_unlock(&keystone->lock);
     }
-    base_mutex_unlock(&keystone->lock);
-    security__http_close(&http);
     return verdict;
 }
 

@@ -11,7 +11,6 @@ enum {
                                               noticed after that at the latest */
     SECURITY_KEYSTONE_BAD_MS = 10 * 1000,  /* how long a bad one is */
     SECURITY_KEYSTONE_DOWN_MS = 1000,      /* how long it is not asked after it did not answer */
-    SECURITY_KEYSTONE_CONNECT_TIMEOUT_MS = 2000,
     SECURITY_KEYSTONE_TIMEOUT_MS = 5000,
     SECURITY_KEYSTONE_WAITING_MAX = 1000, /* tokens being asked about */
     /* Fernet tokens have some 200 bytes, signed ones some 800; it is not asked about longer ones.

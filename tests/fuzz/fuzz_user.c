@@ -2,7 +2,6 @@
  * command ends with a status of its own, and does not crash.
  *
  * Byte 0 chooses the command, the rest are the answers, 0x1e between them. */
-#include <curl/curl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "core/base/assert.h"
 #include "core/main/user.h"
+#include "core/security/http_call.h"
 #include "rest-gw/json.h"
 #include "tests/fuzz/answerer.h"
 
@@ -45,11 +45,10 @@ static void prepare(void)
     }
     is_prepared = true;
     restgw_json_init();
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    BASE_ASSERT(security_http_init() == BASE_ERR_OK);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%d/v3", answerer_start());
     BASE_ASSERT(setenv("OS_AUTH_URL", url, 1) == 0);
     BASE_ASSERT(setenv("OS_PASSWORD", "secret", 1) == 0);
-    BASE_ASSERT(setenv("no_proxy", "127.0.0.1", 1) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -353,7 +353,6 @@ static void damage_holds_a_partition_up_until_it_is_mended(void **state)
     struct io_sim *sim = fixture->harness.sim;
     char name[128];
 
-
     make_queue(fixture, CATALOG_NORMAL, 1, 0);
     (void)snprintf(name, sizeof name, "%s-0/00000000000000000000.log", fixture->topic->id_text);
     put(fixture, "m", 0, 1);
