@@ -735,6 +735,9 @@ class CommandLine(IdentityTest):
         self.must("delete", "shop/twin")
         self.must("delete", "twin")
 
+    def test_no_proxy_hears_of_it(self):
+        self.must("list", http_proxy="http://127.0.0.1:1", all_proxy="http://127.0.0.1:1")
+
     def test_what_cannot_be_done(self):
         self.assertEqual(self.run_user("dance").returncode, 2)
         self.assertEqual(self.run_user("grant", "ann").returncode, 2)

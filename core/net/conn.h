@@ -29,7 +29,7 @@ enum { NET_ADDRESS_SIZE = 64 }; /* "[v6 address]:port" and the terminator */
 struct net_conn_ops {
     /* New bytes are there (or reading was resumed with bytes left over). Called
      * again only after more bytes came: consume all whole frames now, up to a cap
-     * per turn; net_conn_again() asks for another call in the next turn. */
+     * per turn; net_conn_again() asks for another call later. */
     void (*on_input)(struct net_conn *conn);
     /* The peer will send no more (FIN). Default when NULL: close. */
     void (*on_end)(struct net_conn *conn);
@@ -80,7 +80,7 @@ void net_conn_consume(struct net_conn *conn, size_t length);
  * input_bytes_max the connection is closed with TOO_LARGE. */
 void net_conn_expect(struct net_conn *conn, size_t length);
 
-/* Calls on_input again in the next turn even if no byte comes. */
+/* Calls on_input again even if no byte comes, when others have had their turn. */
 void net_conn_again(struct net_conn *conn);
 
 /* Stops and resumes reading: the way to bound what is in flight. Counted: as many
