@@ -1,0 +1,89 @@
+#!/bin/bash
+# librdkafka's own test suite, from Debian's source package and unmodified, against a running dmsd.
+#
+#   harness.py num.partitions=4 -- librdkafka_suite.sh [NUMBER …]      default: all, half an hour
+#
+# ctest runs it with the label soak. The package is downloaded and built once, below DMSD_CACHE.
+# Each test has a process of its own: those that pull the plug do so for all of a process.
+set -eu -o pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${DMSD_CACHE:-$here/../build/interop-cache}/librdkafka-suite
+skip=77
+
+# What dmsd does not offer, or says no to on purpose.
+declare -A left_out=(
+    [0052]="asks with the message sets of Kafka 0.10, whose Produce versions Kafka gave up, too"
+    [0077]="compacted topics"
+    [0092]="AlterConfigs with message.format.version, which Kafka gave up, too"
+    [0103]="transactions"
+    [0109]="ACLs, by Kafka's own kafka-acls.sh"
+    [0115]="the same"
+    [0119]="the same"
+    [0129]="transactions"
+)
+# Of this one all but CreateTopics with compression.type, AlterConfigs, DeleteRecords and ACLs.
+admin=(DeleteTopics CreatePartitions DescribeConfigs DeleteGroups ListConsumerGroups
+    DescribeConsumerGroups DeleteConsumerGroupOffsets AlterConsumerGroupOffsets
+    ListConsumerGroupOffsets unclean_destroy)
+
+# Sources need an entry deb-src, which the system may lack: lists of our own have one.
+download() {
+    mkdir -p "$cache/apt/lists/partial" "$cache/apt/sources"
+    cat /etc/apt/sources.list 2>/dev/null | sed -n 's/^deb /deb-src /p' >"$cache/apt/sources/own.list"
+    if [ -e /etc/apt/sources.list.d/debian.sources ]; then
+        sed 's/^Types: .*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources \
+            >"$cache/apt/sources/own.sources"
+    fi
+    local options=(-q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$cache/apt/sources"
+        -o "Dir::State::lists=$cache/apt/lists" -o APT::Sandbox::User=root)
+    apt-get "${options[@]}" update >/dev/null &&
+        (cd "$cache" && apt-get "${options[@]}" source --download-only librdkafka >/dev/null)
+}
+
+build() {
+    rm -rf "$cache/source"
+    mkdir -p "$cache/source"
+    tar xzf "$cache"/librdkafka_*.orig.tar.gz -C "$cache/source" --strip-components=1
+    (cd "$cache/source" && ./configure --disable-gssapi && make -j"$(nproc)" libs &&
+        make -j"$(nproc)" -C tests test-runner) >"$cache/build.log" 2>&1
+}
+
+# run_one NUMBER [SUBTEST]: true when it passed, or left itself out.
+run_one() {
+    local log="$cache/log.$1${2:+.$2}"
+    if SUBTESTS=${2:-} TESTS=$1 TEST_KAFKA_VERSION=2.8.0 RDKAFKA_TEST_CONF="$cache/test.conf" \
+        timeout 600 ./test-runner -p1 -K -L >"$log" 2>&1; then
+        echo "$1 ${2:-}: passed"
+    else
+        echo "$1 ${2:-}: FAILED, see $log"
+        sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -a 'failed at' | head -3 || true
+        return 1
+    fi
+}
+
+mkdir -p "$cache"
+if [ ! -x "$cache/source/tests/test-runner" ]; then
+    download || { echo "no Debian source packages from here"; exit $skip; }
+    build || { tail -20 "$cache/build.log"; exit 1; }
+fi
+printf '%s\n' "metadata.broker.list=$DMSD_BOOTSTRAP" test.topic.random=true \
+    test.timeout.multiplier=2 >"$cache/test.conf"
+cd "$cache/source/tests"
+numbers=("$@")
+if [ ${#numbers[@]} = 0 ]; then
+    mapfile -t numbers < <(find . -maxdepth 1 -name '0*-*.c*' -printf '%f\n' | cut -c1-4 | sort -u)
+fi
+failed=0
+for number in "${numbers[@]}"; do
+    if [ -n "${left_out[$number]:-}" ]; then
+        echo "$number: left out: ${left_out[$number]}"
+    elif [ "$number" = 0081 ]; then
+        for subtest in "${admin[@]}"; do
+            run_one "$number" "do_test_$subtest" || failed=$((failed + 1))
+        done
+    else
+        run_one "$number" || failed=$((failed + 1))
+    fi
+done
+echo "$failed failed"
+exit $((failed > 0))
