@@ -125,6 +125,7 @@ enum base_err main_broker_start(const struct main_config *config, struct main_br
     *out = NULL;
     struct main_broker *broker = base_alloc_object(struct main_broker);
     if (broker == NULL) {
+        base_log(BASE_LOG_ERROR, "START_FAILED", "cause=\"%s\"", base_err_text(BASE_ERR_NOMEM));
         return BASE_ERR_NOMEM;
     }
     broker->config = config;
