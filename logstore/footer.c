@@ -54,6 +54,7 @@ static bool fields_are_good(const struct logstore_footer *footer,
 {
     return footer->base_offset >= 0 && footer->next_offset >= footer->base_offset &&
            footer->covered_bytes <= UINT32_MAX && footer->snapshot_offset >= -1 &&
+           footer->created_at_ms >= 0 && footer->written_at_ms >= 0 &&
            (index->count == 0 || logstore_index_last_position(index) < footer->covered_bytes);
 }
 
