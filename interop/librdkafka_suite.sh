@@ -1,10 +1,12 @@
 #!/bin/bash
 # librdkafka's own test suite, from Debian's source package and unmodified, against a running dmsd.
 #
-#   harness.py num.partitions=4 -- librdkafka_suite.sh [NUMBER …]      default: all, half an hour
+#   harness.py num.partitions=4 group.initial.rebalance.delay.ms=3000 \
+#       -- librdkafka_suite.sh [NUMBER …]      default: all, half an hour
 #
 # ctest runs it with the label soak. The package is downloaded and built once, below DMSD_CACHE.
-# Each test has a process of its own: those that pull the plug do so for all of a process.
+# Each test has a process of its own: those that pull the plug do so for all of a process. Some
+# measure time, and want a machine that does nothing else.
 set -eu -o pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${DMSD_CACHE:-$here/../build/interop-cache}/librdkafka-suite
@@ -12,8 +14,8 @@ skip=77
 
 # What dmsd does not offer, or says no to on purpose.
 declare -A left_out=(
-    [0055]="ends with transactions"
     [0052]="asks with the message sets of Kafka 0.10, whose Produce versions Kafka gave up, too"
+    [0055]="ends with transactions"
     [0077]="compacted topics"
     [0092]="AlterConfigs with message.format.version, which Kafka gave up, too"
     [0103]="transactions"
@@ -23,12 +25,17 @@ declare -A left_out=(
     [0129]="transactions"
 )
 # Tests of which only some parts are run: those without transactions; all of the admin client but
-# CreateTopics with compression.type, AlterConfigs, DeleteRecords and ACLs.
+# CreateTopics with compression.type, AlterConfigs, DeleteRecords and ACLs; all of rebalancing but
+# four that delete a topic before the consumer has asked for offsets there. As what is deleted from
+# dmsd is gone at once, that asks in vain, and librdkafka 2.0 then never ends (a reference to the
+# partition is left over).
 declare -A parts=(
     [0061]="without"
     [0081]="DeleteTopics CreatePartitions DescribeConfigs DeleteGroups ListConsumerGroups
         DescribeConsumerGroups DeleteConsumerGroupOffsets AlterConsumerGroupOffsets
         ListConsumerGroupOffsets unclean_destroy"
+    [0113]="a_assign b_subscribe c_subscribe d_change e_change f_assign g_incremental k_add
+        l_unsubscribe m_unsubscribe s_subscribe t_max u_multiple v_commit x_incremental"
 )
 
 # Sources need an entry deb-src, which the system may lack: lists of our own have one.
