@@ -40,14 +40,16 @@ declare -A parts=(
 
 # Sources need an entry deb-src, which the system may lack: lists of our own have one.
 download() {
-    mkdir -p "$cache/apt/lists/partial" "$cache/apt/sources"
-    cat /etc/apt/sources.list 2>/dev/null | sed -n 's/^deb /deb-src /p' >"$cache/apt/sources/own.list"
-    if [ -e /etc/apt/sources.list.d/debian.sources ]; then
-        sed 's/^Types: .*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources \
-            >"$cache/apt/sources/own.sources"
+    local apt=$cache/apt system=/etc/apt/sources.list
+    mkdir -p "$apt/lists/partial" "$apt/sources"
+    if [ -e "$system" ]; then
+        sed -n 's/^deb /deb-src /p' "$system" >"$apt/sources/own.list"
     fi
-    local options=(-q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$cache/apt/sources"
-        -o "Dir::State::lists=$cache/apt/lists" -o APT::Sandbox::User=root)
+    if [ -e "$system.d/debian.sources" ]; then
+        sed 's/^Types: .*/Types: deb-src/' "$system.d/debian.sources" >"$apt/sources/own.sources"
+    fi
+    local options=(-q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$apt/sources"
+        -o "Dir::State::lists=$apt/lists" -o APT::Sandbox::User=root)
     apt-get "${options[@]}" update >/dev/null &&
         (cd "$cache" && apt-get "${options[@]}" source --download-only librdkafka >/dev/null)
 }
