@@ -20,8 +20,8 @@ declare -A left_out=(
     [0092]="AlterConfigs with message.format.version, which Kafka gave up, too"
     [0103]="transactions"
     [0109]="ACLs, by Kafka's own kafka-acls.sh"
-    [0115]="the same"
-    [0119]="the same"
+    [0115]="ACLs, by Kafka's own kafka-acls.sh"
+    [0119]="ACLs, by Kafka's own kafka-acls.sh"
     [0129]="transactions"
 )
 # Tests of which only some parts are run: those without transactions; all of the admin client but

@@ -155,6 +155,10 @@ static void run_put_off(struct net_loop *loop)
 {
     struct net__task_queue batch = loop->put_off;
     struct base_task *task = NULL;
+
+    if (net__task_queue_is_empty(&batch)) {
+        return; /* most turns: no need to ask the time */
+    }
     int64_t others_us = base_clock_monotonic_us(loop->executor.clock) - loop->now_us;
     int64_t end_us = loop->now_us + max_us(NET_LOOP_TURN_SHORT_US, 2 * others_us);
 
