@@ -184,6 +184,20 @@ static enum base_err is_zero(struct logstore_object *object, uint64_t position, 
     return err;
 }
 
+/* "head" is written when all in front of the start is on disk, so this is no torn tail. */
+static bool ends_in_front_of_start(struct logstore__recovery *recovery)
+{
+    struct logstore_log *log = recovery->log;
+    struct logstore_segment *active = logstore__active(log);
+
+    if (log->start_offset <= log->written_offset) {
+        return false;
+    }
+    logstore__recovery_damage(recovery, active, active->size_bytes,
+                              "the log ends in front of its start");
+    return true;
+}
+
 /* What is behind the last good batch: zeros stay, a torn tail is cut, anything else is
  * damage. */
 static enum base_err end_active(struct logstore__recovery *recovery, uint64_t size_bytes)
@@ -198,6 +212,9 @@ static enum base_err end_active(struct logstore__recovery *recovery, uint64_t si
         logstore__recovery_damage(recovery, active, position,
                                   position < size_bytes ? "batch is damaged"
                                                         : "bytes that were durable are gone");
+        return BASE_ERR_CORRUPT;
+    }
+    if (ends_in_front_of_start(recovery)) {
         return BASE_ERR_CORRUPT;
     }
     if (position == size_bytes) {
@@ -350,10 +367,7 @@ static enum base_err recover(struct logstore__recovery *recovery)
     if (err == BASE_ERR_CORRUPT) {
         err = BASE_ERR_OK; /* logstore__recovery_damage() says what */
     }
-    if (err == BASE_ERR_OK && log->start_offset > log->written_offset) {
-        logstore__recovery_damage(recovery, logstore__active(log),
-                                  logstore__active(log)->size_bytes,
-                                  "the log ends in front of its start");
+    if (err == BASE_ERR_OK && ends_in_front_of_start(recovery)) {
         log->start_offset = log->written_offset;
     }
     return err;

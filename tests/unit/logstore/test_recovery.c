@@ -228,6 +228,24 @@ static void lost_end_of_what_was_durable_stops_the_log(void **state)
     check_offline(harness, third, 2);
 }
 
+static void torn_tail_in_front_of_the_start_stops_the_log(void **state)
+{
+    struct log_harness *harness = *state;
+
+    write_and_kill(harness, 3);
+    open_log(harness);
+    assert_int_equal(log_harness_trim(harness, 6), BASE_ERR_OK);
+    log_harness_close(harness, false);
+    off_t whole = size_of(harness, FIRST);
+    drop(harness, "durable"); /* "head" alone tells that the last batch was on disk */
+    flip(harness, FIRST, whole - 1);
+    assert_int_equal(log_harness_open(harness), BASE_ERR_CORRUPT);
+    assert_non_null(strstr(log_harness_reason(harness), "in front of its start"));
+    assert_int_equal(log_harness_written(harness), 4);
+    log_harness_close(harness, true);
+    assert_int_equal(size_of(harness, FIRST), whole); /* not a byte is cut */
+}
+
 static void what_was_durable_and_reads_as_zeros_stops_the_log(void **state)
 {
     struct log_harness *harness = *state;
@@ -481,6 +499,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(flipped_byte_of_what_was_durable_stops_the_log, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(lost_end_of_what_was_durable_stops_the_log, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(torn_tail_in_front_of_the_start_stops_the_log, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_was_durable_and_reads_as_zeros_stops_the_log,
                                         setup_files, teardown),
