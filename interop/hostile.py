@@ -196,10 +196,11 @@ class EndlessPipeline(Attack):
             left[sock] = kafka if index % 2 else http
             selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
         whole = dict(left)
+        taken = bytearray(1 << 16)
         while not self.over.is_set():
             for key, events in selector.select(0.05):
                 sock = key.fileobj
-                if events & selectors.EVENT_READ and not sock.recv(1 << 20):
+                if events & selectors.EVENT_READ and not sock.recv_into(taken):
                     raise AssertionError("a client that reads was closed")
                 if events & selectors.EVENT_WRITE:
                     left[sock] = left[sock][sock.send(left[sock]):] or whole[sock]
@@ -214,7 +215,6 @@ def main():
     attack = ATTACKS[name](int(kafka), int(http), topic)
     # What is measured is the broker, not who gets the processors: only what others leave is ours.
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for line in sys.stdin:
         if line.strip() == "go":
             attack.go()

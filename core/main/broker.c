@@ -1,8 +1,9 @@
 /* The ground floor (threads, files, store), and the life of the whole. */
+#define _GNU_SOURCE /* sched_getaffinity */
 #include "core/main/broker.h"
 
 #include <inttypes.h>
-#include <unistd.h>
+#include <sched.h>
 
 #include "core/base/alloc.h"
 #include "core/base/log.h"
@@ -18,10 +19,9 @@ static unsigned count_loops(const struct main_config *config)
     if (wanted > 0) {
         return (unsigned)wanted;
     }
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (cores < 1) {
-        return 1;
-    }
+    cpu_set_t usable; /* by this process: taskset and cpusets of containers leave fewer */
+    int cores =
+        sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : LOOPS_DEFAULT_MAX;
     return cores > LOOPS_DEFAULT_MAX ? LOOPS_DEFAULT_MAX : (unsigned)cores;
 }
 
@@ -35,7 +35,7 @@ static enum base_err start_threads(struct main_broker *broker)
     unsigned wanted = count_loops(broker->config);
     while (err == BASE_ERR_OK && broker->loops_count < wanted) {
         unsigned i = broker->loops_count;
-        err = net_loop_create(i, broker->clock, &broker->loops[i]);
+        err = net_loop_create(i, broker->clock, broker->pool, &broker->loops[i]);
         if (err == BASE_ERR_OK) {
             broker->executors[i] = net_loop_executor(broker->loops[i]);
             broker->loops_count++;

@@ -50,7 +50,7 @@
       "domain of that project")                                                                    \
     X(LOG_DIRS, "log.dirs", TEXT, "./dms-data", 0, 0, "directory of all data (one)")               \
     X(NETWORK_THREADS, "num.network.threads", INT, "0", 0, 64,                                     \
-      "event loops; 0: one per core, at most 16")                                                  \
+      "event loops; 0: one per core that it may use, at most 16")                                  \
     X(DISK_THREADS, "dms.disk.threads", INT, "8", 1, 256, "threads that may wait for the disk")    \
     X(NUM_PARTITIONS, "num.partitions", INT, "1", 1, 10000, "partitions of a new Kafka topic")     \
     X(QUEUE_PARTITIONS, "dms.queue.partitions", INT, "3", 1, 10000,                                \

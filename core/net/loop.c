@@ -8,6 +8,7 @@
 #include "core/net/loop.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
@@ -28,6 +29,7 @@ enum {
 
 struct net_loop {
     struct base_executor executor;
+    struct net_pool *pool; /* borrowed; or NULL */
     unsigned index;
     struct ev_loop *ev; /* owned */
     ev_async wake_watcher;
@@ -217,6 +219,15 @@ static void loop_on_check(struct ev_loop *ev, ev_check *watcher, int revents)
     loop->now_us = base_clock_monotonic_us(loop->executor.clock);
 }
 
+/* A loop that does not sleep would keep a thread of the pool that wakes up on its processor
+ * waiting until the kernel's next tick, and with it all whose answers wait for the disk. */
+static void give_way(struct net_loop *loop)
+{
+    if (loop->pool != NULL && net_pool_is_busy(loop->pool)) {
+        (void)sched_yield();
+    }
+}
+
 /* Last callback before the loop sleeps. */
 static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents)
 {
@@ -238,6 +249,7 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents
 
     if (has_work(loop) || !net__task_queue_is_empty(&loop->put_off)) {
         ev_idle_start(ev, &loop->idle_watcher);
+        give_way(loop);
     } else {
         ev_idle_stop(ev, &loop->idle_watcher);
         if (loop->stopping) {
@@ -314,7 +326,8 @@ static void destroy(struct net_loop *loop)
     base_free(loop);
 }
 
-enum base_err net_loop_create(unsigned index, struct base_clock *clock, struct net_loop **out)
+enum base_err net_loop_create(unsigned index, struct base_clock *clock, struct net_pool *pool,
+                              struct net_loop **out)
 {
     enum base_err err = BASE_ERR_OK;
 
@@ -325,6 +338,7 @@ enum base_err net_loop_create(unsigned index, struct base_clock *clock, struct n
         return BASE_ERR_NOMEM;
     }
     loop->executor = (struct base_executor){.ops = &loop_ops, .clock = clock};
+    loop->pool = pool;
     loop->index = index;
     loop->stop_task.run = stop_loop;
     base_timer_heap_init(&loop->timers);

@@ -11,12 +11,14 @@
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/executor.h"
+#include "core/net/pool.h"
 
 struct net_loop;
 
-/* Starts the thread. `index` names it ("loop-0"). */
+/* Starts the thread. `index` names it ("loop-0"). While it has more than it can do, it gives way
+ * to the threads of pool, after each turn; pool outlives the loop and may be NULL. */
 BASE_MUST_USE enum base_err net_loop_create(unsigned index, struct base_clock *clock,
-                                            struct net_loop **out);
+                                            struct net_pool *pool, struct net_loop **out);
 
 /* Stops the thread after what is posted so far has run, joins it and frees the
  * loop. Not from a loop thread. All connections must be closed. NULL-safe. */

@@ -2,6 +2,7 @@
 #include "core/net/pool.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
@@ -14,6 +15,7 @@ struct net_pool {
     pthread_mutex_t lock;
     pthread_cond_t posted;
     struct net__task_queue tasks; /* guarded */
+    atomic_uint unfinished;       /* written under the lock; posted and not yet run to the end */
     bool stopping;                /* guarded */
     unsigned threads_named;       /* guarded; gives each thread its index */
     unsigned threads_count;       /* started; joined by close */
@@ -46,6 +48,7 @@ static void pool_post(struct base_executor *executor, struct base_task *task)
     BASE_ASSERT(task->run != NULL);
     lock(pool);
     net__task_queue_push(&pool->tasks, task);
+    atomic_fetch_add_explicit(&pool->unfinished, 1, memory_order_relaxed);
     unlock(pool);
     /* Not under the lock, which the thread that wakes needs at once. Who posts is joined
      * before the pool is closed, or is one of its threads, or closes it. */
@@ -92,6 +95,7 @@ static void *pool_main(void *argument)
             unlock(pool);
             task->run(task);
             lock(pool);
+            atomic_fetch_sub_explicit(&pool->unfinished, 1, memory_order_relaxed);
         } else if (pool->stopping) {
             break;
         } else {
@@ -152,6 +156,11 @@ void net_pool_close(struct net_pool **pool)
     pthread_mutex_destroy(&closing->lock);
     base_free(closing);
     *pool = NULL;
+}
+
+bool net_pool_is_busy(struct net_pool *pool)
+{
+    return atomic_load_explicit(&pool->unfinished, memory_order_relaxed) > 0;
 }
 
 struct base_executor *net_pool_executor(struct net_pool *pool)

@@ -4,6 +4,8 @@
 #ifndef NET_POOL_H
 #define NET_POOL_H
 
+#include <stdbool.h>
+
 #include "core/base/clock.h"
 #include "core/base/err.h"
 #include "core/base/executor.h"
@@ -15,6 +17,10 @@ BASE_MUST_USE enum base_err net_pool_create(unsigned threads_count, struct base_
 
 /* Runs what is posted, then joins the threads and frees the pool. NULL-safe. */
 void net_pool_close(struct net_pool **pool);
+
+/* Whether something that was posted has not yet run to its end. Any thread; it may be over when
+ * the caller looks at the answer. */
+bool net_pool_is_busy(struct net_pool *pool);
 
 struct base_executor *net_pool_executor(struct net_pool *pool);
 

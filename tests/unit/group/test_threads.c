@@ -229,7 +229,7 @@ static void every_request_on_every_loop_is_answered(void **state)
 
     (void)state;
     for (unsigned i = 0; i < LOOPS_COUNT; i++) {
-        assert_int_equal(net_loop_create(i, base_clock_system(), &loops[i]), BASE_ERR_OK);
+        assert_int_equal(net_loop_create(i, base_clock_system(), NULL, &loops[i]), BASE_ERR_OK);
         executors[i] = net_loop_executor(loops[i]);
     }
     group_coordinator_options_default(&options);

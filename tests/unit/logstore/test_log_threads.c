@@ -215,7 +215,7 @@ static void run(bool durable)
     (void)snprintf(world.root, sizeof world.root, "/tmp/dmsd-log-XXXXXX");
     assert_non_null(mkdtemp(world.root));
     for (unsigned i = 0; i <= WORKERS_COUNT; i++) {
-        assert_int_equal(net_loop_create(i, base_clock_system(), &loops[i]), BASE_ERR_OK);
+        assert_int_equal(net_loop_create(i, base_clock_system(), NULL, &loops[i]), BASE_ERR_OK);
     }
     assert_int_equal(net_pool_create(3, base_clock_system(), &pool), BASE_ERR_OK);
     struct logstore_io_file_options io_options = {.root = world.root,

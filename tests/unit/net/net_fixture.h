@@ -174,7 +174,7 @@ static inline void server_init(struct server *server, void (*on_input)(struct ne
 static inline void server_start(struct server *server)
 {
     for (unsigned i = 0; i < server->loops_count; i++) {
-        assert_int_equal(net_loop_create(i, server->clock, &server->loops[i]), BASE_ERR_OK);
+        assert_int_equal(net_loop_create(i, server->clock, NULL, &server->loops[i]), BASE_ERR_OK);
     }
     server->options.loops_count = server->loops_count;
     assert_int_equal(net_listener_create(&server->options, &server->listener), BASE_ERR_OK);

@@ -8,7 +8,7 @@ enum { POSTED_COUNT = 1000, POSTERS_COUNT = 4 };
 static int loop_setup(void **state)
 {
     struct net_loop *loop = NULL;
-    assert_int_equal(net_loop_create(0, base_clock_system(), &loop), BASE_ERR_OK);
+    assert_int_equal(net_loop_create(0, base_clock_system(), NULL, &loop), BASE_ERR_OK);
     *state = loop;
     return 0;
 }
@@ -251,7 +251,7 @@ static void close_runs_what_was_posted(void **state)
 
     (void)state;
     gate_init(&done);
-    assert_int_equal(net_loop_create(1, base_clock_system(), &loop), BASE_ERR_OK);
+    assert_int_equal(net_loop_create(1, base_clock_system(), NULL, &loop), BASE_ERR_OK);
     for (unsigned i = 0; i < POSTED_COUNT; i++) {
         tasks[i] =
             (struct numbered){.task.run = run_numbered, .number = i, .next = &next, .done = &done};
@@ -268,7 +268,7 @@ static void failed_allocation_creates_no_loop(void **state)
 
     (void)state;
     base_alloc_fail_after(0, 1);
-    assert_int_equal(net_loop_create(0, base_clock_system(), &loop), BASE_ERR_NOMEM);
+    assert_int_equal(net_loop_create(0, base_clock_system(), NULL, &loop), BASE_ERR_NOMEM);
     base_alloc_fail_after(-1, 0);
     assert_null(loop);
     net_loop_close(&loop);

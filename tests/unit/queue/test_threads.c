@@ -294,7 +294,8 @@ static int start_broker(void **state)
     assert_non_null(mkdtemp(broker.root));
     assert_int_equal(net_pool_create(2, base_clock_system(), &broker.pool), BASE_ERR_OK);
     for (unsigned i = 0; i < LOOPS_COUNT; i++) {
-        assert_int_equal(net_loop_create(i, base_clock_system(), &broker.loops[i]), BASE_ERR_OK);
+        assert_int_equal(net_loop_create(i, base_clock_system(), NULL, &broker.loops[i]),
+                         BASE_ERR_OK);
         broker.executors[i] = net_loop_executor(broker.loops[i]);
     }
     const struct logstore_io_file_options io_options = {.root = broker.root,

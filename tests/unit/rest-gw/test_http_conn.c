@@ -278,7 +278,7 @@ static int set_up(void **state)
     sem_init(&fixture->has_finished, 0, 0);
     *state = fixture;
     restgw_json_init();
-    return net_loop_create(0, base_clock_system(), &fixture->loop) != BASE_ERR_OK ||
+    return net_loop_create(0, base_clock_system(), NULL, &fixture->loop) != BASE_ERR_OK ||
            restgw_router_create(routes, sizeof routes / sizeof routes[0], &fixture->router) !=
                BASE_ERR_OK;
 }
