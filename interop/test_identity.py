@@ -745,6 +745,14 @@ class CommandLine(IdentityTest):
                       ["domain", "list", "x"]):
             self.assertEqual(self.run_user(*words).returncode, 2, words)
         self.assertEqual(self.run_user("delete", "nobody").returncode, 1)
+        for words, more in ((["delete", "d" * 300 + "/ann"], {}), (["delete", "n" * 3000], {}),
+                            (["delete-key", "k" * 300], {}),
+                            (["grant", "admin", "default", "r" * 65], {}),
+                            (["create", "ann"], {"stdin": "p" * 255 + "\n"}),
+                            (["list"], {"OS_AUTH_URL": "http://" + "h" * 1100})):
+            refused = self.run_user(*words, **more)
+            self.assertEqual(refused.returncode, 1, words)
+            self.assertIn("is too long", refused.stderr)
         wrong = self.run_user("list", OS_PASSWORD="a wrong password")
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("authentication", wrong.stderr)

@@ -16,7 +16,8 @@ enum {
     ID_SIZE = 256,
     HEADER_SIZE = SECURITY_HTTP_SUBJECT_SIZE_MAX + 32,
     ANSWER_SIZE_MAX = 4 << 20,
-    PASSWORD_SIZE = 256,
+    PASSWORD_SIZE = 256, /* with the end of its line */
+    ROLE_LENGTH_MAX = 64,
     TIMEOUT_MS = 30000,
     EXIT_USAGE = 2
 };
@@ -47,6 +48,18 @@ static const char *from_environment(const char *name, const char *otherwise)
 {
     const char *value = getenv(name);
     return value == NULL || value[0] == '\0' ? otherwise : value;
+}
+
+static bool have_no_memory(void)
+{
+    (void)fprintf(stderr, "dmsd user: %s\n", base_err_text(BASE_ERR_NOMEM));
+    return false;
+}
+
+static bool is_too_long(const char *text)
+{
+    (void)fprintf(stderr, "dmsd user: \"%s\" is too long\n", text);
+    return false;
 }
 
 /* Keeps what an answer has that is of use later; false, with the cause told, unless its status is
@@ -96,7 +109,7 @@ static bool call(struct client *client, const char *method, const char *url, con
 static bool send_json(struct client *client, const char *method, const char *url, json_t *value)
 {
     char *body = json_dumps(value, JSON_COMPACT);
-    bool is_done = body != NULL && call(client, method, url, body);
+    bool is_done = body == NULL ? have_no_memory() : call(client, method, url, body);
 
     json_decref(value);
     json_malloc_t json_allocate;
@@ -115,8 +128,11 @@ static bool log_in(struct client *client)
         (void)fprintf(stderr, "dmsd user: OS_PASSWORD is not set\n\n%s", usage);
         return false;
     }
-    (void)snprintf(client->base, sizeof client->base, "%s",
-                   from_environment("OS_AUTH_URL", "http://127.0.0.1:8080/v3"));
+    const char *base = from_environment("OS_AUTH_URL", "http://127.0.0.1:8080/v3");
+    if (strlen(base) >= sizeof client->base) {
+        return is_too_long(base);
+    }
+    (void)snprintf(client->base, sizeof client->base, "%s", base);
     (void)snprintf(url, sizeof url, "%s/auth/tokens", client->base);
     return send_json(
         client, "POST", url,
@@ -136,10 +152,16 @@ static bool find_within(struct client *client, const char *plural, const char *d
     char url[LONG_URL_SIZE];
     char *encoded = security_http_escape(name);
 
-    (void)snprintf(url, sizeof url, "%s/%s?name=%s%s%s", client->base, plural,
-                   encoded == NULL ? "" : encoded,
-                   domain_id == NULL ? "" : "&domain_id=", domain_id == NULL ? "" : domain_id);
+    if (encoded == NULL) {
+        return have_no_memory();
+    }
+    int length =
+        snprintf(url, sizeof url, "%s/%s?name=%s%s%s", client->base, plural, encoded,
+                 domain_id == NULL ? "" : "&domain_id=", domain_id == NULL ? "" : domain_id);
     base_free(encoded);
+    if (length < 0 || (size_t)length >= sizeof url) {
+        return is_too_long(name);
+    }
     if (!call(client, "GET", url, NULL)) {
         return false;
     }
@@ -164,6 +186,9 @@ static bool take_domain(struct client *client, const char **name, char domain_id
     if (slash == NULL) {
         return true;
     }
+    if (slash - *name >= ID_SIZE) {
+        return is_too_long(*name);
+    }
     (void)snprintf(domain, sizeof domain, "%.*s", (int)(slash - *name), *name);
     *name = slash + 1;
     return find_within(client, "domains", NULL, domain, domain_id);
@@ -183,6 +208,10 @@ static bool read_password(char password[PASSWORD_SIZE])
 {
     if (fgets(password, PASSWORD_SIZE, stdin) == NULL) {
         (void)fprintf(stderr, "dmsd user: no password on standard input\n");
+        return false;
+    }
+    if (strlen(password) == PASSWORD_SIZE - 1) {
+        (void)fprintf(stderr, "dmsd user: the password is too long\n");
         return false;
     }
     password[strcspn(password, "\r\n")] = '\0';
@@ -305,8 +334,15 @@ static bool delete_key(struct client *client, const char *access_key)
     char url[LONG_URL_SIZE];
     char *encoded = security_http_escape(access_key);
 
-    (void)snprintf(suffix, sizeof suffix, "/%s", encoded == NULL ? "" : encoded);
+    if (encoded == NULL) {
+        return have_no_memory();
+    }
+    bool fits = strlen(encoded) < ID_SIZE;
+    (void)snprintf(suffix, sizeof suffix, "/%.*s", ID_SIZE, encoded);
     base_free(encoded);
+    if (!fits) {
+        return is_too_long(access_key);
+    }
     return keys_url(client, suffix, url) && call(client, "DELETE", url, NULL);
 }
 
@@ -359,7 +395,10 @@ static bool change_user(struct client *client, const char *verb, char **values)
     if (!find(client, "projects", values[1], project_id)) {
         return false;
     }
-    (void)snprintf(url, sizeof url, "%s/projects/%s/users/%s/roles/%.64s", client->base, project_id,
+    if (strlen(values[2]) > ROLE_LENGTH_MAX) {
+        return is_too_long(values[2]);
+    }
+    (void)snprintf(url, sizeof url, "%s/projects/%s/users/%s/roles/%s", client->base, project_id,
                    id, values[2]);
     return call(client, strcmp(verb, "grant") == 0 ? "PUT" : "DELETE", url, NULL);
 }
