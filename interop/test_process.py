@@ -15,6 +15,7 @@ import harness
 import wire
 
 REFUSE_SECONDS_MAX = 20
+LOOPS_DEFAULT_MAX = 16
 
 
 class Process(unittest.TestCase):
@@ -214,6 +215,14 @@ class Process(unittest.TestCase):
         listed = broker.kcat("-L", "-J", "-t", "seven")
         self.assertEqual(listed.count(b'"partition":'), 7)
         self.assertIn(b'"id":42', listed)
+
+    def test_as_many_loops_as_cores_that_it_may_use(self):
+        processors = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, processors)
+        for usable in (processors, {min(processors)}):
+            os.sched_setaffinity(0, usable)
+            log = self.broker(num_network_threads=0).log()
+            self.assertIn(f"loops={min(len(usable), LOOPS_DEFAULT_MAX)}\n", log)
 
     def test_idle_broker_uses_no_cpu(self):
         broker = self.broker()
