@@ -43,7 +43,7 @@ CAPTURE = os.environ.get("DMSD_CAPTURE", "")
 
 _live = set()  # brokers whose process or directory must not outlive this program
 _libc = ctypes.CDLL(None, use_errno=True)
-_ports_taken = set()
+_reservations = []  # of ports; they end with this program
 _captures = 0
 
 
@@ -71,17 +71,19 @@ def slowness():
 
 
 def free_port():
-    """A port of the loopback that nothing listens on now."""
+    """A port of the loopback that nothing listens on now, and that no other program of ours takes
+    before this one has ended, while a broker starts anew, say."""
     while True:
         port = random.choice(PORTS)
-        if port in _ports_taken:
-            continue
-        with socket.socket() as probe:
-            try:
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0dmsd-test-port-{port}")
+            with socket.socket() as probe:
                 probe.bind((HOST, port))
-            except OSError:
-                continue
-        _ports_taken.add(port)
+        except OSError:
+            reservation.close()
+            continue
+        _reservations.append(reservation)
         return port
 
 
