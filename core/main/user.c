@@ -172,6 +172,9 @@ static bool find_within(struct client *client, const char *plural, const char *d
                       plural, name, json_array_size(list) > 1 ? ": say DOMAIN/NAME" : "");
         return false;
     }
+    if (strlen(found) >= ID_SIZE) {
+        return is_too_long(found);
+    }
     (void)snprintf(id, ID_SIZE, "%s", found);
     return true;
 }
@@ -292,8 +295,10 @@ static bool create(struct client *client, const char *singular, const char *name
     return send_json(client, "POST", url, json_pack("{s:o}", singular, fields));
 }
 
-/* The URL of access keys, with suffix behind it; false, with the cause told, without one. */
-static bool keys_url(const struct client *client, const char *suffix, char url[LONG_URL_SIZE])
+/* The URL of access keys, with what and value behind it; false, with the cause told, without one.
+ */
+static bool keys_url(const struct client *client, const char *what, const char *value,
+                     char url[LONG_URL_SIZE])
 {
     size_t length = strlen(client->base);
 
@@ -301,18 +306,19 @@ static bool keys_url(const struct client *client, const char *suffix, char url[L
         (void)fprintf(stderr, "dmsd user: OS_AUTH_URL does not end in /v3\n");
         return false;
     }
-    (void)snprintf(url, LONG_URL_SIZE, "%s.0/OS-CREDENTIAL/credentials%.256s", client->base,
-                   suffix);
+    if (strlen(value) >= ID_SIZE) {
+        return is_too_long(value);
+    }
+    (void)snprintf(url, LONG_URL_SIZE, "%s.0/OS-CREDENTIAL/credentials%s%s", client->base, what,
+                   value);
     return true;
 }
 
 static bool list_keys(struct client *client, const char *user_id)
 {
-    char suffix[ID_SIZE + 16];
     char url[LONG_URL_SIZE];
 
-    (void)snprintf(suffix, sizeof suffix, "?user_id=%s", user_id);
-    if (!keys_url(client, suffix, url) || !call(client, "GET", url, NULL)) {
+    if (!keys_url(client, "?user_id=", user_id, url) || !call(client, "GET", url, NULL)) {
         return false;
     }
     const json_t *keys = json_object_get(client->answer, "credentials");
@@ -330,27 +336,22 @@ static bool list_keys(struct client *client, const char *user_id)
 
 static bool delete_key(struct client *client, const char *access_key)
 {
-    char suffix[2 * ID_SIZE];
     char url[LONG_URL_SIZE];
     char *encoded = security_http_escape(access_key);
 
     if (encoded == NULL) {
         return have_no_memory();
     }
-    bool fits = strlen(encoded) < ID_SIZE;
-    (void)snprintf(suffix, sizeof suffix, "/%.*s", ID_SIZE, encoded);
+    bool has_url = keys_url(client, "/", encoded, url);
     base_free(encoded);
-    if (!fits) {
-        return is_too_long(access_key);
-    }
-    return keys_url(client, suffix, url) && call(client, "DELETE", url, NULL);
+    return has_url && call(client, "DELETE", url, NULL);
 }
 
 static bool make_key(struct client *client, const char *user_id)
 {
     char url[LONG_URL_SIZE];
 
-    if (!keys_url(client, "", url) ||
+    if (!keys_url(client, "", "", url) ||
         !send_json(client, "POST", url, json_pack("{s:{s:s}}", "credential", "user_id", user_id))) {
         return false;
     }
