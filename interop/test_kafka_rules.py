@@ -270,6 +270,8 @@ class ListOffsets(RulesTest):
 
 
 class Metadata(RulesTest):
+    PARTITIONS_COUNT = 1000  # take longer to open than it takes to list them
+
     def topics(self, names, version):
         body = wire.metadata_body(names, version, auto_create=False)
         return wire.read_metadata(self.connection.call(wire.METADATA, version, body), version)
@@ -285,6 +287,20 @@ class Metadata(RulesTest):
         for name in ("bad name", "..", "x" * 250, "sl/ash"):
             self.assertEqual(self.topics([name], 4)[name][0], 17)
         self.assertNotIn(unknown, self.topics(None, 4))  # asking did not make it
+
+    def test_list_of_all_has_no_errors_while_somebody_makes_a_topic(self):
+        name = self.topic()
+        maker = self.connect(self.broker)
+        maker.send(wire.CREATE_TOPICS, 2, wire.array([
+            wire.string(name) + wire.i32(self.PARTITIONS_COUNT) + wire.i16(1) + wire.array([])
+            + wire.array([])]) + wire.i32(30000) + wire.i8(0))
+        seen = 0
+        while not select.select([maker.sock], [], [], 0)[0]:
+            rows = self.topics(None, 4)
+            self.assertEqual({row: error for row, (error, _) in rows.items() if error}, {})
+            seen += name in rows
+        self.assertEqual(Changes.topic_error(maker.receive()[1]), 0)
+        self.assertTrue(seen, "made faster than anybody could look")
 
 
 class Changes(RulesTest):

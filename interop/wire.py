@@ -392,7 +392,8 @@ def metadata_body(topics, version, auto_create=True):
 
 
 def read_metadata(reader, version):
-    """{topic: (error, partition count)} for versions 0 to 7."""
+    """{topic: (error, partition count)} for versions 0 to 7; the error is the topic's, or else
+    one of its partitions'."""
     if version >= 3:
         reader.i32()
     reader.array(lambda one: (one.i32(), one.string(), one.i32(),
@@ -403,18 +404,20 @@ def read_metadata(reader, version):
         reader.i32()
 
     def part(one):
-        one.i16(), one.i32(), one.i32()
+        error, _, _ = one.i16(), one.i32(), one.i32()
         if version >= 7:
             one.i32()
         one.array(Reader.i32), one.array(Reader.i32)
         if version >= 5:
             one.array(Reader.i32)
+        return error
 
     def topic(one):
         error, name = one.i16(), one.string()
         if version >= 1:
             one.i8()
-        return name, (error, len(one.array(part)))
+        parts = one.array(part)
+        return name, (error or max(parts, default=0), len(parts))
 
     rows = dict(reader.array(topic))
     reader.end()

@@ -36,21 +36,21 @@ bool khandler_topic_allows(const struct khandler_request *request, enum security
 void khandler_topic_leader(struct khandler_request *request, const struct catalog_topic *topic,
                            int32_t index, struct khandler_topic_leader *out)
 {
-    struct partition_offsets offsets;
+    struct partition_offsets offsets = {.err = BASE_ERR_CLOSED, .leader_epoch = -1};
     struct partition *partition =
         partition_table_get(request->broker->partitions, topic->id, index);
 
-    *out = (struct khandler_topic_leader){KPROTO_ERROR_LEADER_NOT_AVAILABLE, -1, -1};
-    if (partition == NULL) {
-        return; /* being opened, or deleted since the view was made */
+    if (partition != NULL) {
+        partition_offsets(partition, &offsets);
+        partition_release(&partition);
     }
-    partition_offsets(partition, &offsets);
-    out->epoch = offsets.leader_epoch;
-    if (offsets.err == BASE_ERR_OK) {
-        out->error = KPROTO_ERROR_NONE;
-        out->node_id = request->broker->node_id;
+    *out = (struct khandler_topic_leader){KPROTO_ERROR_NONE, request->broker->node_id,
+                                          offsets.leader_epoch};
+    /* One that is being opened, or closed since the view was made, is not offline. */
+    if (offsets.err != BASE_ERR_OK && offsets.err != BASE_ERR_CLOSED) {
+        out->error = KPROTO_ERROR_LEADER_NOT_AVAILABLE;
+        out->node_id = -1;
     }
-    partition_release(&partition);
 }
 
 static enum kproto_error judge_offsets(const struct partition_offsets *offsets,

@@ -17,7 +17,10 @@
  * request, and for which the request's arena is too small. */
 enum { KHANDLER_TOPIC_ANSWER_BYTES_MAX = 256 << 20 };
 
-/* Who leads one partition: this node, or nobody while its storage is offline. */
+/* Who leads one partition: this node, or nobody while its storage is offline. This node leads
+ * from the moment that the topic exists, as with KRaft; until the partition is open, requests
+ * for it are answered NOT_LEADER_OR_FOLLOWER, and come again. (A list of all topics shows those
+ * that others are making; kafkajs takes LEADER_NOT_AVAILABLE in it for a failure.) */
 struct khandler_topic_leader {
     enum kproto_error error; /* NONE or LEADER_NOT_AVAILABLE */
     int32_t node_id;         /* -1 nobody */
