@@ -295,9 +295,10 @@ static bool is_trusted(const struct trust *trust, const uint8_t *data, size_t le
     return false;
 }
 
-/* Batches of one chunk follow each other from *offset on. False: what an index vouched for is
- * damaged, which only who looks into it can see. */
-static bool check_chunk(const struct base_chunk *chunk, int64_t *offset, const struct trust *trust)
+/* Batches of one chunk follow each other from *offset to at most end. False: what an index vouched
+ * for is damaged, which only who looks into it can see. */
+static bool check_chunk(const struct base_chunk *chunk, int64_t *offset, int64_t end,
+                        const struct trust *trust)
 {
     const uint8_t *data = chunk->buffer->data + chunk->position;
     size_t left = chunk->length;
@@ -311,12 +312,13 @@ static bool check_chunk(const struct base_chunk *chunk, int64_t *offset, const s
         if (err == BASE_ERR_OK) {
             err = logstore_batch_verify_crc(data, size);
         }
+        int64_t next = err == BASE_ERR_OK ? logstore_batch_next_offset(&batch) : -1;
         /* The offset lies outside the CRC. */
-        if (err != BASE_ERR_OK || logstore_batch_next_offset(&batch) <= *offset) {
+        if (err != BASE_ERR_OK || next <= *offset || next > end) {
             BASE_ASSERT(is_trusted(trust, data, size));
             return false;
         }
-        *offset = logstore_batch_next_offset(&batch);
+        *offset = next;
         data += size;
         left -= size;
     }
@@ -344,7 +346,7 @@ static int64_t read_all(struct log_harness *harness, const struct trust *trust)
         }
         bool is_sound = true;
         for (uint32_t i = 0; is_sound && i < read.chunks_count; i++) {
-            is_sound = check_chunk(&read.chunks[i], &offset, trust);
+            is_sound = check_chunk(&read.chunks[i], &offset, written, trust);
         }
         BASE_ASSERT(!is_sound || offset == read.next_offset || trust->count > 0);
         logstore_read_release(&read);
