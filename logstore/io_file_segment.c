@@ -12,6 +12,7 @@
 #include "core/base/assert.h"
 #include "core/base/file.h"
 #include "core/base/list.h"
+#include "core/base/mutex.h"
 #include "logstore/io_file_priv.h"
 
 enum {
@@ -26,8 +27,9 @@ enum {
 
 struct file {
     struct logstore_object object;
-    struct base_file *file; /* counted */
-    atomic_bool poisoned;   /* a sync failed: what the cache says is not to be believed */
+    struct base_file *file;      /* counted */
+    struct base_mutex sync_lock; /* one sync at a time; held on worker threads only */
+    atomic_bool poisoned;        /* a sync failed: what the cache says is not to be believed */
     /* Guarded by the owner of the object: it appends, cuts and closes one after the other. */
     uint64_t size_bytes; /* of the file: what is used, and spare zeros */
     uint64_t used_bytes; /* behind the last append; all before the first one */
@@ -55,6 +57,7 @@ static enum base_err make_object(struct logstore__file_io *io, const char *name,
         return BASE_ERR_NOMEM;
     }
     object->object.io = &io->io;
+    base_mutex_init(&object->sync_lock);
     atomic_init(&object->poisoned, false);
     object->size_bytes = size_bytes;
     object->used_bytes = size_bytes;
@@ -133,6 +136,7 @@ void logstore__file_close(struct logstore_io *base, struct logstore_object **obj
         (void)failed;
     }
     base_file_release(&file->file);
+    base_mutex_fini(&file->sync_lock);
     base_free(file);
     *object = NULL;
 }
@@ -266,11 +270,8 @@ uint64_t logstore__file_room(struct logstore_io *base, struct logstore_object *o
     return file->size_bytes - file->used_bytes;
 }
 
-enum base_err logstore__file_sync_wait(struct logstore_io *base, struct logstore_object *object)
+static enum base_err sync_alone(struct file *file)
 {
-    struct file *file = file_of(object);
-
-    (void)base;
     if (atomic_load(&file->poisoned)) {
         return BASE_ERR_IO;
     }
@@ -281,6 +282,19 @@ enum base_err logstore__file_sync_wait(struct logstore_io *base, struct logstore
         return BASE_ERR_IO;
     }
     return BASE_ERR_OK;
+}
+
+/* The kernel tells of bytes that it could not write once for each open file. Of two that sync at
+ * the same time, a roll and the group commit, one would take that for success. */
+enum base_err logstore__file_sync_wait(struct logstore_io *base, struct logstore_object *object)
+{
+    struct file *file = file_of(object);
+
+    (void)base;
+    base_mutex_lock(&file->sync_lock);
+    enum base_err err = sync_alone(file);
+    base_mutex_unlock(&file->sync_lock);
+    return err;
 }
 
 static void end_op(struct logstore_io_op *op)
@@ -423,8 +437,11 @@ enum base_err logstore__file_settle(struct logstore_io *base, struct logstore_ob
     struct file *file = file_of(object);
     enum base_err err = logstore__file_sync_wait(base, object);
 
+    (void)position;
     if (err == BASE_ERR_OK) {
-        (void)posix_fadvise(file->file->fd, (off_t)position, 0, POSIX_FADV_DONTNEED);
+        /* All of it: what lies behind position may share a page with what is in front, and pages
+         * that are only in part behind it would stay. */
+        (void)posix_fadvise(file->file->fd, 0, 0, POSIX_FADV_DONTNEED);
     }
     return err;
 }

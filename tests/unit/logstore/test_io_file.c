@@ -1,5 +1,8 @@
 /* Files as objects. */
+#define _DEFAULT_SOURCE /* mincore */
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -7,14 +10,64 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "core/base/log.h"
 #include "logstore/io_file.h"
 #include "tests/unit/logstore/fixture.h"
+
+/* A disk whose next sync loses what was written, as Linux tells it: one caller hears of it, and
+ * whoever syncs the same open file afterwards, or meanwhile, has no error. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t called;
+    bool is_armed;
+    int calls_count; /* since then */
+} failing = {.lock = PTHREAD_MUTEX_INITIALIZER, .called = PTHREAD_COND_INITIALIZER};
+
+enum { OVERLAP_MS = 200 };
+
+/* Gives another caller the time to come while this one is under way. */
+static void wait_for_another(void)
+{
+    struct timespec until;
+    int failed = 0;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += OVERLAP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (failing.calls_count < 2 && failed == 0) {
+        failed = pthread_cond_timedwait(&failing.called, &failing.lock, &until);
+    }
+}
+
+int fdatasync(int fd) /* instead of libc's */
+{
+    bool fails = false;
+
+    pthread_mutex_lock(&failing.lock);
+    if (failing.is_armed) {
+        fails = failing.calls_count++ == 0;
+        pthread_cond_broadcast(&failing.called);
+        if (fails) {
+            wait_for_another();
+        }
+    }
+    pthread_mutex_unlock(&failing.lock);
+    if (fails) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 static struct base_chunk chunk_of(size_t length, int fill)
 {
@@ -377,6 +430,72 @@ static void sync_and_reads_behind_the_end_are_posted(void **state)
     io->ops->close(io, &object);
 }
 
+struct syncing {
+    struct logstore_object *object;
+    enum base_err err;
+};
+
+static void *sync_object(void *context)
+{
+    struct syncing *syncing = context;
+    syncing->err = syncing->object->io->ops->sync_wait(syncing->object->io, syncing->object);
+    return NULL;
+}
+
+static void of_two_syncs_at_once_none_hides_the_failure_of_the_other(void **state)
+{
+    struct logstore_io *io = ((struct log_harness *)*state)->io;
+    struct syncing syncing[2] = {{.err = BASE_ERR_OK}, {.err = BASE_ERR_OK}};
+    struct logstore_object *object = NULL;
+    pthread_t threads[2];
+
+    assert_int_equal(io->ops->create(io, "a/x.log", &object), BASE_ERR_OK);
+    assert_int_equal(append(io, object, 0, 90, 7), BASE_ERR_OK);
+    failing.is_armed = true;
+    for (int i = 0; i < 2; i++) {
+        syncing[i].object = object;
+        assert_int_equal(pthread_create(&threads[i], NULL, sync_object, &syncing[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(syncing[i].err, BASE_ERR_IO);
+    }
+    failing.is_armed = false;
+    failing.calls_count = 0;
+    io->ops->close(io, &object);
+}
+
+static void settle_forgets_pages_that_begin_in_front(void **state)
+{
+    enum { TMPFS = 0x01021994 }; /* see statfs(2): it has no other place for its pages */
+    struct log_harness *harness = *state;
+    struct logstore_io *io = harness->io;
+    struct logstore_object *object = NULL;
+    struct statfs status;
+    unsigned char is_resident = 0;
+    char path[256];
+
+    assert_int_equal(statfs(harness->root, &status), 0);
+    if (status.f_type == TMPFS) {
+        skip();
+    }
+    assert_int_equal(io->ops->create(io, "a/x.log", &object), BASE_ERR_OK);
+    assert_int_equal(append(io, object, 0, 200, 7), BASE_ERR_OK);
+    (void)snprintf(path, sizeof path, "%s/a/x.log", harness->root);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    void *page = mmap(NULL, 200, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(page != MAP_FAILED);
+    assert_int_equal(mincore(page, 200, &is_resident), 0);
+    assert_int_equal(is_resident & 1, 1);
+    assert_int_equal(io->ops->settle(io, object, 100), BASE_ERR_OK);
+    assert_int_equal(mincore(page, 200, &is_resident), 0);
+    assert_int_equal(is_resident & 1, 0);
+    (void)munmap(page, 200);
+    (void)close(fd);
+    io->ops->close(io, &object);
+}
+
 static void truncate_and_settle_keep_the_rest(void **state)
 {
     struct logstore_io *io = ((struct log_harness *)*state)->io;
@@ -419,6 +538,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_are_not_for_everybody, setup_files, teardown),
         cmocka_unit_test_setup_teardown(range_is_a_counted_part_of_the_file, setup_files, teardown),
         cmocka_unit_test_setup_teardown(sync_and_reads_behind_the_end_are_posted, setup_files,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(of_two_syncs_at_once_none_hides_the_failure_of_the_other,
+                                        setup_files, teardown),
+        cmocka_unit_test_setup_teardown(settle_forgets_pages_that_begin_in_front, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(truncate_and_settle_keep_the_rest, setup_files, teardown),
     };
