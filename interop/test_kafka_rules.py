@@ -288,12 +288,17 @@ class Metadata(RulesTest):
             self.assertEqual(self.topics([name], 4)[name][0], 17)
         self.assertNotIn(unknown, self.topics(None, 4))  # asking did not make it
 
-    def test_list_of_all_has_no_errors_while_somebody_makes_a_topic(self):
-        name = self.topic()
+    def make_slowly(self, name):
+        """Asks for a topic that takes a while; the connection that will be answered."""
         maker = self.connect(self.broker)
         maker.send(wire.CREATE_TOPICS, 2, wire.array([
             wire.string(name) + wire.i32(self.PARTITIONS_COUNT) + wire.i16(1) + wire.array([])
             + wire.array([])]) + wire.i32(30000) + wire.i8(0))
+        return maker
+
+    def test_list_of_all_has_no_errors_while_somebody_makes_a_topic(self):
+        name = self.topic()
+        maker = self.make_slowly(name)
         seen = 0
         while not select.select([maker.sock], [], [], 0)[0]:
             rows = self.topics(None, 4)
@@ -301,6 +306,19 @@ class Metadata(RulesTest):
             seen += name in rows
         self.assertEqual(Changes.topic_error(maker.receive()[1]), 0)
         self.assertTrue(seen, "made faster than anybody could look")
+
+    def test_topic_can_grow_while_it_is_made(self):
+        name = self.topic()
+        maker = self.make_slowly(name)
+        harness.wait_for("the topic is listed", lambda: name in self.topics(None, 4))
+        count = self.PARTITIONS_COUNT + 1
+        reader = self.connection.call(wire.CREATE_PARTITIONS, 0, wire.array([
+            wire.string(name) + wire.i32(count) + wire.array(None)]) + wire.i32(30000) + wire.i8(0))
+        reader.i32()
+        self.assertEqual(reader.array(lambda one: (one.string(), one.i16(), one.string())),
+                         [(name, 0, None)])
+        self.assertEqual(Changes.topic_error(maker.receive()[1]), 0)
+        self.assertEqual(self.topics([name], 4), {name: (0, count)})
 
 
 class Changes(RulesTest):

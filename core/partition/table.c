@@ -11,7 +11,10 @@
 #include "core/base/map.h"
 #include "core/partition/partition_priv.h"
 
-enum { DELETED_CALLBACKS_MAX = 4 };
+enum {
+    DELETED_CALLBACKS_MAX = 4,
+    OPENING_LOCKS = 64, /* so that topics seldom wait for each other when all are opened */
+};
 
 /* The partitions of one topic. */
 struct slot {
@@ -28,8 +31,10 @@ struct deleted_callback {
 struct partition_table {
     struct partition_table_options options;
     pthread_rwlock_t lock;
-    struct base_map *slots;      /* by topic id; owned values */
-    pthread_mutex_t growth_lock; /* one growth at a time; held on worker threads only */
+    struct base_map *slots; /* by topic id; owned values */
+    /* Of the topics that hash to it: partitions are made by one at a time. Held on worker
+     * threads only. */
+    pthread_mutex_t opening_locks[OPENING_LOCKS];
     struct deleted_callback deleted_callbacks[DELETED_CALLBACKS_MAX];
     unsigned deleted_callbacks_count;
     atomic_long alive_count; /* partitions not freed yet, plus one until close */
@@ -83,8 +88,10 @@ enum base_err partition_table_create(const struct partition_table_options *optio
     atomic_init(&table->alive_count, 1);
     int failed = pthread_rwlock_init(&table->lock, NULL);
     BASE_ASSERT(!failed);
-    failed = pthread_mutex_init(&table->growth_lock, NULL);
-    BASE_ASSERT(!failed);
+    for (unsigned i = 0; i < OPENING_LOCKS; i++) {
+        failed = pthread_mutex_init(&table->opening_locks[i], NULL);
+        BASE_ASSERT(!failed);
+    }
     *out = table;
     return BASE_ERR_OK;
 }
@@ -97,7 +104,9 @@ void partition__table_forget(struct partition_table *table)
     struct base_executor *executor = table->closed_executor;
     struct base_task *closed = table->closed_task;
     base_map_close(&table->slots);
-    (void)pthread_mutex_destroy(&table->growth_lock);
+    for (unsigned i = 0; i < OPENING_LOCKS; i++) {
+        (void)pthread_mutex_destroy(&table->opening_locks[i]);
+    }
     (void)pthread_rwlock_destroy(&table->lock);
     base_free(table);
     base_executor_post(executor, closed);
@@ -221,10 +230,8 @@ static int32_t count_of(struct partition_table *table, struct base_uuid topic_id
     return count;
 }
 
-/* Opens partitions until the topic has all of its own. Worker only; one at a time, or two
- * growths of one topic would make the same partitions. */
-static enum base_err open_topic_alone(struct partition_table *table,
-                                      const struct catalog_topic *topic)
+/* Opens partitions until the topic has all of its own. Worker only, alone for the topic. */
+static enum base_err open_missing(struct partition_table *table, const struct catalog_topic *topic)
 {
     int32_t first = count_of(table, topic->id);
     int32_t count = topic->partitions_count - first;
@@ -251,17 +258,18 @@ static enum base_err open_topic_alone(struct partition_table *table,
     return err;
 }
 
+/* A topic is in the catalog, and may be told to grow, before its first partitions are open. Two
+ * threads that opened what is missing would make the same partitions. */
 enum base_err partition__table_open(struct partition_table *table,
                                     const struct catalog_topic *topic)
 {
-    bool grows = count_of(table, topic->id) > 0;
-    if (grows) {
-        (void)pthread_mutex_lock(&table->growth_lock);
-    }
-    enum base_err err = open_topic_alone(table, topic);
-    if (grows) {
-        (void)pthread_mutex_unlock(&table->growth_lock);
-    }
+    pthread_mutex_t *lock = &table->opening_locks[topic->id.bytes[0] % OPENING_LOCKS];
+
+    int failed = pthread_mutex_lock(lock);
+    BASE_ASSERT(!failed);
+    enum base_err err = open_missing(table, topic);
+    failed = pthread_mutex_unlock(lock);
+    BASE_ASSERT(!failed);
     return err;
 }
 
