@@ -28,6 +28,8 @@ enum base_err logstore__file_failed(const char *call, const char *name)
     case EEXIST:
         return BASE_ERR_EXISTS;
     case ENOMEM:
+    case EMFILE: /* connections may have taken them, and will give them back */
+    case ENFILE:
         return BASE_ERR_NOMEM;
     case ENOSPC:
     case EDQUOT:

@@ -225,7 +225,7 @@ void logstore__log_housekeep(struct logstore__resident *resident)
             logstore__append_next(log, log->store->housekeeper);
         }
         if (now_us >= log->retention_due_us) {
-            log->retention_due_us = now_us + log->store->retention_check_ms * 1000;
+            log->retention_due_us = logstore__after_ms(now_us, log->store->retention_check_ms);
             logstore__want(log, LOGSTORE__WANT_RETENTION);
         }
         release_idle(log, now_us);

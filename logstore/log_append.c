@@ -25,7 +25,7 @@ void logstore__set_roll_due(struct logstore_log *log)
     int64_t left_ms = log->config.segment_ms - (age_ms < 0 ? 0 : age_ms);
     int64_t now_us = base_clock_monotonic_us(log->store->clock);
 
-    log->roll_due_us = left_ms > (INT64_MAX - now_us) / 1000 ? INT64_MAX : now_us + left_ms * 1000;
+    log->roll_due_us = logstore__after_ms(now_us, left_ms);
 }
 
 /* Whether the batch may go to the active segment, which has size_bytes by then, or a new one
@@ -62,6 +62,9 @@ static void commit(struct logstore_log *log, const struct base_chunk *bytes,
         }
     }
     logstore_segment_add(active, batch, log->config.index_interval_bytes);
+    if (batch->max_timestamp < 0) {
+        active->touched_at_ms = base_clock_wall_ms(log->store->clock); /* all that tells its age */
+    }
     log->size_bytes += batch->size_bytes;
     log->unsynced_bytes += batch->size_bytes;
     log->written_offset = logstore_batch_next_offset(batch);
@@ -167,8 +170,10 @@ void logstore__append_next(struct logstore_log *log, struct base_executor *execu
             logstore__use(log);
             return;
         }
-        if (log->append_op.err == BASE_ERR_NO_SPACE) {
-            warn_no_space(log);
+        if (log->append_op.err == BASE_ERR_NO_SPACE || log->append_op.err == BASE_ERR_NOMEM) {
+            if (log->append_op.err == BASE_ERR_NO_SPACE) {
+                warn_no_space(log);
+            }
             logstore__schedule(log); /* to try again */
             return;
         }

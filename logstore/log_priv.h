@@ -95,7 +95,8 @@ struct logstore_log {
 
     /* Offsets. written is the end of the active segment. */
     int64_t start_offset;
-    int64_t start_durable; /* what head says: segments below may be removed */
+    int64_t start_durable;    /* what head says */
+    int64_t removable_offset; /* segments below may be removed: head says so, or finds no room */
     int64_t end_offset;
     int64_t written_offset;
     int64_t flush_offset; /* flush() wants everything below durable */
@@ -169,6 +170,12 @@ struct logstore__mark logstore__written_mark(const struct logstore_log *log);
 
 /* Sets the next deadline of housekeeping. */
 void logstore__schedule(struct logstore_log *log);
+
+/* When delay_ms have passed; INT64_MAX if that is beyond all time. */
+static inline int64_t logstore__after_ms(int64_t now_us, int64_t delay_ms)
+{
+    return delay_ms > (INT64_MAX - now_us) / 1000 ? INT64_MAX : now_us + delay_ms * 1000;
+}
 
 /* Makes room for one more segment. */
 enum base_err logstore__segments_reserve(struct logstore_log *log);

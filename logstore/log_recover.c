@@ -112,9 +112,12 @@ static enum base_err replay_sealed(struct logstore__recovery *recovery)
         };
         err = logstore__scan_run(&scan);
         log->io->ops->close(log->io, &object);
-        /* It ends where the next one begins: nothing overlaps, and none between is lost. */
+        /* It ends where the next one begins: nothing overlaps, and none between is lost, unless
+         * in front of the start, where segments are removed. */
         int64_t next_base = log->segments[i + 1]->base_offset;
-        if (err == BASE_ERR_CORRUPT || (err == BASE_ERR_OK && scan.next_offset != next_base)) {
+        bool is_lost = scan.next_offset > next_base ||
+                       (scan.next_offset < next_base && next_base > log->start_offset);
+        if (err == BASE_ERR_CORRUPT || (err == BASE_ERR_OK && is_lost)) {
             logstore__recovery_damage(recovery, segment, scan.position,
                                       "sealed segment is damaged");
             log->written_offset = scan.next_offset < next_base ? scan.next_offset : next_base;

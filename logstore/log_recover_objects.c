@@ -103,6 +103,7 @@ enum base_err logstore__recovery_read_head(struct logstore__recovery *recovery)
     if (err == BASE_ERR_OK) {
         err = logstore__head_decode(base_slice_of(content->data, length), &log->start_offset);
         log->start_durable = log->start_offset;
+        log->removable_offset = log->start_offset;
         base_buffer_release(&content);
     }
     if (err == BASE_ERR_CORRUPT || err == BASE_ERR_UNSUPPORTED || err == BASE_ERR_TOO_LARGE) {

@@ -9,7 +9,7 @@
 int64_t logstore__retention_due_us(const struct logstore_log *log)
 {
     int64_t now_us = base_clock_monotonic_us(log->store->clock);
-    int64_t due_us = now_us + log->store->retention_check_ms * 1000;
+    int64_t due_us = logstore__after_ms(now_us, log->store->retention_check_ms);
 
     if (!log->config.retention_exact || log->config.retention_ms < 0 ||
         log->start_offset == log->written_offset) {
@@ -23,7 +23,7 @@ int64_t logstore__retention_due_us(const struct logstore_log *log)
     if (age_ms < log->config.retention_ms - log->store->retention_check_ms) {
         return due_us;
     }
-    int64_t exact_us = now_us + (log->config.retention_ms - age_ms) * 1000;
+    int64_t exact_us = logstore__after_ms(now_us, log->config.retention_ms - age_ms);
     if (exact_us < now_us + LOGSTORE__EXACT_LAG_US) {
         exact_us = now_us + LOGSTORE__EXACT_LAG_US;
     }
@@ -48,7 +48,7 @@ static uint32_t keep_by_size(const struct logstore_log *log)
 }
 
 /* The time that retention counts from; a segment without timestamps has that of its last
- * checkpoint or footer. */
+ * append, checkpoint or footer. */
 static int64_t newest_ms(const struct logstore_segment *segment)
 {
     return segment->max_timestamp_ms >= 0 ? segment->max_timestamp_ms : segment->touched_at_ms;
@@ -69,6 +69,10 @@ static uint32_t keep_by_time(struct logstore_log *log, int64_t now_ms)
     }
     while (first + 1 < log->segments_count) {
         struct logstore_segment *segment = log->segments[first];
+        if (log->segments[first + 1]->base_offset <= log->start_offset) {
+            first++; /* gone, but for its objects */
+            continue;
+        }
         if (segment->max_timestamp_ms == LOGSTORE_SEGMENT_TIME_UNKNOWN) {
             logstore__pin(segment);
             enum base_err err = logstore__segment_load(log, segment);
@@ -151,12 +155,11 @@ static enum base_err search_oldest(struct logstore_log *log, int64_t cutoff_ms,
             is_active || segment->max_timestamp_ms < 0 || segment->max_timestamp_ms >= cutoff_ms;
         if (err == BASE_ERR_OK && may_have && !log->closing) {
             int64_t relative_offset = log->start_offset - segment->base_offset;
-            struct logstore_index_entry by_offset = logstore_index_find_offset(
+            /* Not from where the index has younger ones: batches without a time, which stay, may
+             * come before. What is passed here has gone with the next look. */
+            struct logstore_index_entry entry = logstore_index_find_offset(
                 &segment->index, relative_offset < 0 ? 0 : (uint64_t)relative_offset);
-            struct logstore_index_entry by_time =
-                logstore_index_find_timestamp(&segment->index, cutoff_ms);
-            struct logstore__range range = logstore__range_from(
-                log, segment, by_offset.position > by_time.position ? by_offset : by_time, true);
+            struct logstore__range range = logstore__range_from(log, segment, entry, true);
             int64_t start_offset = log->start_offset;
             uint64_t position = 0;
             base_mutex_unlock(log->lock);

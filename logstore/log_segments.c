@@ -178,6 +178,8 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
 
     *rebuilt = false;
     loaded->size_bytes = 0;
+    loaded->max_timestamp_ms = -1; /* until now it may have been unknown, which is less */
+    loaded->max_timestamp_offset = -1;
     if (logstore__footer_load(log, base_offset, &footer, &loaded->index, &content, &snapshot)) {
         base_buffer_release(&content);
         if (footer.covered_bytes <= size_bytes && footer.next_offset <= next_offset) {

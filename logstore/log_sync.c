@@ -148,8 +148,8 @@ void logstore__sync_after_write(struct logstore_log *log, struct base_executor *
     }
     if (!log->dirty && log->durable.offset < log->written_offset) {
         log->dirty = true;
-        log->flush_due_us =
-            base_clock_monotonic_us(log->store->clock) + log->config.flush_interval_ms * 1000;
+        log->flush_due_us = logstore__after_ms(base_clock_monotonic_us(log->store->clock),
+                                               log->config.flush_interval_ms);
         logstore__store_schedule(log->store, &log->resident, log->flush_due_us);
     }
 }

@@ -212,15 +212,15 @@ static void write_footer(struct logstore_log *log, uint32_t index, int64_t snaps
     logstore__unpin(segment);
 }
 
-/* Writes the checkpoint of the active segment. */
-static void write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
+/* Writes the checkpoint of the active segment. False: there is none. */
+static bool write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
 {
     struct base_writer writer;
     struct logstore__mark mark = log->durable;
     int64_t base_offset = mark.segment->base_offset;
 
     if (mark.segment != logstore__active(log)) {
-        return; /* sealed meanwhile: it gets a footer */
+        return false; /* sealed meanwhile: it gets a footer */
     }
     struct logstore_footer footer = footer_of(log, &mark, snapshot_offset);
     base_writer_init(&writer, LOGSTORE_FOOTER_SIZE_MAX);
@@ -236,6 +236,7 @@ static void write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
     if (err == BASE_ERR_OK && snapshot_offset >= 0) {
         log->snapshot_base = base_offset;
     }
+    return err == BASE_ERR_OK;
 }
 
 static void run_footers(struct logstore_log *log)
@@ -246,18 +247,18 @@ static void run_footers(struct logstore_log *log)
         return;
     }
     log->snapshot_offset = -1; /* taken; the job is the only one to make another */
-    /* Only the newest object carries the snapshot: the older ones would never be asked. */
-    bool checkpoint = log->checkpoint_wanted;
+    /* Only the newest object carries the snapshot: the older ones would never be asked. It is
+     * written first, as a sealed one may have to give up the snapshot that it carries. */
+    if (log->checkpoint_wanted && write_checkpoint(log, snapshot_offset)) {
+        snapshot_offset = -1;
+    }
     log->checkpoint_wanted = false;
     for (uint32_t i = log->segments_count - 1; i > 0; i--) {
         struct logstore_segment *segment = log->segments[i - 1];
         if (segment->footer_wanted && !segment->doomed) {
-            write_footer(log, i - 1, checkpoint ? -1 : snapshot_offset);
-            snapshot_offset = checkpoint ? snapshot_offset : -1;
+            write_footer(log, i - 1, snapshot_offset);
+            snapshot_offset = -1;
         }
-    }
-    if (checkpoint) {
-        write_checkpoint(log, snapshot_offset);
     }
     base_writer_fini(&log->snapshot); /* can be large */
     if (log->removal_waits) {
@@ -318,12 +319,17 @@ static void run_head(struct logstore_log *log)
     if (err == BASE_ERR_OK && start_offset > log->start_durable) {
         log->start_durable = start_offset;
     }
+    /* On a full disk there will be no room for head before segments have gone. Whoever opens the
+     * log then finds its start at the first one that is left. */
+    if ((err == BASE_ERR_OK || err == BASE_ERR_NO_SPACE) && start_offset > log->removable_offset) {
+        log->removable_offset = start_offset;
+    }
     answer_trims(&trims, err);
     log->wants |= LOGSTORE__WANT_REMOVAL;
 }
 
-/* Removes the objects of a segment that is no longer part of the log. Not locked. */
-static void remove_objects(struct logstore_log *log, int64_t base_offset)
+/* Removes the objects of a segment. Not locked. */
+static enum base_err remove_objects(struct logstore_log *log, int64_t base_offset)
 {
     char name[LOGSTORE_NAME_SIZE];
 
@@ -338,13 +344,15 @@ static void remove_objects(struct logstore_log *log, int64_t base_offset)
         base_log(BASE_LOG_WARN, "SEGMENT_NOT_REMOVED", "file=%s cause=\"%s\"", name,
                  base_err_text(err));
     }
+    return err;
 }
 
 /* The newest snapshot must not go with its segment: a younger object gets one first. When
- * that fails, removal goes on all the same, since the cause may be a full disk. */
+ * that fails, removal goes on all the same, since the cause may be a full disk. On one that is,
+ * a snapshot knows of batches that wait for space, and would wait with them. */
 static bool must_wait_for_snapshot(struct logstore_log *log, const struct logstore_segment *segment)
 {
-    if (log->removal_goes_on || segment->base_offset < log->snapshot_base) {
+    if (log->removal_goes_on || log->no_space || segment->base_offset < log->snapshot_base) {
         return false;
     }
     log->removal_waits = true;
@@ -352,26 +360,43 @@ static bool must_wait_for_snapshot(struct logstore_log *log, const struct logsto
     return true;
 }
 
+/* Removes the oldest segment. False: not now. */
+static bool remove_first(struct logstore_log *log)
+{
+    struct logstore_segment *segment = log->segments[0];
+
+    segment->doomed = true;
+    if (segment->pins > 0 || must_wait_for_snapshot(log, segment)) {
+        return false; /* its last user, or the job itself, asks again */
+    }
+    segment->footer_wanted = false;
+    logstore__segment_release(log, segment);
+    base_mutex_unlock(log->lock);
+    enum base_err err = remove_objects(log, segment->base_offset);
+    base_mutex_lock(log->lock);
+    if (err != BASE_ERR_OK || segment->pins > 0) {
+        return false; /* the younger ones wait: no gap may remain. Retention asks again */
+    }
+    log->segments_count--;
+    memmove(log->segments, log->segments + 1, log->segments_count * sizeof log->segments[0]);
+    log->size_bytes -= segment->size_bytes;
+    logstore__store_segment_gone(log->store, segment);
+    logstore_segment_close(&segment);
+    return true;
+}
+
 static void run_removal(struct logstore_log *log)
 {
-    while (log->segments_count > 1 && log->segments[1]->base_offset <= log->start_durable &&
-           log->segments[1]->base_offset <= log->start_offset && !log->offline) {
-        struct logstore_segment *segment = log->segments[0];
-        segment->doomed = true;
-        if (segment->pins > 0 || must_wait_for_snapshot(log, segment)) {
-            return; /* its last user, or the job itself, asks again */
-        }
-        logstore__store_segment_gone(log->store, segment);
-        log->segments_count--;
-        memmove(log->segments, log->segments + 1, log->segments_count * sizeof log->segments[0]);
-        log->size_bytes -= segment->size_bytes;
-        int64_t base_offset = segment->base_offset;
-        base_mutex_unlock(log->lock);
-        logstore_segment_close(&segment);
-        remove_objects(log, base_offset);
-        base_mutex_lock(log->lock);
+    bool goes_on = true;
+
+    while (goes_on && log->segments_count > 1 && !log->offline &&
+           log->segments[1]->base_offset <= log->removable_offset &&
+           log->segments[1]->base_offset <= log->start_offset) {
+        goes_on = remove_first(log);
     }
-    log->removal_goes_on = false;
+    if (goes_on) {
+        log->removal_goes_on = false;
+    }
 }
 
 void logstore__upkeep_run(struct base_task *task)

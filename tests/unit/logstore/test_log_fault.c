@@ -81,6 +81,31 @@ static void file_size_limit_refuses_and_resumes(void **state)
     assert_int_equal(log_harness_verify(harness, 0, accepted + 1, NULL), accepted + 1);
 }
 
+/* Connections that took all descriptors there are give them back one day. */
+static void roll_without_a_descriptor_waits_and_goes_on(void **state)
+{
+    struct log_harness *harness = *state;
+    struct log_harness_batch spec = batch_of(-1, -1);
+    struct logstore_appended appended;
+    struct rlimit before;
+
+    harness->config.segment_bytes = 1000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+    assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+    assert_true(log_harness_wait_durable(harness, 2));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum base_err err = log_harness_append(harness, &spec, &appended);
+    sim_scheduler_advance(harness->scheduler, 3000000);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, BASE_ERR_OK);
+    assert_null(log_harness_reason(harness));
+    assert_true(log_harness_wait_durable(harness, 3));
+    assert_int_equal(log_harness_verify(harness, 0, 3, NULL), 3);
+}
+
 static void roll_on_a_full_disk_waits_and_goes_on(void **state)
 {
     struct log_harness *harness = *state;
@@ -247,6 +272,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(full_disk_refuses_and_resumes, setup_sim, teardown_alloc),
         cmocka_unit_test_setup_teardown(file_size_limit_refuses_and_resumes, setup_files_tail,
+                                        teardown_alloc),
+        cmocka_unit_test_setup_teardown(roll_without_a_descriptor_waits_and_goes_on, setup_files,
                                         teardown_alloc),
         cmocka_unit_test_setup_teardown(roll_on_a_full_disk_waits_and_goes_on, setup_sim,
                                         teardown_alloc),

@@ -178,6 +178,130 @@ static void removed_segments_leave_no_files(void **state)
     }
 }
 
+/* What a removal leaves that failed for the oldest segment and then went on. */
+static void gap_in_front_of_the_start_is_no_damage(void **state)
+{
+    struct log_harness *harness = *state;
+    char path[256];
+    char kept[256];
+
+    harness->config.retention_ms = 1000000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    fill(harness, 9);
+    log_harness_path(harness, "00000000000000000000.log", path, sizeof path);
+    log_harness_path(harness, "kept", kept, sizeof kept);
+    assert_int_equal(link(path, kept), 0);
+    assert_int_equal(log_harness_trim(harness, 7), BASE_ERR_OK);
+    sim_scheduler_advance(harness->scheduler, SECOND_US);
+    assert_int_equal(log_harness_segments(harness), 1);
+    log_harness_close(harness, false);
+    assert_int_equal(rename(kept, path), 0);
+    log_harness_path(harness, "00000000000000000006.index", kept, sizeof kept);
+    (void)unlink(kept); /* so that all is read */
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    assert_null(log_harness_reason(harness));
+    assert_int_equal(log_harness_start(harness), 7);
+    assert_int_equal(log_harness_segments(harness), 1);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(log_harness_put(harness, 1, 10), 9);
+}
+
+static void put_undated(struct log_harness *harness)
+{
+    const struct log_harness_batch spec = {.records_count = 1,
+                                           .value_bytes = 900,
+                                           .timestamp_ms = -1,
+                                           .producer_id = -1,
+                                           .producer_epoch = -1,
+                                           .base_sequence = -1};
+    struct logstore_appended appended;
+
+    assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+    sim_scheduler_advance(harness->scheduler, SECOND_US);
+}
+
+static void batches_without_a_time_are_as_old_as_the_last_append(void **state)
+{
+    struct log_harness *harness = *state;
+
+    harness->config.segment_bytes = 1 << 20;
+    harness->config.retention_ms = 10000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    for (int i = 0; i < 15; i++) {
+        put_undated(harness);
+    }
+    assert_int_equal(log_harness_start(harness), 0);
+    sim_scheduler_advance(harness->scheduler, 20 * SECOND_US);
+    assert_int_equal(log_harness_start(harness), 15);
+}
+
+static void exact_retention_does_not_pass_over_batches_without_a_time(void **state)
+{
+    struct log_harness *harness = *state;
+
+    harness->config.segment_bytes = 1 << 20;
+    harness->config.index_interval_bytes = 100;
+    harness->config.retention_ms = 10000;
+    harness->config.retention_exact = true;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    (void)log_harness_put(harness, 1, 900);
+    put_undated(harness);
+    fill(harness, 15);
+    assert_int_equal(log_harness_start(harness), 1);
+}
+
+static void full_disk_gets_room_from_what_has_expired(void **state)
+{
+    struct log_harness *harness = *state;
+
+    harness->config.segment_bytes = 3000;
+    harness->config.retention_ms = 10000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    fill(harness, 9);
+    assert_int_equal(log_harness_segments(harness), 3);
+    io_sim_set_full(harness->sim, true);
+    sim_scheduler_advance(harness->scheduler, 5 * SECOND_US);
+    assert_int_equal(log_harness_start(harness), 3);
+    assert_int_equal(log_harness_segments(harness), 2);
+    io_sim_set_full(harness->sim, false);
+    log_harness_close(harness, false);
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    assert_int_equal(log_harness_start(harness), 3);
+}
+
+/* The newest snapshot is that of the segment that has to go, and a batch waits for a roll. */
+static void full_disk_gets_room_while_batches_wait_for_it(void **state)
+{
+    struct log_harness *harness = *state;
+
+    harness->config.segment_bytes = 3000;
+    harness->config.retention_ms = 10000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    fill(harness, 6);
+    assert_int_equal(log_harness_segments(harness), 2);
+    io_sim_set_full(harness->sim, true);
+    assert_int_equal(log_harness_put(harness, 1, 900), 6);
+    sim_scheduler_advance(harness->scheduler, 8 * SECOND_US);
+    assert_int_equal(log_harness_start(harness), 3);
+    assert_int_equal(log_harness_segments(harness), 1);
+    io_sim_set_full(harness->sim, false);
+    assert_true(log_harness_wait_durable(harness, 7));
+}
+
+static void flush_interval_beyond_all_time_is_never(void **state)
+{
+    struct log_harness *harness = *state;
+
+    harness->config.durable = false;
+    harness->config.flush_interval_ms = INT64_MAX;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    (void)log_harness_put(harness, 1, 10);
+    uint64_t syncs_count = io_sim_syncs_count(harness->sim);
+    sim_scheduler_advance(harness->scheduler, 60 * SECOND_US);
+    assert_int_equal(io_sim_syncs_count(harness->sim), syncs_count);
+    assert_int_equal(log_harness_durable(harness), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +317,17 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(lower_trim_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(removed_segments_leave_no_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(gap_in_front_of_the_start_is_no_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(batches_without_a_time_are_as_old_as_the_last_append, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(exact_retention_does_not_pass_over_batches_without_a_time,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(full_disk_gets_room_from_what_has_expired, setup_sim,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(full_disk_gets_room_while_batches_wait_for_it, setup_sim,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(flush_interval_beyond_all_time_is_never, setup_sim,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

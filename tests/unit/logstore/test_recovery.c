@@ -353,6 +353,31 @@ static void missing_and_damaged_indexes_are_made_again(void **state)
     }
 }
 
+static void times_before_time_are_taken_when_an_index_is_made_again(void **state)
+{
+    struct log_harness *harness = *state;
+    const struct log_harness_batch spec = {.records_count = 1,
+                                           .value_bytes = 900,
+                                           .timestamp_ms = -2,
+                                           .producer_id = -1,
+                                           .producer_epoch = -1,
+                                           .base_sequence = -1};
+    struct logstore_appended appended;
+
+    harness->config.segment_bytes = 3000;
+    harness->config.index_interval_bytes = 500;
+    harness->config.retention_ms = 1000000;
+    open_log(harness);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+        assert_true(log_harness_wait_durable(harness, i + 1));
+    }
+    log_harness_close(harness, false);
+    drop(harness, "00000000000000000000.index");
+    open_log(harness);
+    assert_int_equal(log_harness_verify(harness, 0, 5, NULL), 5);
+}
+
 static void damage_in_a_sealed_segment_is_found_when_it_is_read_again(void **state)
 {
     struct log_harness *harness = *state;
@@ -510,6 +535,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_head_stops_the_log, setup_files, teardown),
         cmocka_unit_test_setup_teardown(missing_and_damaged_indexes_are_made_again, setup_files,
                                         teardown),
+        cmocka_unit_test_setup_teardown(times_before_time_are_taken_when_an_index_is_made_again,
+                                        setup_files, teardown),
         cmocka_unit_test_setup_teardown(damage_in_a_sealed_segment_is_found_when_it_is_read_again,
                                         setup_files, teardown),
         cmocka_unit_test_setup_teardown(sealed_segment_of_another_size_is_found, setup_files,
