@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -223,6 +224,29 @@ class Process(unittest.TestCase):
             os.sched_setaffinity(0, usable)
             log = self.broker(num_network_threads=0).log()
             self.assertIn(f"loops={min(len(usable), LOOPS_DEFAULT_MAX)}\n", log)
+
+    def test_as_many_descriptors_as_it_may_have(self):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1] // 2, limit[1]))
+        broker = self.broker()
+        self.assertEqual(resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE),
+                         (limit[1], limit[1]))
+
+    def test_ends_though_a_message_waits_for_space(self):
+        broker = self.broker(log_segment_bytes=16384)
+        rest = broker.rest()
+        queue = rest.create_queue()["id"]
+        for _ in range(12):
+            rest.produce(queue, "x" * 9000)
+        # From here on a file system without room; in each partition the next needs a new segment.
+        resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(rest.produce, queue, "x" * 9000)
+            harness.wait_for("the message waits", lambda: "LOG_NO_SPACE" in broker.log())
+            self.assertFalse(waits.done())
+            self.assertEqual(broker.stop(), 0)
+            self.assertIsNotNone(waits.exception())
 
     def test_idle_broker_uses_no_cpu(self):
         broker = self.broker()

@@ -103,6 +103,16 @@ static void warn_no_space(struct logstore_log *log)
     }
 }
 
+/* Whether what waits may be written later. */
+static bool may_pass(struct logstore_log *log, enum base_err err)
+{
+    if (err == BASE_ERR_NO_SPACE) {
+        warn_no_space(log);
+    }
+    return (err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM) &&
+           !atomic_load(&log->store->stops_waiting);
+}
+
 /* The first batches of the chain that go out in one append. */
 static uint32_t count_next(const struct logstore_log *log, int64_t now_us)
 {
@@ -170,10 +180,7 @@ void logstore__append_next(struct logstore_log *log, struct base_executor *execu
             logstore__use(log);
             return;
         }
-        if (log->append_op.err == BASE_ERR_NO_SPACE || log->append_op.err == BASE_ERR_NOMEM) {
-            if (log->append_op.err == BASE_ERR_NO_SPACE) {
-                warn_no_space(log);
-            }
+        if (may_pass(log, log->append_op.err)) {
             logstore__schedule(log); /* to try again */
             return;
         }

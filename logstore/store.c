@@ -107,6 +107,7 @@ enum base_err logstore_store_create(const struct logstore_store_options *options
     atomic_init(&store->tail_budget.used_bytes, 0);
     store->open_segments_max = options->open_segments_max;
     store->retention_check_ms = options->retention_check_ms;
+    atomic_init(&store->stops_waiting, false);
     store->timer.fire = ring;
     store->arm_task.run = deadline_came;
     base_mutex_init(&store->lock);
@@ -130,6 +131,11 @@ void logstore_store_close(struct logstore_store **store)
     base_mutex_fini(&(*store)->lock);
     base_free(*store);
     *store = NULL;
+}
+
+void logstore_store_stop_waiting(struct logstore_store *store)
+{
+    atomic_store(&store->stops_waiting, true);
 }
 
 struct logstore_io *logstore_store_io(struct logstore_store *store)

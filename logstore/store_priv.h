@@ -5,6 +5,7 @@
 #ifndef LOGSTORE_STORE_PRIV_H
 #define LOGSTORE_STORE_PRIV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct logstore_store {
     struct logstore_tail_budget tail_budget;
     uint32_t open_segments_max;
     int64_t retention_check_ms;
+    atomic_bool stops_waiting; /* for space */
 
     struct base_timer timer;   /* the housekeeper's own; earliest deadline of all logs */
     struct base_task arm_task; /* carries a new deadline to the housekeeper */

@@ -131,6 +131,9 @@ void main__doors_close(struct main_broker *broker)
     atomic_store(&broker->ready, false);
     net_listener_stop(broker->kafka_listener);
     net_listener_stop(broker->http_listener);
+    if (broker->store != NULL) {
+        logstore_store_stop_waiting(broker->store); /* or requests might, for ever */
+    }
     if (broker->http_listener != NULL) {
         net_listener_drain(broker->http_listener, drain_ms);
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/base/log.h"
 #include "core/main/broker.h"
@@ -127,6 +128,17 @@ static void block_signals(sigset_t *ending)
     (void)sigaction(SIGXFSZ, &ignore, NULL); /* a file size limit is a full disk */
 }
 
+/* Connections and segments take a descriptor each: all that the administrator allows. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int run(const struct main_config *config)
 {
     struct main_broker *broker = NULL;
@@ -134,6 +146,7 @@ static int run(const struct main_config *config)
     int signal_number = 0;
 
     block_signals(&ending);
+    raise_descriptors();
     restgw_json_init();
     if (main_broker_start(config, &broker) != BASE_ERR_OK) {
         return EXIT_FAILURE;

@@ -131,6 +131,25 @@ static void roll_on_a_full_disk_waits_and_goes_on(void **state)
     assert_true(log_harness_wait_durable(harness, 4));
 }
 
+static void who_waits_for_space_is_told_when_the_broker_stops(void **state)
+{
+    struct log_harness *harness = *state;
+    struct log_harness_batch spec = batch_of(-1, -1);
+    struct logstore_appended appended;
+
+    harness->config.segment_bytes = 300;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+    io_sim_set_full(harness->sim, true);
+    assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+    sim_scheduler_advance(harness->scheduler, 3000000);
+    assert_null(log_harness_reason(harness));
+    logstore_store_stop_waiting(harness->store);
+    sim_scheduler_advance(harness->scheduler, 3000000);
+    assert_non_null(log_harness_reason(harness));
+    assert_int_equal(log_harness_durable(harness), 1);
+}
+
 static void close_on_a_full_disk_keeps_producers_right(void **state)
 {
     struct log_harness *harness = *state;
@@ -277,6 +296,8 @@ int main(void)
                                         teardown_alloc),
         cmocka_unit_test_setup_teardown(roll_on_a_full_disk_waits_and_goes_on, setup_sim,
                                         teardown_alloc),
+        cmocka_unit_test_setup_teardown(who_waits_for_space_is_told_when_the_broker_stops,
+                                        setup_sim, teardown_alloc),
         cmocka_unit_test_setup_teardown(close_on_a_full_disk_keeps_producers_right, setup_sim,
                                         teardown_alloc),
         cmocka_unit_test_setup_teardown(failed_allocation_in_open_leaves_nothing, setup_files_tail,
