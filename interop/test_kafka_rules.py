@@ -236,6 +236,16 @@ class FetchSessions(RulesTest):
         self.assertEqual(wrong.error, 71)
 
 
+    def test_session_of_many_partitions_goes_on(self):
+        count = 7000
+        full = self.fetch(0, 7, session=0, session_epoch=0,
+                          partitions=[(index, 0) for index in range(count)])
+        self.assertEqual((full.error, len(full.parts)), (0, count))
+        # Those that do not exist are told again each time.
+        found = self.fetch(0, 7, session=full.session, session_epoch=1, partitions=[])
+        self.assertEqual((found.error, len(found.parts)), (0, count - 1))
+
+
 class ListOffsets(RulesTest):
     def lookup(self, timestamp, version=2):
         """(error, timestamp, offset)"""

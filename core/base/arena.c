@@ -27,6 +27,12 @@ void base_arena_init(struct base_arena *arena, size_t limit_bytes)
     *arena = (struct base_arena){.limit_bytes = limit_bytes};
 }
 
+void base_arena_raise(struct base_arena *arena, size_t more_bytes)
+{
+    size_t room = SIZE_MAX - arena->limit_bytes;
+    arena->limit_bytes += more_bytes < room ? more_bytes : room;
+}
+
 static void free_blocks(struct base_arena_block *block)
 {
     while (block != NULL) {

@@ -25,6 +25,9 @@ struct base_arena {
 /* Allocates nothing yet. limit_bytes bounds the sum of all allocations. */
 void base_arena_init(struct base_arena *arena, size_t limit_bytes);
 
+/* Raises the limit by more_bytes, for who learns only later how much is needed. */
+void base_arena_raise(struct base_arena *arena, size_t more_bytes);
+
 /* Frees everything. The arena may be used again afterwards. */
 void base_arena_fini(struct base_arena *arena);
 

@@ -164,25 +164,40 @@ static bool judge_item(struct khandler__fetch *fetch, struct khandler__fetch_ite
     return item->fetch_offset < offsets.high_watermark;
 }
 
+/* Room for count chunks. By doubling, as a fetch that waits reads more each time, and the arena
+ * takes nothing back. False: no memory. */
+static bool reserve_chunks(struct khandler__fetch *fetch, struct khandler__fetch_item *item,
+                           uint32_t count)
+{
+    uint32_t capacity = item->chunks_capacity * 2;
+
+    if (count <= item->chunks_capacity) {
+        return true;
+    }
+    if (capacity > LOGSTORE_READ_CHUNKS_MAX) {
+        capacity = LOGSTORE_READ_CHUNKS_MAX;
+    }
+    if (capacity < count) {
+        capacity = count;
+    }
+    item->chunks = base_arena_array(&fetch->request->arena, capacity, sizeof item->chunks[0]);
+    item->chunks_capacity = item->chunks == NULL ? 0 : capacity;
+    return item->chunks != NULL;
+}
+
 /* Takes over what a read gave. */
 static void take_read(struct khandler__fetch *fetch, struct khandler__fetch_item *item)
 {
     struct logstore_read *read = &fetch->read;
 
+    if (read->err == BASE_ERR_OK && !reserve_chunks(fetch, item, read->chunks_count)) {
+        read->err = BASE_ERR_NOMEM;
+    }
     if (read->err != BASE_ERR_OK) {
         enum kproto_error error = read->err == BASE_ERR_OUT_OF_RANGE
                                       ? KPROTO_ERROR_OFFSET_OUT_OF_RANGE
                                       : kproto_error_from_base(read->err);
         set_error(fetch, item, error);
-        logstore_read_release(read);
-        return;
-    }
-    if (read->chunks_count > item->chunks_capacity) {
-        item->chunks =
-            base_arena_array(&fetch->request->arena, read->chunks_count, sizeof item->chunks[0]);
-        item->chunks_capacity = item->chunks == NULL ? 0 : read->chunks_count;
-    }
-    if (read->chunks_count > item->chunks_capacity) {
         logstore_read_release(read);
         return;
     }

@@ -52,13 +52,23 @@ static uint32_t count_asked(const struct kproto_fetch_request *message)
     return count;
 }
 
+/* Room for count items and for their answer: the frame that asks for what a session remembers
+ * is short. False: no memory. */
+static bool make_items(struct khandler__fetch *fetch, uint32_t count)
+{
+    struct base_arena *arena = &fetch->request->arena;
+
+    base_arena_raise(arena, count * (size_t)KHANDLER__FETCH_ITEM_BYTES_MAX);
+    fetch->items = base_arena_array(arena, count, sizeof fetch->items[0]);
+    return fetch->items != NULL;
+}
+
 /* Items as the request lists them. */
 static bool items_from_message(struct khandler__fetch *fetch)
 {
     const struct kproto_fetch_request *message = fetch->message;
-    fetch->items =
-        base_arena_array(&fetch->request->arena, count_asked(message), sizeof fetch->items[0]);
-    if (fetch->items == NULL) {
+
+    if (!make_items(fetch, count_asked(message))) {
         return false;
     }
     for (uint32_t i = 0; i < message->topics_count; i++) {
@@ -78,8 +88,7 @@ static bool items_from_session(struct khandler__fetch *fetch)
     for (struct base_list *node = head->next; node != head; node = node->next) {
         count++;
     }
-    fetch->items = base_arena_array(&fetch->request->arena, count, sizeof fetch->items[0]);
-    if (fetch->items == NULL) {
+    if (!make_items(fetch, count)) {
         return false;
     }
     for (struct base_list *node = head->next; node != head; node = node->next) {

@@ -29,6 +29,15 @@ struct khandler__fetch_item {
     struct partition_watch watch;
 };
 
+/* Memory that one item may take: itself, its place in the answer, references to its bytes
+ * (which grow by doubling, and are there once more in what is sent, with bytes between them). */
+enum {
+    KHANDLER__FETCH_ITEM_BYTES_MAX = sizeof(struct khandler__fetch_item) + sizeof(bool) +
+                                     sizeof(struct kproto_fetch_response_topic) +
+                                     sizeof(struct kproto_fetch_response_partition) +
+                                     (3 * LOGSTORE_READ_CHUNKS_MAX + 2) * sizeof(struct base_chunk),
+};
+
 struct khandler__fetch {
     struct khandler_request *request;
     const struct kproto_fetch_request *message;

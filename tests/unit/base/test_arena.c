@@ -26,6 +26,21 @@ static void limit_counts_all_allocations(void **state)
     base_arena_fini(&arena);
 }
 
+static void limit_can_be_raised(void **state)
+{
+    (void)state;
+    struct base_arena arena;
+
+    base_arena_init(&arena, 1024);
+    assert_null(base_arena_alloc(&arena, 2048));
+    base_arena_raise(&arena, 1024);
+    assert_non_null(base_arena_alloc(&arena, 2048));
+    assert_null(base_arena_alloc(&arena, 1));
+    base_arena_raise(&arena, SIZE_MAX); /* does not wrap */
+    assert_non_null(base_arena_alloc(&arena, 2048));
+    base_arena_fini(&arena);
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
@@ -112,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limit_counts_all_allocations),
+        cmocka_unit_test(limit_can_be_raised),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(allocations_are_aligned_and_apart),
         cmocka_unit_test(arrays_are_zeroed_also_in_used_memory),
