@@ -237,6 +237,7 @@ void khandler_describe_topic_partitions(struct khandler_request *request)
     struct describing describing = {
         .request = request, .message = request->message, .node_id = request->broker->node_id};
 
+    base_arena_raise(&request->arena, KHANDLER_TOPIC_ANSWER_BYTES_MAX);
     kproto_init(request->api->response->schema, &describing.response);
     int32_t limit = describing.message->response_partition_limit;
     describing.room = limit < PARTITIONS_PER_ANSWER_MAX ? limit : PARTITIONS_PER_ANSWER_MAX;
