@@ -199,6 +199,31 @@ class Fetch(RulesTest):
         self.assertGreaterEqual(time.monotonic() - started, 0.6)
         self.assertEqual(len(wire.batches(part["records"])), 1)
 
+    def test_backlog_is_answered_at_once_where_more_is_left_than_was_read(self):
+        self.produce(self.batch(b"x" * 5000))
+        self.produce(self.batch(b"y" * 5000))
+        started = time.monotonic()
+        part = self.fetch(0, min_bytes=100000, max_wait_ms=15000,
+                          partition_max_bytes=6000).parts[0]
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertEqual([row[:2] for row in wire.batches(part["records"])], [(0, 0)])
+
+    def test_backlog_of_several_segments_is_answered_at_once(self):
+        reader = self.connection.call(wire.CREATE_TOPICS, 2, wire.array([
+            wire.string(self.topic("small")) + wire.i32(1) + wire.i16(1) + wire.array([])
+            + wire.array([wire.string("segment.bytes") + wire.string("1048576")])])
+            + wire.i32(10000) + wire.i8(0))
+        reader.i32()
+        [(self.name, error, _)] = reader.array(lambda one: (one.string(), one.i16(), one.string()))
+        self.assertEqual(error, 0)
+        for _ in range(3):
+            self.assertEqual(self.produce(self.batch(b"x" * 600000))[0], 0)
+        started = time.monotonic()
+        part = self.fetch(0, min_bytes=10 << 20, max_bytes=10 << 20, partition_max_bytes=10 << 20,
+                          max_wait_ms=15000).parts[0]
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertEqual([row[:2] for row in wire.batches(part["records"])], [(0, 0)])
+
     def test_error_is_answered_at_once(self):
         started = time.monotonic()
         self.assertEqual(self.fetch(99, max_wait_ms=15000).parts[0]["error"], 1)

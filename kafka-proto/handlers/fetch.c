@@ -21,6 +21,7 @@ static void release_chunks(struct khandler__fetch *fetch)
     }
     fetch->length = 0;
     fetch->any_error = false;
+    fetch->has_more = false;
 }
 
 /* Drops everything the fetch holds, except its request. */
@@ -207,6 +208,7 @@ static void take_read(struct khandler__fetch *fetch, struct khandler__fetch_item
     item->chunks_count = read->chunks_count;
     item->length = read->length;
     fetch->length += read->length;
+    fetch->has_more = fetch->has_more || read->next_offset < item->high_watermark;
     logstore_read_release(read);
 }
 
@@ -370,18 +372,24 @@ static void cancelled(struct khandler_request *request)
     }
 }
 
-/* All partitions were tried: answer, or wait. */
-static void evaluate(struct khandler__fetch *fetch)
+/* Whether to answer with what the last try gave. A try that took something and stopped at a limit
+ * of bytes or at the end of a segment would give no more after a wait. */
+static bool is_enough(const struct khandler__fetch *fetch)
 {
     size_t bytes_min = fetch->message->min_bytes > 0 ? (size_t)fetch->message->min_bytes : 0;
     size_t limit = fetch_limit(fetch);
     if (bytes_min > limit) {
         bytes_min = limit;
     }
+    return fetch->length >= bytes_min || (fetch->length > 0 && fetch->has_more);
+}
+
+/* All partitions were tried: answer, or wait. */
+static void evaluate(struct khandler__fetch *fetch)
+{
     /* A watch that fires while it is being taken back posts its task all the same. */
     BASE_ASSERT(!fetch->parked);
-    while (!fetch->last_try && !fetch->any_error && fetch->length < bytes_min &&
-           fetch->items_count > 0) {
+    while (!fetch->last_try && !fetch->any_error && !is_enough(fetch) && fetch->items_count > 0) {
         if (park(fetch)) {
             release_chunks(fetch);
             return;

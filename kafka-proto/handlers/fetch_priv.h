@@ -51,6 +51,7 @@ struct khandler__fetch {
     size_t length;            /* bytes of all items */
     bool catalog_changed;     /* since the last try */
     bool any_error;
+    bool has_more; /* some partition has more than was read of it */
     bool last_try; /* max_wait is over, or the client does not wait */
     bool parked;
     bool read_pending;
