@@ -22,8 +22,12 @@ class RulesTest(harness.BrokerTest):
         self.addCleanup(connection.close)
         return connection
 
-    def make_topic(self, connection):
+    def make_topic(self, connection, partitions=None):
         name = self.topic()
+        if partitions is not None:
+            connection.call(wire.CREATE_TOPICS, 2, wire.array([
+                wire.string(name) + wire.i32(partitions) + wire.i16(1) + wire.array([])
+                + wire.array([])]) + wire.i32(10000) + wire.i8(0))
 
         def exists():
             reader = connection.call(wire.METADATA, 4, wire.metadata_body([name], 4))
@@ -260,6 +264,23 @@ class FetchSessions(RulesTest):
         wrong = self.fetch(0, 7, session=full.session, session_epoch=9, partitions=[])
         self.assertEqual(wrong.error, 71)
 
+
+    def test_partitions_take_turns_where_one_fills_the_answer(self):
+        self.name = self.make_topic(self.connection, partitions=2)
+        for partition in (0, 1):
+            for _ in range(2):
+                self.produce(self.batch(b"x" * 5000), partition=partition)
+        answer = self.fetch(0, 7, session=0, session_epoch=0, max_bytes=6000,
+                            partitions=[(0, 0), (1, 0)])
+        offsets, served = {0: 0, 1: 0}, []
+        for epoch in range(1, 5):
+            rows = {row["partition"]: wire.batches(row["records"]) for row in answer.parts}
+            [(partition, found)] = [one for one in rows.items() if one[1]]
+            served.append((partition, found[0][0]))
+            offsets[partition] += len(found)
+            answer = self.fetch(0, 7, session=answer.session, session_epoch=epoch, max_bytes=6000,
+                                partitions=[(partition, offsets[partition])])
+        self.assertEqual(served, [(0, 0), (1, 0), (0, 1), (1, 1)])
 
     def test_session_of_many_partitions_goes_on(self):
         count = 7000

@@ -88,6 +88,18 @@ static bool fill_topics(struct khandler__fetch *fetch, const bool *included,
     return true;
 }
 
+/* In the next fetch of the session the partitions that were served come after the others, which
+ * may have found no room: none starves. */
+static void give_way(struct khandler__fetch *fetch)
+{
+    for (uint32_t i = 0; i < fetch->items_count; i++) {
+        const struct khandler__fetch_item *item = &fetch->items[i];
+        if (item->cached != NULL && item->length > 0) {
+            khandler_fetch_session_put_last(fetch->session, item->cached);
+        }
+    }
+}
+
 bool khandler__fetch_fill(struct khandler__fetch *fetch, struct kproto_fetch_response *response)
 {
     bool *included =
@@ -99,5 +111,9 @@ bool khandler__fetch_fill(struct khandler__fetch *fetch, struct kproto_fetch_res
         included[i] = is_news(fetch, &fetch->items[i]);
     }
     response->session_id = fetch->session != NULL ? fetch->session->id : 0;
-    return fill_topics(fetch, included, response);
+    if (!fill_topics(fetch, included, response)) {
+        return false;
+    }
+    give_way(fetch);
+    return true;
 }

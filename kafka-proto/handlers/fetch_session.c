@@ -198,6 +198,14 @@ void khandler_fetch_session_drop(struct khandler_fetch_sessions *sessions,
     }
 }
 
+void khandler_fetch_session_put_last(struct khandler_fetch_session *session,
+                                     struct khandler_fetch_partition *partition)
+{
+    BASE_ASSERT(session->busy);
+    base_list_remove(&partition->link);
+    base_list_push_back(&session->partitions, &partition->link);
+}
+
 /* Adds a partition at the end, or finds the one that is there. NULL: no memory, or too many. */
 static struct khandler_fetch_partition *put(struct khandler_fetch_session *session,
                                             struct base_uuid topic_id, struct base_slice topic,

@@ -77,6 +77,10 @@ void khandler_fetch_session_done(struct khandler_fetch_sessions *sessions,
 void khandler_fetch_session_drop(struct khandler_fetch_sessions *sessions,
                                  struct khandler_fetch_session *session);
 
+/* The partition is fetched behind all others from now on. */
+void khandler_fetch_session_put_last(struct khandler_fetch_session *session,
+                                     struct khandler_fetch_partition *partition);
+
 /* Brings the session up to what the request lists and forgets. False: no memory, or too many. */
 bool khandler_fetch_session_update(struct khandler_fetch_session *session,
                                    const struct kproto_fetch_request *message);
