@@ -292,6 +292,37 @@ class FetchSessions(RulesTest):
         self.assertEqual((found.error, len(found.parts)), (0, count - 1))
 
 
+class FetchSessionOwners(RulesTest):
+    """On one loop, where all sessions are."""
+
+    options = {**RulesTest.options, "num_network_threads": 1}
+
+    def full(self, connection, count, session=0):
+        """(error, session)"""
+        body = wire.fetch_body(self.name, 0, 0, 7, session=session, session_epoch=0,
+                               partitions=[(index, 0) for index in range(count)])
+        reader = connection.call(wire.FETCH, 7, body)
+        reader.i32()  # throttle
+        return reader.i16(), reader.i32()
+
+    def test_session_of_another_connection_is_unknown_and_left_alone(self):
+        session = self.full(self.connection, 1)[1]
+        self.assertNotEqual(session, 0)
+        other = self.connect(self.broker)
+        body = wire.fetch_body(self.name, 0, 0, 7, session=session, session_epoch=1, partitions=[])
+        self.assertEqual(wire.FetchAnswer(other.call(wire.FETCH, 7, body), 7).error, 70)
+        self.assertEqual(self.full(other, 1, session)[0], 0)
+        found = self.fetch(0, 7, session=session, session_epoch=1, partitions=[])
+        self.assertEqual((found.error, found.session), (0, session))
+
+    def test_sessions_have_a_limit_together_and_end_with_their_connection(self):
+        connections = [self.connect(self.broker) for _ in range(3)]
+        sessions = [self.full(connection, 90000)[1] for connection in connections]
+        self.assertEqual([session > 0 for session in sessions], [True, True, False])
+        connections[0].close()
+        harness.wait_for("there is room again", lambda: self.full(connections[2], 90000)[1] > 0)
+
+
 class ListOffsets(RulesTest):
     def lookup(self, timestamp, version=2):
         """(error, timestamp, offset)"""

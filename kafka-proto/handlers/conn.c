@@ -12,6 +12,7 @@
 #include "kafka-proto/error.h"
 #include "kafka-proto/handlers/conn_priv.h"
 #include "kafka-proto/handlers/exchange_priv.h"
+#include "kafka-proto/handlers/fetch_session.h"
 #include "kafka-proto/writer.h"
 
 enum {
@@ -53,6 +54,7 @@ static void free_conn_if_done(struct khandler_conn *conn)
     if (conn->net == NULL && base_list_is_empty(&conn->requests)) {
         struct khandler_server *server = conn->loop->server;
         khandler__session_close(&conn->session);
+        khandler_fetch_sessions_end(&conn->fetch_sessions);
         base_free(conn);
         khandler__server_forget(server);
     }
@@ -501,6 +503,7 @@ enum base_err khandler__on_accept(void *context, struct net_conn *net)
     conn->net = net;
     atomic_fetch_add(&server->alive_count, 1);
     base_list_init(&conn->requests);
+    base_list_init(&conn->fetch_sessions);
     const char *peer = net_conn_peer(net);
     const char *colon = strrchr(peer, ':');
     conn->host_length = colon == NULL ? strlen(peer) : (size_t)(colon - peer);

@@ -44,6 +44,7 @@ struct khandler_conn {
     bool closing;    /* the last answer is on its way: no more */
     bool cancelling; /* on_close is walking the requests */
     struct khandler_session *session; /* owned; NULL where there is no authentication */
+    struct base_list fetch_sessions;  /* of this connection: see fetch_session.h */
     char host[NET_ADDRESS_SIZE];
     size_t host_length;
 };

@@ -10,6 +10,12 @@ struct khandler_fetch_sessions *khandler__fetch_sessions(const struct khandler__
     return khandler__loop(fetch->request)->sessions;
 }
 
+/* The sessions of the connection. */
+static struct base_list *sessions_of(struct khandler__fetch *fetch)
+{
+    return &fetch->request->conn->fetch_sessions;
+}
+
 int64_t khandler__fetch_now_us(const struct khandler__fetch *fetch)
 {
     return base_clock_monotonic_us(fetch->request->broker->clock);
@@ -106,14 +112,15 @@ static bool begin_full(struct khandler__fetch *fetch)
 
     if (message->session_id != 0) {
         struct khandler_fetch_session *old =
-            khandler_fetch_session_find(sessions, message->session_id);
+            khandler_fetch_session_find(sessions, sessions_of(fetch), message->session_id);
         if (old != NULL) {
             khandler_fetch_session_drop(sessions, old);
         }
     }
     if (message->session_epoch == 0 && message->topics_count > 0) {
-        fetch->session = khandler_fetch_session_create(sessions, khandler__fetch_is_by_id(fetch),
-                                                       khandler__fetch_now_us(fetch));
+        fetch->session = khandler_fetch_session_create(
+            sessions, sessions_of(fetch), khandler__fetch_is_by_id(fetch), count_asked(message),
+            khandler__fetch_now_us(fetch));
     }
     if (fetch->session == NULL) {
         return items_from_message(fetch);
@@ -132,7 +139,7 @@ static enum kproto_error begin_incremental(struct khandler__fetch *fetch)
 {
     struct khandler_fetch_sessions *sessions = khandler__fetch_sessions(fetch);
     struct khandler_fetch_session *session =
-        khandler_fetch_session_find(sessions, fetch->message->session_id);
+        khandler_fetch_session_find(sessions, sessions_of(fetch), fetch->message->session_id);
 
     if (session == NULL) {
         return KPROTO_ERROR_FETCH_SESSION_ID_NOT_FOUND;
@@ -147,7 +154,9 @@ static enum kproto_error begin_incremental(struct khandler__fetch *fetch)
     fetch->session = session;
     fetch->incremental = true;
     if (!khandler_fetch_session_update(session, fetch->message) || !items_from_session(fetch)) {
-        return KPROTO_ERROR_UNKNOWN_SERVER_ERROR;
+        /* It does not say any more what the client thinks it does. */
+        khandler_fetch_session_drop(sessions, session);
+        return KPROTO_ERROR_FETCH_SESSION_ID_NOT_FOUND;
     }
     if (base_list_is_empty(&session->partitions)) {
         khandler_fetch_session_drop(sessions, session);

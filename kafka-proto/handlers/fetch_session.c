@@ -9,8 +9,9 @@
 #include "core/base/map.h"
 
 enum {
-    SESSION_PARTITIONS_MAX = 100000,
-    STALE_US = 120 * 1000 * 1000, /* an idle session may be evicted after this */
+    SESSION_PARTITIONS_MAX = 100000, /* of one session */
+    LOOP_PARTITIONS_MAX = 200000,    /* of all sessions of a loop; some 50 MiB */
+    STALE_US = 120 * 1000 * 1000,    /* an idle session may be evicted after this */
     TOPIC_LENGTH_MAX = 249,
     KEY_SIZE_MAX = BASE_UUID_SIZE + TOPIC_LENGTH_MAX + 4,
 };
@@ -20,6 +21,7 @@ struct khandler_fetch_sessions {
     struct base_list line;  /* all sessions, least recently used first */
     uint32_t count;
     uint32_t count_max;
+    uint32_t partitions_count; /* of all sessions */
     unsigned loop_index;
     unsigned loops_count;
     int32_t next; /* grows; times loops_count plus loop_index is a session's number */
@@ -72,6 +74,7 @@ static void free_partition(struct khandler_fetch_session *session,
     make_key(&key, partition->topic_id, base_slice_text(partition->topic), partition->index);
     (void)base_map_remove(session->index, slice_of(&key));
     base_list_remove(&partition->link);
+    session->sessions->partitions_count--;
     base_free(partition->topic);
     base_free(partition);
 }
@@ -91,6 +94,7 @@ static void free_session(struct khandler_fetch_sessions *sessions,
     }
     (void)base_map_remove(sessions->by_id, id_key(&session->id));
     base_list_remove(&session->link);
+    base_list_remove(&session->owned);
     sessions->count--;
     base_map_close(&session->index);
     base_free(session);
@@ -110,18 +114,25 @@ void khandler_fetch_sessions_close(struct khandler_fetch_sessions **sessions)
     *sessions = NULL;
 }
 
-/* Makes room by dropping the least recently used session, if it is stale. */
-static bool make_room(struct khandler_fetch_sessions *sessions, int64_t now_us)
+static bool has_room(const struct khandler_fetch_sessions *sessions, uint32_t partitions_count)
 {
-    if (sessions->count < sessions->count_max) {
-        return true;
+    return sessions->count < sessions->count_max &&
+           partitions_count <= LOOP_PARTITIONS_MAX - sessions->partitions_count;
+}
+
+/* Makes room by dropping the least recently used sessions, as long as they are stale. */
+static bool make_room(struct khandler_fetch_sessions *sessions, uint32_t partitions_count,
+                      int64_t now_us)
+{
+    while (!has_room(sessions, partitions_count)) {
+        struct khandler_fetch_session *oldest =
+            BASE_CONTAINER_OF(sessions->line.next, struct khandler_fetch_session, link);
+        if (base_list_is_empty(&sessions->line) || oldest->busy ||
+            now_us - oldest->used_us < STALE_US) {
+            return false;
+        }
+        free_session(sessions, oldest);
     }
-    struct khandler_fetch_session *oldest =
-        BASE_CONTAINER_OF(sessions->line.next, struct khandler_fetch_session, link);
-    if (oldest->busy || now_us - oldest->used_us < STALE_US) {
-        return false;
-    }
-    free_session(sessions, oldest);
     return true;
 }
 
@@ -133,9 +144,11 @@ static int32_t next_id(struct khandler_fetch_sessions *sessions)
 }
 
 struct khandler_fetch_session *
-khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, bool by_id, int64_t now_us)
+khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, struct base_list *owner,
+                              bool by_id, uint32_t partitions_count, int64_t now_us)
 {
-    if (!make_room(sessions, now_us)) {
+    if (partitions_count > SESSION_PARTITIONS_MAX ||
+        !make_room(sessions, partitions_count, now_us)) {
         return NULL;
     }
     struct khandler_fetch_session *session = base_alloc_object(struct khandler_fetch_session);
@@ -148,6 +161,8 @@ khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, bool by_
     session->by_id = by_id;
     session->busy = true;
     session->used_us = now_us;
+    session->sessions = sessions;
+    session->owner = owner;
     base_list_init(&session->partitions);
     /* Numbers repeat after 2^31 sessions; one that lives that long keeps its own. */
     if (base_map_get(sessions->by_id, id_key(&session->id)) != NULL ||
@@ -157,15 +172,26 @@ khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, bool by_
         return NULL;
     }
     base_list_push_back(&sessions->line, &session->link);
+    base_list_push_back(owner, &session->owned);
     sessions->count++;
     return session;
 }
 
 struct khandler_fetch_session *khandler_fetch_session_find(struct khandler_fetch_sessions *sessions,
+                                                           const struct base_list *owner,
                                                            int32_t id)
 {
     struct khandler_fetch_session *session = base_map_get(sessions->by_id, id_key(&id));
-    return session == NULL || session->dropped ? NULL : session;
+    return session == NULL || session->dropped || session->owner != owner ? NULL : session;
+}
+
+void khandler_fetch_sessions_end(struct base_list *owner)
+{
+    while (!base_list_is_empty(owner)) {
+        struct khandler_fetch_session *session =
+            BASE_CONTAINER_OF(owner->next, struct khandler_fetch_session, owned);
+        free_session(session->sessions, session);
+    }
 }
 
 void khandler_fetch_session_use(struct khandler_fetch_sessions *sessions,
@@ -218,6 +244,7 @@ static struct khandler_fetch_partition *put(struct khandler_fetch_session *sessi
         return partition;
     }
     if (base_map_count(session->index) >= SESSION_PARTITIONS_MAX ||
+        session->sessions->partitions_count >= LOOP_PARTITIONS_MAX ||
         topic.length > TOPIC_LENGTH_MAX) {
         return NULL;
     }
@@ -237,6 +264,7 @@ static struct khandler_fetch_partition *put(struct khandler_fetch_session *sessi
         return NULL;
     }
     base_list_push_back(&session->partitions, &partition->link);
+    session->sessions->partitions_count++;
     return partition;
 }
 

@@ -1,8 +1,12 @@
 /* Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer
  * fetches, so that requests and answers carry only what changed.
  *
- * Each loop has its own sessions; a session's number tells its loop, and a client that comes
- * back on another loop is told that the session is unknown and makes a new one.
+ * A session belongs to the connection that opened it and ends with it: no other client can use
+ * it, or learn that it is there, and what it remembers does not outlive who wants it. A client
+ * that comes back on another connection is told that the session is unknown, as by a Kafka that
+ * has evicted it, and makes a new one; Java's begins anew by itself when it was disconnected.
+ *
+ * Each loop has its own sessions, and a limit for all that they remember.
  *
  * Threads: the loop's only. */
 #ifndef KHANDLER_FETCH_SESSION_H
@@ -42,8 +46,11 @@ struct khandler_fetch_session {
     bool busy;     /* a request is using it */
     bool dropped;  /* goes when it is not busy any more */
     struct base_list partitions;
-    struct base_map *index; /* owned; of partitions */
-    struct base_list link;  /* in order of last use */
+    struct base_map *index;                   /* owned; of partitions */
+    struct base_list link;                    /* in order of last use */
+    struct base_list owned;                   /* in the list of its connection */
+    struct khandler_fetch_sessions *sessions; /* borrowed; where it is */
+    const struct base_list *owner;            /* borrowed; that list */
     int64_t used_us;
 };
 
@@ -56,14 +63,20 @@ BASE_MUST_USE enum base_err khandler_fetch_sessions_create(unsigned loop_index,
 /* No session may be busy. NULL-safe. */
 void khandler_fetch_sessions_close(struct khandler_fetch_sessions **sessions);
 
-/* A new, busy session with epoch 1 expected next; NULL when there is no room (all slots are
- * in use and none is stale) or no memory: the fetch is answered without a session. */
+/* A new, busy session with epoch 1 expected next, in the list of its connection; NULL when there
+ * is no room for it and partitions_count partitions, and what has it is not stale, or no memory:
+ * the fetch is answered without a session. */
 struct khandler_fetch_session *
-khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, bool by_id, int64_t now_us);
+khandler_fetch_session_create(struct khandler_fetch_sessions *sessions, struct base_list *owner,
+                              bool by_id, uint32_t partitions_count, int64_t now_us);
 
-/* NULL when unknown. */
+/* NULL when unknown to the connection of that list. */
 struct khandler_fetch_session *khandler_fetch_session_find(struct khandler_fetch_sessions *sessions,
+                                                           const struct base_list *owner,
                                                            int32_t id);
+
+/* Forgets all sessions of a connection that is gone; none is busy. */
+void khandler_fetch_sessions_end(struct base_list *owner);
 
 /* Marks busy and moves to the end of the line of stale ones; the epoch goes on. */
 void khandler_fetch_session_use(struct khandler_fetch_sessions *sessions,
