@@ -153,21 +153,33 @@ class Asking:
         return read_deleted(self.connection.call(wire.OFFSET_DELETE, 0,
                                                  delete_body(group, asked)))
 
-    def commit(self, group, topic, offsets):
+    @staticmethod
+    def commit_body(group, topic, offsets):
         """As somebody who is no member."""
         rows = [wire.i32(index) + wire.i64(offset) + wire.string("")
                 for index, offset in offsets.items()]
-        reader = self.connection.call(
-            wire.OFFSET_COMMIT, 2, wire.string(group) + wire.i32(-1) + wire.string("")
-            + wire.i64(-1) + wire.array([wire.string(topic) + wire.array(rows)]))
+        return (wire.string(group) + wire.i32(-1) + wire.string("") + wire.i64(-1)
+                + wire.array([wire.string(topic) + wire.array(rows)]))
+
+    def commit(self, group, topic, offsets):
+        reader = self.connection.call(wire.OFFSET_COMMIT, 2,
+                                      self.commit_body(group, topic, offsets))
         errors = reader.array(lambda one: (one.string(), one.array(
             lambda part: (part.i32(), part.i16()))))
         self.assertEqual(errors, [(topic, [(index, 0) for index in offsets])])
 
+    @staticmethod
+    def committed_body(group, topic):
+        return wire.string(group) + wire.array([
+            wire.string(topic) + wire.array([wire.i32(index) for index in range(PARTITIONS)])])
+
     def committed(self, group, topic):
         """The offset of each partition; -1: none."""
-        reader = self.connection.call(wire.OFFSET_FETCH, 1, wire.string(group) + wire.array([
-            wire.string(topic) + wire.array([wire.i32(index) for index in range(PARTITIONS)])]))
+        return self.read_committed(self.connection.call(wire.OFFSET_FETCH, 1,
+                                                        self.committed_body(group, topic)))
+
+    @staticmethod
+    def read_committed(reader):
         rows = reader.array(lambda one: (one.string(), one.array(
             lambda part: (part.i32(), part.i64(), part.string(), part.i16()))))
         return [offset for _, offset, _, _ in rows[0][1]]
@@ -321,6 +333,41 @@ class DescribeTopicPartitions(AdminTest):
             topics, again = self.partitions([self.name], cursor=cursor)
             self.assertEqual([row[:2] for row in topics], [(INVALID_REQUEST, self.name)])
             self.assertIsNone(again)
+
+
+class Pipelined(AdminTest):
+    """Requests that do not wait for the answer to the one in front of them."""
+
+    def ask(self, *requests):
+        """All in one piece; the answers."""
+        frames = [wire.request(key, version, index, body)
+                  for index, (key, version, body) in enumerate(requests)]
+        self.connection.sock.sendall(b"".join(frames))
+        answers = [self.connection.receive() for _ in requests]
+        self.assertEqual([answer[0] for answer in answers], list(range(len(requests))))
+        return [answer[1] for answer in answers]
+
+    def test_a_commit_is_seen_behind_it(self):
+        group, rest = self.topic("group"), [-1] * (PARTITIONS - 1)
+        look = (wire.OFFSET_FETCH, 1, self.committed_body(group, self.name))
+        for offset in range(1, 11):
+            commit = (wire.OFFSET_COMMIT, 2,
+                      self.commit_body(group, self.name, {0: offset}))
+            for reader in self.ask(commit, look, look)[1:]:
+                self.assertEqual(self.read_committed(reader), [offset] + rest)
+        reader = self.ask((wire.OFFSET_DELETE, 0, delete_body(group, {self.name: [0]})), look)[1]
+        self.assertEqual(self.read_committed(reader), [-1] + rest)
+
+    def test_a_connection_that_closes_meanwhile_harms_nobody(self):
+        group = self.topic("group")
+        for offset in range(1, 11):
+            with wire.Connection(self.broker.connect()) as gone:
+                gone.send(wire.OFFSET_COMMIT, 2,
+                          self.commit_body(group, self.name, {0: offset}))
+                gone.send(wire.OFFSET_FETCH, 1, self.committed_body(group, self.name))
+        other = self.topic("group")
+        self.commit(other, self.name, {0: 99})
+        self.assertEqual(self.committed(other, self.name)[0], 99)
 
 
 class OffsetDelete(AdminTest):

@@ -81,6 +81,41 @@ static void close_after_answers(struct khandler_conn *conn)
     }
 }
 
+static bool changes_offsets(const struct khandler_request *request)
+{
+    return request->header.api_key == KPROTO_KEY_offset_commit ||
+           request->header.api_key == KPROTO_KEY_offset_delete ||
+           request->header.api_key == KPROTO_KEY_delete_groups;
+}
+
+/* Whether offsets that the client changed are still on their way to the disk. */
+static bool has_offset_change(const struct khandler_conn *conn)
+{
+    for (const struct base_list *node = conn->requests.next; node != &conn->requests;
+         node = node->next) {
+        const struct khandler_request_own *own =
+            BASE_CONTAINER_OF(node, struct khandler_request_own, link);
+        if (own->state == KHANDLER_RUNNING && changes_offsets(&own->request)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Kafka takes up a request when the one in front of it is answered, so that its clients see their
+ * own commits, even if they did not wait for them. Here only an OffsetFetch waits, and only for
+ * changes of offsets. True: reading stopped. */
+static bool awaits_offsets(struct khandler_conn *conn, const uint8_t *frame, size_t length)
+{
+    if (length < sizeof(int16_t) || base_get_i16(frame) != KPROTO_KEY_offset_fetch ||
+        !has_offset_change(conn)) {
+        return false;
+    }
+    conn->awaits_offsets = true;
+    net_conn_pause(conn->net);
+    return true;
+}
+
 /* Sends what is answered at the head of the line. */
 static void send_answers(struct khandler_conn *conn)
 {
@@ -107,6 +142,10 @@ static void send_answers(struct khandler_conn *conn)
     }
     if (conn->paused && conn->net != NULL && conn->requests_count < REQUESTS_IN_FLIGHT_MAX / 2) {
         conn->paused = false;
+        net_conn_resume(conn->net);
+    }
+    if (conn->awaits_offsets && conn->net != NULL && !has_offset_change(conn)) {
+        conn->awaits_offsets = false;
         net_conn_resume(conn->net);
     }
     free_conn_if_done(conn);
@@ -402,6 +441,8 @@ static size_t take_frame(struct khandler_conn *conn)
     struct net_conn *net = conn->net;
     if (conn->session != NULL && khandler__session_takes_raw(conn->session)) {
         handle_token(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
+    } else if (awaits_offsets(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length)) {
+        return 0;
     } else {
         handle_frame(conn, input.data + FRAME_PREFIX_SIZE, (size_t)length);
     }

@@ -37,12 +37,13 @@ struct khandler_conn {
     struct net_conn *net;       /* borrowed; NULL once it is gone */
     struct base_list requests;  /* in flight, in order of arrival */
     uint32_t requests_count;
-    bool paused;     /* too many requests in flight: reading stopped */
-    bool stalled;    /* too many bytes the client does not take: reading stopped */
-    bool refused;    /* a bad request, or the broker stops: nothing more is read, and after what
-                      * was asked before is answered the connection is closed */
-    bool closing;    /* the last answer is on its way: no more */
-    bool cancelling; /* on_close is walking the requests */
+    bool paused;         /* too many requests in flight: reading stopped */
+    bool awaits_offsets; /* an OffsetFetch behind an unfinished change: reading stopped */
+    bool stalled;        /* too many bytes the client does not take: reading stopped */
+    bool refused;        /* a bad request, or the broker stops: nothing more is read, and after what
+                          * was asked before is answered the connection is closed */
+    bool closing;        /* the last answer is on its way: no more */
+    bool cancelling;     /* on_close is walking the requests */
     struct khandler_session *session; /* owned; NULL where there is no authentication */
     struct base_list fetch_sessions;  /* of this connection: see fetch_session.h */
     char host[NET_ADDRESS_SIZE];
