@@ -202,6 +202,7 @@ static enum group_answer replace_static(struct group *group, struct group_join *
     if (group__member_update(group, member, join)) {
         return refuse(join, GROUP_OUT_OF_MEMORY);
     }
+    member->is_new = false; /* it was known before: its parked join keeps it alive */
     group__member_touch(group, member, member->session_timeout_ms);
     if (group->state == GROUP_STABLE &&
         base_slice_equal(group__choose_protocol(group), group->protocol)) {

@@ -414,6 +414,35 @@ static void static_member_in_a_parked_join_is_fenced_by_its_successor(void **sta
     client_fini(&again);
 }
 
+/* No session runs while a member that was there before waits for the others. */
+static void static_member_that_replaced_a_new_one_is_kept_in_its_parked_join(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client other;
+    struct client fresh;
+    struct client again;
+
+    client_init(fixture, &other, NULL);
+    other.join.session_timeout_ms = 1800000;
+    other.join.rebalance_timeout_ms = 1200000;
+    make_stable(fixture, &other, 1);
+    client_init(fixture, &fresh, "i1");
+    client_init(fixture, &again, "i1");
+    assert_int_equal(client_join(fixture, &fresh), GROUP_PENDING); /* waits for the other one */
+    assert_int_equal(client_join(fixture, &again), GROUP_PENDING);
+    run(fixture);
+    assert_int_equal(fresh.join.verdict, GROUP_FENCED_INSTANCE);
+    advance(fixture, 600000);
+    assert_int_equal(again.joins_posted, 0);
+    assert_int_equal(client_join(fixture, &other), GROUP_DONE); /* nobody is missing any more */
+    run(fixture);
+    client_joined(&again, 2);
+    assert_int_equal(members_of(fixture, "g"), 2);
+    client_fini(&fresh);
+    client_fini(&again);
+    client_fini(&other);
+}
+
 static void static_member_that_comes_back_before_the_assignment_rebalances(void **state)
 {
     struct fixture *fixture = *state;
@@ -505,6 +534,7 @@ int main(void)
         T(static_leader_comes_back_and_skips_the_assignment),
         T(static_member_whose_protocols_change_the_choice_rebalances),
         T(static_member_in_a_parked_join_is_fenced_by_its_successor),
+        T(static_member_that_replaced_a_new_one_is_kept_in_its_parked_join),
         T(static_member_that_comes_back_before_the_assignment_rebalances),
         T(description_shows_assignments_only_when_stable),
         T(state_names_are_read_in_any_case),
