@@ -276,6 +276,44 @@ static enum base_err removal_begin(struct group *group, struct removal *removal,
     return BASE_ERR_OK;
 }
 
+static bool refuse_topic(void *context, struct base_slice name)
+{
+    struct base_map *firsts = context;
+    struct group_commit_item *first = base_map_get(firsts, name);
+
+    if (first != NULL) {
+        first->verdict = GROUP_SUBSCRIBED_TO_TOPIC;
+    }
+    return true;
+}
+
+/* Refuses the items whose topics members read. Reads each subscription once: both they and the
+ * request may be long. */
+static enum group_verdict refuse_subscribed(const struct group *group,
+                                            struct group_delete_offsets *request)
+{
+    struct base_map *firsts = NULL; /* the first item of each topic, which stands for the others */
+    enum base_err err = base_map_create(&firsts);
+
+    for (uint32_t i = 0; err == BASE_ERR_OK && i < request->items_count; i++) {
+        if (base_map_get(firsts, request->items[i].topic) == NULL) {
+            err = base_map_put(firsts, request->items[i].topic, &request->items[i]);
+        }
+    }
+    if (err != BASE_ERR_OK) {
+        base_map_close(&firsts);
+        return verdict_of(err);
+    }
+    bool is_all = !group__subscribed_each(group, refuse_topic, firsts);
+    for (uint32_t i = 0; i < request->items_count; i++) {
+        struct group_commit_item *item = &request->items[i];
+        const struct group_commit_item *first = base_map_get(firsts, item->topic);
+        item->verdict = is_all ? GROUP_SUBSCRIBED_TO_TOPIC : first->verdict;
+    }
+    base_map_close(&firsts);
+    return GROUP_OK;
+}
+
 static enum group_verdict check_delete_offsets(struct group *group,
                                                struct group_delete_offsets *request)
 {
@@ -285,12 +323,7 @@ static enum group_verdict check_delete_offsets(struct group *group,
     if (!group__is_consumer(group)) {
         return GROUP_NOT_EMPTY;
     }
-    for (uint32_t i = 0; i < request->items_count; i++) {
-        if (group__is_subscribed(group, request->items[i].topic)) {
-            request->items[i].verdict = GROUP_SUBSCRIBED_TO_TOPIC;
-        }
-    }
-    return GROUP_OK;
+    return refuse_subscribed(group, request);
 }
 
 enum group_answer group__delete_offsets(struct group *group, struct group_delete_offsets *request)

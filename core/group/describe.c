@@ -9,35 +9,17 @@ bool group__is_consumer(const struct group *group)
     return base_slice_is(group->protocol_type, "consumer");
 }
 
-struct search {
-    struct base_slice topic;
-    bool found;
-};
-
-static bool compare_topic(void *context, struct base_slice topic)
+bool group__subscribed_each(const struct group *group, group_topic_visit *visit, void *context)
 {
-    struct search *search = context;
-    search->found = search->found || base_slice_equal(topic, search->topic);
-    return true;
-}
-
-/* A subscription that cannot be read counts as one to everything. */
-bool group__is_subscribed(struct group *group, struct base_slice topic)
-{
-    struct search search = {.topic = topic, .found = false};
-
-    if (!group__is_consumer(group)) {
-        return false;
-    }
-    for (struct base_list *node = group->members.next; node != &group->members && !search.found;
+    for (const struct base_list *node = group->members.next; node != &group->members;
          node = node->next) {
         const struct group_member *member = BASE_CONTAINER_OF(node, struct group_member, link);
-        if (!group__subscription_each(group__member_metadata(member, group->protocol),
-                                      compare_topic, &search)) {
-            return true;
+        if (!group__subscription_each(group__member_metadata(member, group->protocol), visit,
+                                      context)) {
+            return false;
         }
     }
-    return search.found;
+    return true;
 }
 
 static struct base_slice keep(struct base_arena *arena, struct base_slice bytes, bool *failed)

@@ -14,9 +14,9 @@ struct picked {
     int64_t horizon_ms;                            /* not younger than this: expired */
     struct catalog_view *view;                     /* held; NULL: every topic counts as existing */
     struct base_slice topic;                       /* only this one; null: any */
-    const struct group_topic_offsets *topic_known; /* the one the answers below are about */
+    const struct group_topic_offsets *topic_known; /* the one the answer below is about */
     bool topic_exists;
-    bool topic_subscribed;
+    bool all_subscribed; /* whatever the topics say */
 };
 
 /* From when retention counts (KIP-211): a group without members from becoming so, what was
@@ -30,15 +30,14 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
         if (group->state == GROUP_EMPTY) {
             since_ms = group->state_since_ms >= 0 ? group->state_since_ms : since_ms;
         } else if (group->state != GROUP_STABLE || !group__is_consumer(group) ||
-                   picked->topic_subscribed) {
+                   picked->all_subscribed || entry->topic->is_subscribed) {
             return false;
         }
     }
     return since_ms <= picked->horizon_ms;
 }
 
-static void look_at_topic(struct group *group, const struct group_topic_offsets *topic,
-                          struct picked *picked)
+static void look_at_topic(const struct group_topic_offsets *topic, struct picked *picked)
 {
     if (picked->topic_known == topic) {
         return;
@@ -46,8 +45,37 @@ static void look_at_topic(struct group *group, const struct group_topic_offsets 
     picked->topic_known = topic;
     picked->topic_exists =
         picked->view == NULL || catalog_view_topic(picked->view, topic->name) != NULL;
-    picked->topic_subscribed =
-        group->state == GROUP_STABLE && group__is_subscribed(group, topic->name);
+}
+
+static bool clear_mark(void *context, struct base_slice name, void *value)
+{
+    struct group_topic_offsets *topic = value;
+
+    (void)context;
+    (void)name;
+    topic->is_subscribed = false;
+    return true;
+}
+
+static bool set_mark(void *context, struct base_slice name)
+{
+    struct group *group = context;
+    struct group_topic_offsets *topic = base_map_get(group->topics, name);
+
+    if (topic != NULL) {
+        topic->is_subscribed = true;
+    }
+    return true;
+}
+
+/* Marks the topics that members read: once, as subscriptions may be long. */
+static void mark_subscribed(struct group *group, struct picked *picked)
+{
+    if (group->entries_count == 0 || group->state != GROUP_STABLE || !group__is_consumer(group)) {
+        return;
+    }
+    base_map_each(group->topics, clear_mark, NULL);
+    picked->all_subscribed = !group__subscribed_each(group, set_mark, group);
 }
 
 static bool pick_expired(void *context, struct group *group, struct group_offset_entry *entry)
@@ -57,7 +85,7 @@ static bool pick_expired(void *context, struct group *group, struct group_offset
     if (entry->visible == NULL || entry->ops_count > 0) {
         return true;
     }
-    look_at_topic(group, entry->topic, picked);
+    look_at_topic(entry->topic, picked);
     if (!picked->topic_exists ||
         group__offset_is_stale(picked->view, entry->topic->name, entry->visible) ||
         is_expired(group, entry, picked)) {
@@ -96,6 +124,7 @@ bool group__expire(struct group *group, int64_t now_ms)
     if (options->catalog != NULL) {
         picked.view = catalog_view(options->catalog);
     }
+    mark_subscribed(group, &picked);
     group__entries_each(group, pick_expired, &picked);
     if (group->state == GROUP_EMPTY && group->reservations_count == 0 &&
         picked.count == group->entries_count && base_list_is_empty(&group->ops)) {

@@ -87,7 +87,6 @@ void group__decode_member(struct base_reader *reader, struct group_value_member 
 
 /* Calls visit for each topic of a ConsumerProtocolSubscription. False when the bytes are
  * none, or when visit returned false. */
-typedef bool group_topic_visit(void *context, struct base_slice topic);
 bool group__subscription_each(struct base_slice bytes, group_topic_visit *visit, void *context);
 
 #endif

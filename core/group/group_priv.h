@@ -186,8 +186,11 @@ BASE_MUST_USE enum base_err group__reserve(struct group *group, struct base_slic
                                            int64_t session_timeout_ms);
 void group__reservation_remove(struct group *group, struct group_reservation *reservation);
 
-/* Bytes that are a ConsumerProtocolSubscription, see describe.c. */
-bool group__is_subscribed(struct group *group, struct base_slice topic);
+/* Calls visit for each topic of each member's subscription (bytes that are a
+ * ConsumerProtocolSubscription). False when visit returned false, or one cannot be read: that
+ * counts as a subscription to everything. */
+typedef bool group_topic_visit(void *context, struct base_slice topic);
+bool group__subscribed_each(const struct group *group, group_topic_visit *visit, void *context);
 bool group__is_consumer(const struct group *group);
 
 /* rebalance.c: locked */

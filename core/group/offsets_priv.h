@@ -13,6 +13,7 @@ struct group_topic_offsets {
     struct group_offset_entry **entries; /* owned; by partition */
     uint32_t entries_count;
     uint32_t entries_capacity;
+    bool is_subscribed; /* the sweep's: some member reads it */
 };
 
 struct group_offset_entry {

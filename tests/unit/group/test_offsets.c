@@ -1,4 +1,6 @@
 /* Committed offsets: who may commit, when it counts, when it ends, what survives. */
+#include <time.h>
+
 #include "core/base/endian.h"
 #include "tests/unit/group/support.h"
 
@@ -238,6 +240,63 @@ static void offsets_of_subscribed_topics_are_not_deleted(void **state)
     assert_int_equal(offset_of(fixture, "t"), 1);
     assert_int_equal(offset_of(fixture, "u"), -1);
     client_fini(&a);
+}
+
+/* A subscription to topics of four digits: 0000, 0001, ... */
+static size_t subscribe_to_many(uint8_t *bytes, unsigned topics_count)
+{
+    size_t length = 6;
+
+    memset(bytes, 0, length);
+    bytes[4] = (uint8_t)(topics_count >> 8);
+    bytes[5] = (uint8_t)topics_count;
+    for (unsigned i = 0; i < topics_count; i++) {
+        bytes[length++] = 0;
+        bytes[length++] = 4;
+        for (unsigned place = 1000; place > 0; place /= 10) {
+            bytes[length++] = (uint8_t)('0' + i / place % 10);
+        }
+    }
+    return length;
+}
+
+static void long_subscriptions_are_read_once(void **state)
+{
+    enum { MEMBERS = 8, TOPICS = 10000, ITEMS = 20000, SECONDS_MAX = 5 };
+    struct fixture *fixture = *state;
+    struct client clients[MEMBERS];
+    struct group_commit_item *items = base_alloc_array(ITEMS, sizeof *items);
+    uint8_t *subscription = base_alloc(6 + TOPICS * 6);
+    char(*names)[12] = base_alloc_array(ITEMS, sizeof *names);
+
+    size_t length = subscribe_to_many(subscription, TOPICS);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        client_init(fixture, &clients[i], NULL);
+        clients[i].protocols[0].metadata = base_slice_of(subscription, length);
+    }
+    make_stable(fixture, clients, MEMBERS);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "%04u", i / 2 + TOPICS / 2);
+        items[i] = (struct group_commit_item){.topic = text(names[i]), .partition = (int32_t)i % 2};
+    }
+    struct group_delete_offsets request = {.executor = &fixture->loop.executor,
+                                           .task.run = done,
+                                           .group_id = text("g"),
+                                           .items = items,
+                                           .items_count = ITEMS};
+    clock_t began = clock();
+    assert_int_equal(group_delete_offsets(fixture->coordinator, &request), GROUP_DONE);
+    assert_true((clock() - began) / CLOCKS_PER_SEC < SECONDS_MAX);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        bool is_subscribed = i / 2 + TOPICS / 2 < TOPICS;
+        assert_int_equal(items[i].verdict, is_subscribed ? GROUP_SUBSCRIBED_TO_TOPIC : GROUP_OK);
+    }
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        client_fini(&clients[i]);
+    }
+    base_free(names);
+    base_free(subscription);
+    base_free(items);
 }
 
 static enum group_verdict delete_group(struct fixture *fixture)
@@ -528,6 +587,7 @@ int main(void)
         T(unknown_offsets_are_none_and_no_error),
         T(all_offsets_come_by_topic_and_partition),
         T(offsets_of_subscribed_topics_are_not_deleted),
+        T(long_subscriptions_are_read_once),
         T(only_an_empty_group_is_deleted_and_stays_so),
         T(offsets_of_a_simple_group_expire_after_their_commit),
         T(offsets_of_an_empty_group_expire_from_its_becoming_empty),
