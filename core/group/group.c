@@ -98,6 +98,7 @@ static void destroy(struct group *group)
     group__offsets_clear(group);
     base_map_close(&group->members_by_id);
     base_map_close(&group->members_by_instance);
+    base_map_close(&group->reservations_by_id);
     base_map_close(&group->candidates);
     base_map_close(&group->topics);
     group__set_stored(group, NULL, 0);
@@ -223,6 +224,7 @@ static bool create_maps(struct group *group)
 {
     return base_map_create(&group->members_by_id) == BASE_ERR_OK &&
            base_map_create(&group->members_by_instance) == BASE_ERR_OK &&
+           base_map_create(&group->reservations_by_id) == BASE_ERR_OK &&
            base_map_create(&group->candidates) == BASE_ERR_OK &&
            base_map_create(&group->topics) == BASE_ERR_OK;
 }

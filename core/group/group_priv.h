@@ -80,7 +80,8 @@ struct group {
     struct base_map *members_by_instance; /* owned */
     struct group_member *leader;          /* NULL without members */
     struct base_map *candidates;          /* owned; struct group_candidate by protocol name */
-    struct base_list reservations;
+    struct base_list reservations;        /* oldest first */
+    struct base_map *reservations_by_id;  /* owned */
     uint32_t reservations_count;
 
     int64_t join_deadline_us;     /* end of PREPARING_REBALANCE; INT64_MAX: none */

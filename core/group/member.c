@@ -407,15 +407,7 @@ struct base_slice group__choose_protocol(struct group *group)
 
 struct group_reservation *group__reservation_find(struct group *group, struct base_slice member_id)
 {
-    for (struct base_list *node = group->reservations.next; node != &group->reservations;
-         node = node->next) {
-        struct group_reservation *reservation =
-            BASE_CONTAINER_OF(node, struct group_reservation, link);
-        if (base_slice_equal(reservation->member_id, member_id)) {
-            return reservation;
-        }
-    }
-    return NULL;
+    return base_map_get(group->reservations_by_id, member_id);
 }
 
 enum base_err group__reserve(struct group *group, struct base_slice member_id,
@@ -427,7 +419,8 @@ enum base_err group__reserve(struct group *group, struct base_slice member_id,
         return BASE_ERR_NOMEM;
     }
     reservation->member_id = group__bytes_copy(member_id, &failed);
-    if (failed) {
+    if (failed || base_map_put(group->reservations_by_id, member_id, reservation)) {
+        group__bytes_free(&reservation->member_id);
         base_free(reservation);
         return BASE_ERR_NOMEM;
     }
@@ -441,6 +434,7 @@ enum base_err group__reserve(struct group *group, struct base_slice member_id,
 void group__reservation_remove(struct group *group, struct group_reservation *reservation)
 {
     base_list_remove(&reservation->link);
+    (void)base_map_remove(group->reservations_by_id, reservation->member_id);
     group->reservations_count--;
     group__bytes_free(&reservation->member_id);
     base_free(reservation);

@@ -1,4 +1,6 @@
 /* Sync, heartbeat, leave, static members (kafka-behaviours §9). */
+#include <time.h>
+
 #include "tests/unit/group/support.h"
 
 /* Two members that know generation 1 and have not synced. */
@@ -311,6 +313,38 @@ static void reserved_id_can_leave(void **state)
     client_fini(&a);
 }
 
+static void many_leave_where_many_ids_are_reserved(void **state)
+{
+    enum { LEAVERS = 400000, SECONDS_MAX = 5 };
+    struct fixture *fixture = *state;
+    struct group_leave_member *leavers = base_alloc_array(LEAVERS, sizeof *leavers);
+    struct client a;
+
+    client_init(fixture, &a, NULL);
+    for (uint32_t i = 0; i < GROUP_MEMBERS_MAX; i++) {
+        a.member_id[0] = '\0';
+        assert_int_equal(client_join(fixture, &a), GROUP_DONE);
+        assert_int_equal(a.join.verdict, GROUP_MEMBER_ID_REQUIRED);
+    }
+    for (uint32_t i = 0; i < LEAVERS; i++) {
+        leavers[i].member_id = text("nobody");
+    }
+    leavers[LEAVERS - 1].member_id = text(a.member_id);
+    struct group_leave request = {
+        .executor = &fixture->loop.executor,
+        .group_id = text("g"),
+        .members = leavers,
+        .members_count = LEAVERS,
+    };
+    clock_t began = clock();
+    assert_int_equal(group_leave(fixture->coordinator, &request), GROUP_OK);
+    assert_true((clock() - began) / CLOCKS_PER_SEC < SECONDS_MAX);
+    assert_int_equal(leavers[0].verdict, GROUP_UNKNOWN_MEMBER);
+    assert_int_equal(leavers[LEAVERS - 1].verdict, GROUP_OK);
+    client_fini(&a);
+    base_free(leavers);
+}
+
 static void leaving_answers_the_parked_join(void **state)
 {
     struct fixture *fixture = *state;
@@ -529,6 +563,7 @@ int main(void)
         T(leaving_starts_a_rebalance_and_the_last_one_empties_the_group),
         T(leaving_by_instance_id_is_allowed_and_a_wrong_one_is_fenced),
         T(reserved_id_can_leave),
+        T(many_leave_where_many_ids_are_reserved),
         T(leaving_answers_the_parked_join),
         T(static_member_comes_back_without_a_rebalance),
         T(static_leader_comes_back_and_skips_the_assignment),
