@@ -154,16 +154,16 @@ class Asking:
                                                  delete_body(group, asked)))
 
     @staticmethod
-    def commit_body(group, topic, offsets):
+    def commit_body(group, topic, offsets, retention_ms=-1):
         """As somebody who is no member."""
         rows = [wire.i32(index) + wire.i64(offset) + wire.string("")
                 for index, offset in offsets.items()]
-        return (wire.string(group) + wire.i32(-1) + wire.string("") + wire.i64(-1)
+        return (wire.string(group) + wire.i32(-1) + wire.string("") + wire.i64(retention_ms)
                 + wire.array([wire.string(topic) + wire.array(rows)]))
 
-    def commit(self, group, topic, offsets):
+    def commit(self, group, topic, offsets, retention_ms=-1):
         reader = self.connection.call(wire.OFFSET_COMMIT, 2,
-                                      self.commit_body(group, topic, offsets))
+                                      self.commit_body(group, topic, offsets, retention_ms))
         errors = reader.array(lambda one: (one.string(), one.array(
             lambda part: (part.i32(), part.i16()))))
         self.assertEqual(errors, [(topic, [(index, 0) for index in offsets])])
@@ -368,6 +368,18 @@ class Pipelined(AdminTest):
         other = self.topic("group")
         self.commit(other, self.name, {0: 99})
         self.assertEqual(self.committed(other, self.name)[0], 99)
+
+
+class Retention(AdminTest):
+    options = {**AdminTest.options, "offsets_retention_check_interval_ms": 100}
+
+    def test_a_client_may_say_how_long(self):
+        group = self.topic("group")
+        self.commit(group, self.name, {0: 1})
+        self.commit(group, self.name, {1: 1}, retention_ms=1)
+        self.commit(group, self.name, {2: 1}, retention_ms=1 << 62)
+        harness.wait_for("it has expired",
+                         lambda: self.committed(group, self.name) == [1, -1, 1])
 
 
 class OffsetDelete(AdminTest):

@@ -83,6 +83,15 @@ static void resolve(const struct group *group, struct group_commit *commit)
     }
 }
 
+/* Until when the client wants its offsets kept; 0: it leaves that to the broker. */
+static int64_t expire_ms_of(const struct group_commit *commit, int64_t now_ms)
+{
+    if (commit->retention_ms <= 0) {
+        return 0;
+    }
+    return commit->retention_ms < INT64_MAX - now_ms ? now_ms + commit->retention_ms : INT64_MAX;
+}
+
 /* Everything that takes memory is done before the log knows of it. */
 static enum group_verdict prepare(struct group *group, struct group_commit *commit,
                                   struct group_batch *batch)
@@ -93,6 +102,7 @@ static enum group_verdict prepare(struct group *group, struct group_commit *comm
             item->verdict = GROUP_METADATA_TOO_LARGE;
             continue;
         }
+        item->expire_ms = expire_ms_of(commit, batch->now_ms);
         item->value = group__offset_make(item, batch->now_ms);
         item->entry = group__entry_take(group, item->topic, item->partition);
         if (item->entry != NULL) {

@@ -11,6 +11,7 @@
 struct picked {
     struct group_offset_entry **entries; /* owned array with room for all */
     uint32_t count;
+    int64_t now_ms;
     int64_t horizon_ms;                            /* not younger than this: expired */
     struct catalog_view *view;                     /* held; NULL: every topic counts as existing */
     struct base_slice topic;                       /* only this one; null: any */
@@ -20,7 +21,8 @@ struct picked {
 };
 
 /* From when retention counts (KIP-211): a group without members from becoming so, what was
- * committed without a group from the commit, an active one only what it does not read. */
+ * committed without a group from the commit, an active one only what it does not read. Where the
+ * client said how long, that counts instead. */
 static bool is_expired(const struct group *group, const struct group_offset_entry *entry,
                        const struct picked *picked)
 {
@@ -33,6 +35,9 @@ static bool is_expired(const struct group *group, const struct group_offset_entr
                    picked->all_subscribed || entry->topic->is_subscribed) {
             return false;
         }
+    }
+    if (entry->visible->expire_ms > 0) {
+        return entry->visible->expire_ms <= picked->now_ms;
     }
     return since_ms <= picked->horizon_ms;
 }
@@ -115,7 +120,7 @@ bool group__expire(struct group *group, int64_t now_ms)
 {
     const struct group_coordinator_options *options = &group->coordinator->options;
     bool died = false;
-    struct picked picked = {.horizon_ms = now_ms - options->offsets_retention_ms};
+    struct picked picked = {.now_ms = now_ms, .horizon_ms = now_ms - options->offsets_retention_ms};
 
     picked.entries = base_alloc_array(group->entries_count, sizeof(struct group_offset_entry *));
     if (picked.entries == NULL) {

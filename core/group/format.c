@@ -12,6 +12,7 @@ enum {
     KEY_VERSION_OFFSET_OLD = 0, /* same layout as 1 */
     KEY_VERSION_OFFSET = 1,
     KEY_VERSION_GROUP = 2,
+    VALUE_VERSION_OFFSET_EXPIRING = 1, /* the only one with a time to expire; without an epoch */
     VALUE_VERSION_OFFSET = 3,
     VALUE_VERSION_GROUP = 3,
     /* Five lengths of 2 bytes, two of 4, two timeouts. */
@@ -114,6 +115,22 @@ static void add(struct group_batch *batch, struct base_slice value,
     logstore_records_builder_add(&batch->builder, &input);
 }
 
+static void write_offset(struct base_writer *writer, const struct group_offset *offset)
+{
+    bool expires = offset->expire_ms > 0;
+
+    base_writer_int16(writer, expires ? VALUE_VERSION_OFFSET_EXPIRING : VALUE_VERSION_OFFSET);
+    base_writer_int64(writer, offset->offset);
+    if (!expires) {
+        base_writer_int32(writer, offset->leader_epoch);
+    }
+    write_string(writer, base_slice_of(offset->metadata, offset->metadata_length));
+    base_writer_int64(writer, offset->commit_ms);
+    if (expires) {
+        base_writer_int64(writer, offset->expire_ms);
+    }
+}
+
 void group__batch_add_offset(struct group_batch *batch, struct base_slice group_id,
                              const struct group_offset_entry *entry,
                              const struct group_offset *offset)
@@ -124,17 +141,11 @@ void group__batch_add_offset(struct group_batch *batch, struct base_slice group_
     write_string(&batch->key, group_id);
     write_string(&batch->key, entry->topic->name);
     base_writer_int32(&batch->key, entry->partition);
-    if (offset != NULL) {
-        base_writer_int16(&batch->value, VALUE_VERSION_OFFSET);
-        base_writer_int64(&batch->value, offset->offset);
-        base_writer_int32(&batch->value, offset->leader_epoch);
-        write_string(&batch->value, base_slice_of(offset->metadata, offset->metadata_length));
-        base_writer_int64(&batch->value, offset->commit_ms);
-    }
     if (offset == NULL) {
         add(batch, base_slice_of(NULL, 0), NULL);
         return;
     }
+    write_offset(&batch->value, offset);
     const struct logstore_header header = {
         .key = base_slice_text(HEADER_TOPIC_ID),
         .value = base_slice_of(offset->topic_id.bytes, BASE_UUID_SIZE),
@@ -229,13 +240,15 @@ enum base_err group__decode_offset(const struct logstore_record *record,
         memcpy(item->topic_id.bytes, topic_id.data, BASE_UUID_SIZE);
     }
     base_reader_init(&reader, record->value.data, record->value.length);
-    if (base_reader_int16(&reader) != VALUE_VERSION_OFFSET) {
+    int16_t version = base_reader_int16(&reader);
+    if (version != VALUE_VERSION_OFFSET && version != VALUE_VERSION_OFFSET_EXPIRING) {
         return BASE_ERR_UNSUPPORTED;
     }
     item->offset = base_reader_int64(&reader);
-    item->leader_epoch = base_reader_int32(&reader);
+    item->leader_epoch = version == VALUE_VERSION_OFFSET ? base_reader_int32(&reader) : -1;
     item->metadata = read_string(&reader);
     *commit_ms = base_reader_int64(&reader);
+    item->expire_ms = version == VALUE_VERSION_OFFSET_EXPIRING ? base_reader_int64(&reader) : 0;
     return base_reader_finish(&reader);
 }
 

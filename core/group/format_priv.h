@@ -1,6 +1,7 @@
 /* Records of __consumer_offsets, in Kafka's own formats (coordinator message schemas):
  *
  *   key   0, 1  group, topic, partition   value 3  offset, leader epoch, metadata, time
+ *                                         value 1  offset, metadata, time, time to expire
  *   key   2     group                     value 3  protocol type, generation, ..., members
  *
  * An offset has the topic's id in a header, so that one committed for a topic that was deleted
@@ -54,7 +55,7 @@ struct group_key {
 /* UNSUPPORTED for a key of a version that we do not know: to be skipped. */
 BASE_MUST_USE enum base_err group__decode_key(struct base_slice bytes, struct group_key *out);
 
-/* Fills in offset, leader_epoch, metadata and topic_id of item. */
+/* Fills in offset, leader_epoch, metadata, topic_id and expire_ms of item. */
 struct logstore_record;
 BASE_MUST_USE enum base_err group__decode_offset(const struct logstore_record *record,
                                                  struct group_commit_item *item,

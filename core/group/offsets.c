@@ -34,6 +34,7 @@ struct group_offset *group__offset_make(const struct group_commit_item *item, in
     offset->offset = item->offset;
     offset->leader_epoch = item->leader_epoch;
     offset->commit_ms = commit_ms;
+    offset->expire_ms = item->expire_ms;
     offset->topic_id = item->topic_id;
     offset->metadata_length = item->metadata.length;
     if (item->metadata.length > 0) {

@@ -21,6 +21,7 @@ struct group_offset {
     int64_t offset;
     int32_t leader_epoch;      /* -1 none */
     int64_t commit_ms;         /* wall clock */
+    int64_t expire_ms;         /* likewise; 0: the broker's retention decides */
     struct base_uuid topic_id; /* that the name stood for; zero: not known */
     size_t metadata_length;
     char metadata[]; /* NUL-terminated behind its length */
@@ -49,6 +50,7 @@ struct group_commit_item {
     struct group_offset_entry *entry;
     struct group_offset *value;
     struct base_uuid topic_id;
+    int64_t expire_ms;
 };
 
 /* A change on its way to the log; the group's own. */
@@ -76,6 +78,8 @@ struct group_commit {
     int32_t generation;                  /* -1: none */
     struct group_commit_item *items;     /* of topics that exist */
     uint32_t items_count;
+    int64_t retention_ms; /* how long the client wants them kept (OffsetCommit v2 to v4); 0 or
+                           * less: as long as the broker keeps offsets */
 
     /* out: when not GROUP_OK it holds for every item. NOT_FOUND: a generation of a group
      * that does not exist (Kafka before OffsetCommit v9: ILLEGAL_GENERATION) */

@@ -144,6 +144,7 @@ static struct commit *prepare(struct khandler_request *request)
         .member_id = message->member_id,
         .group_instance_id = message->group_instance_id,
         .generation = message->generation_id_or_member_epoch,
+        .retention_ms = message->retention_time_ms,
         .items = base_arena_array(&request->arena, items_max, sizeof(struct group_commit_item)),
     };
     own->answers = base_arena_array(&request->arena, items_max, sizeof(void *));

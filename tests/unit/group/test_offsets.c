@@ -368,6 +368,36 @@ static void offsets_of_an_empty_group_expire_from_its_becoming_empty(void **stat
     client_fini(&a);
 }
 
+static void client_may_say_how_long_its_offsets_are_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct committer committer;
+    struct client a;
+
+    client_init(fixture, &a, NULL);
+    make_stable(fixture, &a, 1); /* reads everything, as its subscription cannot be read */
+    (void)commit_as(fixture, &committer, &a, "long", 1);
+    committer.commit.retention_ms = INT64_C(30) * DAY_MS;
+    assert_int_equal(group_commit(fixture->coordinator, &committer.commit), GROUP_DONE);
+    (void)commit_as(fixture, &committer, &a, "short", 1);
+    committer.commit.retention_ms = 3600000;
+    assert_int_equal(group_commit(fixture->coordinator, &committer.commit), GROUP_DONE);
+    client_fini(&a);
+    stop(fixture);
+    start(fixture);
+    for (int i = 0; i < 1000; i++) { /* two hours at work */
+        advance(fixture, 7200);
+        assert_int_equal(client_heartbeat(fixture, &a), GROUP_OK);
+    }
+    assert_int_equal(offset_of(fixture, "short"), 1);
+    advance(fixture, 2 * 600000);
+    assert_int_equal(offset_of(fixture, "short"), -1);
+    advance(fixture, INT64_C(29) * DAY_MS);
+    assert_int_equal(offset_of(fixture, "long"), 1);
+    advance(fixture, DAY_MS);
+    assert_int_equal(offset_of(fixture, "long"), -1);
+}
+
 static void active_group_loses_only_what_it_does_not_read(void **state)
 {
     struct fixture *fixture = *state;
@@ -529,6 +559,28 @@ static void offset_record_has_kafkas_bytes(void **state)
     assert_int_equal(memory_replay(&fixture->log->journal, compare, &golden), BASE_ERR_OK);
 }
 
+static void expiring_offset_record_has_kafkas_bytes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct committer committer;
+    static const uint8_t key[] = {0, 1, 0, 1, 'g', 0, 1, 't', 0, 0, 0, 0};
+    uint8_t value[] = {0, 1,                            /* version */
+                       0, 0, 0,   0,   0,   0,   0, 42, /* offset */
+                       0, 4, 'n', 'o', 't', 'e',        /* metadata */
+                       0, 0, 0,   0,   0,   0,   0, 0,  /* commit time */
+                       0, 0, 0,   0,   0,   0,   0, 0}; /* time to expire */
+    struct golden golden = {key, sizeof key, value, sizeof value};
+    int64_t now_ms = base_clock_wall_ms(&fixture->clock.clock);
+
+    (void)commit_as(fixture, &committer, NULL, "t", 42);
+    memory_trim(&fixture->log->journal, fixture->log->end);
+    committer.commit.retention_ms = 5000;
+    assert_int_equal(group_commit(fixture->coordinator, &committer.commit), GROUP_DONE);
+    base_put_i64(value + sizeof value - 16, now_ms);
+    base_put_i64(value + sizeof value - 8, now_ms + 5000);
+    assert_int_equal(memory_replay(&fixture->log->journal, compare, &golden), BASE_ERR_OK);
+}
+
 static void empty_group_record_has_kafkas_bytes(void **state)
 {
     struct fixture *fixture = *state;
@@ -591,12 +643,14 @@ int main(void)
         T(only_an_empty_group_is_deleted_and_stays_so),
         T(offsets_of_a_simple_group_expire_after_their_commit),
         T(offsets_of_an_empty_group_expire_from_its_becoming_empty),
+        T(client_may_say_how_long_its_offsets_are_kept),
         T(active_group_loses_only_what_it_does_not_read),
         T(restart_brings_back_members_generation_and_offsets),
         T(not_ready_before_loading),
         T(long_log_is_replaced_by_a_snapshot),
         T(snapshot_keeps_what_is_on_its_way),
         T(offset_record_has_kafkas_bytes),
+        T(expiring_offset_record_has_kafkas_bytes),
         T(empty_group_record_has_kafkas_bytes),
         T(failed_allocations_of_a_commit_change_nothing),
     };
