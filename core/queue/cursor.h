@@ -198,6 +198,10 @@ void queue_cursor_set_dead_to(struct queue_cursor *cursor, int64_t offset);
 /* Smallest DEAD offset; -1 when there is none. */
 int64_t queue_cursor_dead(struct queue_cursor *cursor);
 
+/* What lies in front of `offset` and was not looked at yet is READY from now on, so that `offset`
+ * is known, or the next to be looked at. NOMEM: some of it. */
+BASE_MUST_USE enum base_err queue_cursor_reach(struct queue_cursor *cursor, int64_t offset);
+
 /* The offset, DEAD or READY or not looked at yet, is MOVING from now on. NOMEM. */
 BASE_MUST_USE enum base_err queue_cursor_move(struct queue_cursor *cursor, int64_t offset);
 

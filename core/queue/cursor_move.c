@@ -52,11 +52,11 @@ int64_t queue_cursor_dead(struct queue_cursor *cursor)
     return cursor->dead_from;
 }
 
-enum base_err queue_cursor_move(struct queue_cursor *cursor, int64_t offset)
+enum base_err queue_cursor_reach(struct queue_cursor *cursor, int64_t offset)
 {
-    enum base_err err = queue__cursor_reserve_ready(cursor); /* it may have to come back */
+    enum base_err err = BASE_ERR_OK;
 
-    while (err == BASE_ERR_OK && cursor->next <= offset) {
+    while (err == BASE_ERR_OK && cursor->next < offset) {
         err = queue__cursor_reserve_slot(cursor);
         if (err == BASE_ERR_OK) {
             err = queue__cursor_reserve_ready(cursor);
@@ -65,6 +65,16 @@ enum base_err queue_cursor_move(struct queue_cursor *cursor, int64_t offset)
             queue__cursor_ready_push(cursor, cursor->next);
             (void)queue__cursor_extend(cursor, QUEUE_SLOT_READY);
         }
+    }
+    return err;
+}
+
+enum base_err queue_cursor_move(struct queue_cursor *cursor, int64_t offset)
+{
+    enum base_err err = queue_cursor_reach(cursor, offset + 1);
+
+    if (err == BASE_ERR_OK) {
+        err = queue__cursor_reserve_ready(cursor); /* it may have to come back */
     }
     if (err != BASE_ERR_OK) {
         return err;

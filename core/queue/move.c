@@ -157,6 +157,11 @@ static enum step step(struct queue_move *move, struct queue_place *place, int64_
     if (move->window == NULL) {
         return fail_step(move, BASE_ERR_NOMEM);
     }
+    /* A letter that was named may lie behind others that nobody has looked at yet. */
+    err = queue_cursor_reach(&place->cursor, offset);
+    if (err != BASE_ERR_OK) {
+        return fail_step(move, err);
+    }
     switch (queue__reader_find(&move->window->reader, offset, &record, &buffer, &gap_to)) {
     case QUEUE_READER_ELSEWHERE:
         return fetch(move, place, offset);

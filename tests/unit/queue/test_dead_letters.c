@@ -9,6 +9,12 @@
 
 enum { HOURS_72_MS = 72 * 60 * 60 * 1000 };
 
+/* What has expired stays in its log. */
+static int set_up_without_retention(void **state)
+{
+    return set_up_checking(state, INT64_C(30) * 24 * 60 * 60 * 1000);
+}
+
 static void make_redrive(struct fixture *fixture, enum catalog_kind kind, int32_t partitions_count,
                          int32_t max_consume_count)
 {
@@ -578,6 +584,28 @@ static void letters_are_redriven_one_by_one_when_nobody_has_them(void **state)
     assert_letters(fixture, fixture->group, 5, 2);
 }
 
+/* They lie behind others that nobody has looked at, and the log has not been trimmed yet. */
+static void letters_that_expire_before_they_are_redriven_are_skipped(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t offsets[] = {5, 10, 15};
+    struct redriving own = {.redrive = {.rate = 100, .offsets = offsets, .offsets_count = 3}};
+
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    make_letters(fixture, 20);
+    advance_ms(fixture, HOURS_72_MS);
+    assert_int_equal(run_redrive(fixture, fixture->group, &own), QUEUE_OK);
+    advance_ms(fixture, 2000);
+    struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_COMPLETED);
+    assert_int_equal(status.moved, 0);
+    assert_letters(fixture, fixture->group, 20, 17);
+    struct swap swap = swap_to_letters(fixture, fixture->group);
+    assert_int_equal(get(fixture, swap.group, 10).count, 0); /* the others are expired, too */
+    swap_back(fixture, &swap);
+    assert_letters(fixture, fixture->group, 20, 0);
+}
+
 /* A crash may bring a message twice, and never loses one. */
 static void crash_anywhere_in_a_redrive_loses_nothing(void **state)
 {
@@ -652,6 +680,8 @@ int main(void)
         TEST(crash_anywhere_in_a_redrive_loses_nothing),
         TEST(redrive_that_could_not_be_written_is_not_in_a_snapshot),
 #undef TEST
+        cmocka_unit_test_setup_teardown(letters_that_expire_before_they_are_redriven_are_skipped,
+                                        set_up_without_retention, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
