@@ -20,12 +20,43 @@ static enum queue_progress refuse(struct queue_consume *consume, enum queue_verd
     return QUEUE_DONE;
 }
 
-/* What a group of a Kafka queue committed over Kafka is where it goes on over REST. Hooks are
- * called without locks, so the offsets come first. */
+/* What a group of a Kafka queue committed over Kafka is where it goes on over REST, in a partition
+ * of which nothing has been delivered over REST. Hooks are called without locks, so the offsets
+ * come first. */
 struct adoption {
-    int64_t *committed; /* owned array, by partition */
+    int64_t *committed; /* owned array, by partition; -1 none, or it does not count any more */
     int32_t count;
 };
+
+static bool is_used(const struct queue_group *group, int32_t index)
+{
+    return index < group->places_count && group->places[index]->cursor.used;
+}
+
+/* Makes room for the offsets, if any of them counts: 0 for those that do, -1 for the others. */
+static enum base_err adoption_begin(struct queue_group *group, const struct catalog_topic *topic,
+                                    struct adoption *adoption)
+{
+    int32_t first = 0;
+
+    base_mutex_assert_held(&group->lock);
+    while (first < topic->partitions_count && is_used(group, first)) {
+        first++;
+    }
+    if (first == topic->partitions_count) {
+        return BASE_ERR_OK;
+    }
+    adoption->committed =
+        base_alloc_array((size_t)topic->partitions_count, sizeof adoption->committed[0]);
+    if (adoption->committed == NULL) {
+        return BASE_ERR_NOMEM;
+    }
+    adoption->count = topic->partitions_count;
+    for (int32_t i = 0; i < adoption->count; i++) {
+        adoption->committed[i] = is_used(group, i) ? -1 : 0;
+    }
+    return BASE_ERR_OK;
+}
 
 static enum base_err adoption_prepare(struct queue_group *group, const struct catalog_topic *topic,
                                       struct adoption *adoption)
@@ -37,21 +68,15 @@ static enum base_err adoption_prepare(struct queue_group *group, const struct ca
         return BASE_ERR_OK;
     }
     base_mutex_lock(&group->lock);
-    bool is_over = group->has_adopted;
+    enum base_err err = adoption_begin(group, topic, adoption);
     base_mutex_unlock(&group->lock);
-    if (is_over) {
-        return BASE_ERR_OK;
-    }
-    adoption->committed =
-        base_alloc_array((size_t)topic->partitions_count, sizeof adoption->committed[0]);
-    if (adoption->committed == NULL) {
-        return BASE_ERR_NOMEM;
-    }
-    adoption->count = topic->partitions_count;
     for (int32_t i = 0; i < adoption->count; i++) {
-        adoption->committed[i] = options->committed_offset(options->context, group->id, topic, i);
+        if (adoption->committed[i] == 0) {
+            adoption->committed[i] =
+                options->committed_offset(options->context, group->id, topic, i);
+        }
     }
-    return BASE_ERR_OK;
+    return err;
 }
 
 static void adoption_apply(struct queue_group *group, struct adoption *adoption)
@@ -68,7 +93,6 @@ static void adoption_apply(struct queue_group *group, struct adoption *adoption)
             group->has_unwritten = true;
         }
     }
-    group->has_adopted |= adoption->count > 0;
     base_free(adoption->committed);
 }
 

@@ -94,7 +94,6 @@ struct queue_group {
     bool is_watching; /* the watcher is armed or fired; holds a reference */
     bool has_windows;
     bool has_unwritten; /* a place is */
-    bool has_adopted;   /* positions committed over Kafka were looked at */
     bool is_closed;
     bool is_deleted; /* the journal must forget it */
 };

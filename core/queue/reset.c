@@ -87,7 +87,6 @@ static void apply(struct queue_group *group, const struct queue_reset *reset)
     }
     group->rule_state = QUEUE_RULE_NONE;
     group->rule = (struct queue_tag_rule){0};
-    group->has_adopted = false; /* it may go on over Kafka */
     while (!base_list_is_empty(&group->waiters)) {
         struct queue_consume *consume =
             BASE_CONTAINER_OF(group->waiters.next, struct queue_consume, link);

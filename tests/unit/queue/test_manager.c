@@ -275,6 +275,22 @@ static void kafka_group_counts_by_what_it_committed_and_goes_on_there(void **sta
     assert_counters(fixture, fixture->group, 10, 10, 0);
 }
 
+static void kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_later(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 1, 0);
+    assert_int_equal(get(fixture, fixture->group, 10).count, 0);
+    put(fixture, "m", 0, 10);
+    fixture->harness.committed = 10;
+    assert_int_equal(get(fixture, fixture->group, 10).count, 0);
+    put(fixture, "n", 0, 1);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 1);
+    assert_string_equal(messages.values[0], "n0");
+    assert_counters(fixture, fixture->group, 11, 10, 1);
+}
+
 static void what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -314,6 +330,7 @@ int main(void)
         TEST(headers_come_back_as_they_were_given),
         TEST(group_active_on_kafka_is_refused_over_rest),
         TEST(kafka_group_counts_by_what_it_committed_and_goes_on_there),
+        TEST(kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_later),
         TEST(what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again),
 #undef TEST
     };
