@@ -320,7 +320,8 @@ void queue_group_created(struct queue_manager *manager, const struct catalog_top
         return;
     }
     base_mutex_lock(&group->lock);
-    if (queue__group_update(group, topic) == BASE_ERR_OK) {
+    /* It may have been deleted again, on another loop, and its alarm be gone. */
+    if (!group->is_closed && queue__group_update(group, topic) == BASE_ERR_OK) {
         for (int32_t i = 0; i < group->places_count; i++) {
             queue__place_look(group, group->places[i], false);
         }

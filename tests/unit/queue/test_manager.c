@@ -1,4 +1,6 @@
 /* Restarts, snapshots, deletion, Kafka queues, produce. */
+#include "core/queue/group_priv.h"
+#include "core/queue/manager_priv.h"
 #include "core/queue/message_id.h"
 #include "tests/unit/queue/queue_fixture.h"
 
@@ -115,6 +117,29 @@ static void deleted_group_is_forgotten_and_its_waiters_are_told(void **state)
         QUEUE_GROUP_NOT_FOUND);
     catalog_topic_release(&before);
     assert_int_equal(get(fixture, fixture->group2, 10).count, 2);
+}
+
+/* Another loop has closed it between the look into the table and the group's lock. */
+static void group_deleted_while_it_is_announced_is_left_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    enum queue_verdict verdict;
+    enum base_err err;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    struct queue_manager *manager = fixture->harness.manager;
+    struct base_slice id = base_slice_text(fixture->group);
+    struct queue_group *group = queue__manager_group(manager, fixture->topic, id, &verdict, &err);
+    assert_non_null(group);
+    group->is_closed = true;
+    queue_group_created(manager, fixture->topic, id);
+    assert_int_equal(group->places_count, 0);
+    assert_true(atomic_load(&group->alarm.wanted_us) == INT64_MAX);
+    group->is_closed = false;
+    queue_group_created(manager, fixture->topic, id);
+    assert_int_equal(group->places_count, 1);
+    assert_true(atomic_load(&group->alarm.wanted_us) < INT64_MAX);
+    queue__group_release(&group);
 }
 
 static void deleted_queue_takes_its_groups_with_it(void **state)
@@ -322,6 +347,7 @@ int main(void)
         TEST(time_outs_survive_a_restart),
         TEST(journal_is_kept_short_by_snapshots_and_nothing_is_lost),
         TEST(deleted_group_is_forgotten_and_its_waiters_are_told),
+        TEST(group_deleted_while_it_is_announced_is_left_alone),
         TEST(deleted_queue_takes_its_groups_with_it),
         TEST(message_ids_lead_back_and_are_unique),
         TEST(produce_goes_round_the_partitions),
