@@ -348,6 +348,7 @@ enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)
     int64_t to = start < cursor->next ? start : cursor->next;
     int64_t count = 0;
 
+    BASE_ASSERT(cursor->trimmed_to <= cursor->next);
     while (from < to && (from = queue_cursor_next_undone(cursor, from)) < to) {
         struct queue_slot *slot = queue__cursor_slot_at(cursor, from++);
         if (slot->state == QUEUE_SLOT_READY || slot->state == QUEUE_SLOT_DEAD) {
@@ -355,12 +356,16 @@ enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start)
             count++;
         }
     }
-    if (cursor->trimmed_to < start) {
-        cursor->trimmed_to = start;
+    if (cursor->trimmed_to < to) {
+        cursor->trimmed_to = to;
     }
     queue__cursor_floor_advance(cursor);
     note_unwritten(cursor, from - 1, count);
-    return cursor->next < start ? skip_new(cursor, start) : BASE_ERR_OK;
+    enum base_err err = cursor->next < start ? skip_new(cursor, start) : BASE_ERR_OK;
+    if (err == BASE_ERR_OK && cursor->trimmed_to < start) {
+        cursor->trimmed_to = start;
+    }
+    return err;
 }
 
 void queue_cursor_adopt(struct queue_cursor *cursor, int64_t offset)
@@ -388,6 +393,7 @@ void queue_cursor_reset(struct queue_cursor *cursor, int64_t offset)
     cursor->unwritten_count = 0;
     cursor->floor = offset;
     queue__cursor_forget(cursor);
+    queue__cursor_untrim(cursor);
 }
 
 int64_t queue_cursor_available(const struct queue_cursor *cursor, int64_t start, int64_t end)

@@ -83,7 +83,7 @@ struct queue_cursor {
     int64_t base; /* where the ring begins; at the floor unless there are stragglers */
     int64_t next;
     struct queue_stragglers stragglers;
-    int64_t trimmed_to;       /* what was ready below it has been dropped */
+    int64_t trimmed_to;       /* what was ready below it has been dropped; at most next */
     int64_t consumed;         /* messages done */
     int64_t skipped;          /* messages dropped: expired before they were done */
     struct queue_slot *slots; /* owned ring; offset o is at o & (capacity - 1) */
@@ -182,7 +182,7 @@ void queue_cursor_unhold(struct queue_cursor *cursor, int64_t offset);
 void queue_cursor_return(struct queue_cursor *cursor, int64_t offset);
 
 /* The log starts at `start` now: what was ready below it is skipped. What is leased there
- * stays leased; if it fails it is skipped then. */
+ * stays leased; if it fails it is skipped then. NOMEM: some of it; trimmed_to is below start. */
 BASE_MUST_USE enum base_err queue_cursor_trim(struct queue_cursor *cursor, int64_t start);
 
 /* Everything below offset was consumed by other means (committed over Kafka); only on a

@@ -39,10 +39,11 @@ bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end)
     if (cursor->floor >= end) {
         cursor->floor = end;
         queue__cursor_forget(cursor);
-        return true;
+    } else {
+        queue__cursor_cut_back(cursor, end);
+        ready_rebuild(cursor);
     }
-    queue__cursor_cut_back(cursor, end);
-    ready_rebuild(cursor);
+    queue__cursor_untrim(cursor);
     return true;
 }
 

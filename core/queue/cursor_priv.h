@@ -35,6 +35,14 @@ static inline bool queue__slot_is_done(const struct queue_slot *slot)
            slot->state == QUEUE_SLOT_FILTERED;
 }
 
+/* next has gone back: what comes behind it again has not been trimmed. */
+static inline void queue__cursor_untrim(struct queue_cursor *cursor)
+{
+    if (cursor->trimmed_to > cursor->next) {
+        cursor->trimmed_to = cursor->next;
+    }
+}
+
 /* Leaves the ring and the heap as at the start; leases must be gone. */
 void queue__cursor_forget(struct queue_cursor *cursor);
 

@@ -455,6 +455,23 @@ static void trimmed_messages_are_skipped_once(void **state)
     assert_int_equal(cursor->floor, 25);
 }
 
+static void trim_without_memory_is_not_over(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_cursor *cursor = &fixture->cursor;
+
+    (void)deliver(fixture, 1, 30, 100);
+    base_alloc_fail_after(0, 1);
+    assert_int_equal(queue_cursor_trim(cursor, 200), BASE_ERR_NOMEM);
+    base_alloc_fail_after(-1, 0);
+    assert_true(cursor->next < 200);
+    assert_true(cursor->trimmed_to <= cursor->next); /* whoever looks at the log trims again */
+    assert_int_equal(queue_cursor_trim(cursor, 200), BASE_ERR_OK);
+    assert_int_equal(cursor->trimmed_to, 200);
+    assert_int_equal(cursor->skipped, 189); /* 10 is leased */
+    assert_int_equal(queue_cursor_candidate(cursor, 300), 200);
+}
+
 static void trimmed_and_timed_out_is_skipped(void **state)
 {
     struct fixture *fixture = *state;
@@ -593,6 +610,7 @@ int main(void)
         TEST(ring_and_stragglers_agree_with_a_plain_array),
         TEST(whole_span_fails_and_comes_again_in_order),
         TEST(trimmed_messages_are_skipped_once),
+        TEST(trim_without_memory_is_not_over),
         TEST(trimmed_and_timed_out_is_skipped),
         TEST(expired_candidate_is_skipped),
         TEST(failures_stay_at_255),

@@ -246,6 +246,38 @@ static void ack_under_way_comes_first(void **state)
     assert_numbers(fixture, 2, 0, 0);
 }
 
+/* The reset waits for an ack while the log start moves past where it goes back to. */
+static void log_start_that_moves_meanwhile_is_where_it_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_ack own = {.is_over = false};
+    struct queue_harness_reset resetting;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 10000);
+    put(fixture, "m", 0, 4);
+    advance_ms(fixture, 8000);
+    put(fixture, "late", 0, 2);
+    struct messages messages = get(fixture, fixture->group, 10); /* and nothing is read ahead */
+    struct queue_ack_item item = {.handler = base_slice_text(messages.handlers[0])};
+    own.ack.topic = fixture->topic;
+    own.ack.group_id = base_slice_text(fixture->group);
+    own.ack.items = &item;
+    own.ack.items_count = 1;
+    io_sim_set_sync_us(fixture->harness.sim, 5 * QUEUE_HARNESS_SECOND);
+    queue_harness_start_ack(&fixture->harness, 1, &own);
+    begin_reset(fixture, &resetting, QUEUE_RESET_EARLIEST, -1, true);
+    advance_ms(fixture, 4000);
+    assert_int_equal(count(fixture, fixture->group).produced, 2);
+    assert_false(own.is_over);
+    io_sim_set_sync_us(fixture->harness.sim, 0);
+    queue_harness_wait(&fixture->harness, &resetting.is_over);
+    assert_int_equal(resetting.reset.verdict, QUEUE_OK);
+    queue_reset_release(&resetting.reset);
+    messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 2);
+    assert_string_equal(messages.values[0], "late0");
+}
+
 static void waiting_consume_ends_and_several_resets_take_turns(void **state)
 {
     struct fixture *fixture = *state;
@@ -435,6 +467,8 @@ int main(void)
         TEST(skipped_messages_become_consumed),
         TEST(earliest_is_the_first_that_has_not_expired),
         TEST(ack_under_way_comes_first),
+        cmocka_unit_test_setup_teardown(log_start_that_moves_meanwhile_is_where_it_goes_on,
+                                        set_up_checking_often, tear_down),
         TEST(waiting_consume_ends_and_several_resets_take_turns),
         TEST(nothing_changes_when_it_cannot_be_written),
         TEST(snapshot_behind_a_reset_has_it),
