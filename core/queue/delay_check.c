@@ -44,8 +44,7 @@ static void next_partition(struct queue_delay_move *move)
     check->position = -1;
 }
 
-/* What cannot be read cannot be compared: duplicates are the lesser evil. */
-static void skip_partition(struct queue_delay_move *move, enum base_err err)
+void queue__delay_check_skip(struct queue_delay_move *move, enum base_err err)
 {
     base_log(BASE_LOG_WARN, "DELAYED_NOT_COMPARED", "topic=%s partition=%" PRId32 " cause=\"%s\"",
              move->topic->name, move->check.index, base_err_text(err));
@@ -59,7 +58,7 @@ static void on_lookup(struct base_task *task)
     struct queue_delay_move *move = BASE_CONTAINER_OF(check, struct queue_delay_move, check);
 
     if (lookup->err != BASE_ERR_OK) {
-        skip_partition(move, lookup->err);
+        queue__delay_check_skip(move, lookup->err);
     } else if (lookup->offset < 0) {
         next_partition(move);
     } else {
@@ -170,7 +169,7 @@ static bool look_up(struct queue_delay_move *move)
     check->partition =
         partition_table_get(log->manager->options.table, move->topic->id, check->index);
     if (check->partition == NULL) {
-        skip_partition(move, BASE_ERR_OFFLINE);
+        queue__delay_check_skip(move, BASE_ERR_OFFLINE);
         return true;
     }
     check->lookup = (struct logstore_lookup){
@@ -202,7 +201,7 @@ bool queue__delay_check_run(struct queue_delay_move *move, enum base_err *err)
             return true;
         }
         if (*err != BASE_ERR_OK) {
-            skip_partition(move, *err);
+            queue__delay_check_skip(move, *err);
             *err = BASE_ERR_OK;
         } else {
             next_partition(move);

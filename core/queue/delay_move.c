@@ -23,8 +23,11 @@ static void on_read(struct base_task *task)
     struct queue_delay_move *move = BASE_CONTAINER_OF(reader, struct queue_delay_move, reader);
 
     queue__reader_fetched(reader);
-    if (reader->err != BASE_ERR_OK && reader->err != BASE_ERR_OUT_OF_RANGE) {
-        queue__delay_move_end(move, 0, reader->err); /* the same read is not made again at once */
+    enum base_err err = reader->err == BASE_ERR_OUT_OF_RANGE ? BASE_ERR_OK : reader->err;
+    if (err != BASE_ERR_OK && err != BASE_ERR_NOMEM && move->stage == QUEUE_DELAY_CHECKING) {
+        queue__delay_check_skip(move, err);
+    } else if (err != BASE_ERR_OK) {
+        queue__delay_move_end(move, 0, err); /* the same read is not made again at once */
         return;
     }
     queue__delay_move_run(move);

@@ -248,4 +248,8 @@ void queue__delay_rewrite_append(struct queue_delay_move *move);
 bool queue__delay_check_run(struct queue_delay_move *move, enum base_err *err);
 void queue__delay_check_fini(struct queue_delay_check *check);
 
+/* Goes on with the next partition: what cannot be read cannot be compared, and duplicates are the
+ * lesser evil. */
+void queue__delay_check_skip(struct queue_delay_move *move, enum base_err err);
+
 #endif

@@ -485,6 +485,38 @@ static void failed_sync_loses_and_repeats_nothing(void **state)
     }
 }
 
+/* Where the disk does not read the queue, a message that a crash has left in doubt comes all the
+ * same. */
+static void what_cannot_be_compared_is_moved(void **state)
+{
+    const int64_t step_us = 3700 * QUEUE_HARNESS_SECOND;
+    struct fixture fixture = {.topic = NULL};
+    char name[128];
+
+    (void)state;
+    queue_harness_init(&fixture.harness, 7,
+                       &(struct io_sim_options){.pending_one_in = 1, .latency_us_max = 2000});
+    assert_int_equal(queue_harness_start(&fixture.harness), BASE_ERR_OK);
+    make_queue(&fixture, CATALOG_NORMAL, 2, 0);
+    must_delay(&fixture, "x", 3600 * 1000);
+    sim_scheduler_set_wall(fixture.harness.scheduler, step_us);
+    put(&fixture, "m", 0, 1);
+    put(&fixture, "m", 1, 1);
+    (void)snprintf(name, sizeof name, "%s-1/00000000000000000000.log", fixture.topic->id_text);
+    int64_t batch_size = io_sim_size(fixture.harness.sim, name);
+    put(&fixture, "m", 2, 1);
+    put(&fixture, "m", 3, 1);
+    sim_scheduler_set_wall(fixture.harness.scheduler, -step_us);
+    restart(&fixture, false); /* from disk, not from the tail */
+    io_sim_cut(fixture.harness.sim, name, (uint64_t)(2 * batch_size - 1));
+    sim_scheduler_set_wall(fixture.harness.scheduler, step_us);
+    advance_ms(&fixture, 11000);
+    assert_int_equal(count(&fixture, fixture.group).delayed, 0);
+    assert_int_equal(count(&fixture, fixture.group).produced, 5);
+    catalog_topic_release(&fixture.topic);
+    queue_harness_fini(&fixture.harness);
+}
+
 /* As many as a move takes, and more, with one due time and several partitions. */
 static void many_at_once_come_once_each(void **state)
 {
@@ -543,6 +575,7 @@ int main(void)
         cmocka_unit_test(crash_while_rewriting_loses_and_repeats_nothing),
         cmocka_unit_test(crash_at_any_call_loses_and_repeats_nothing),
         cmocka_unit_test(failed_sync_loses_and_repeats_nothing),
+        cmocka_unit_test(what_cannot_be_compared_is_moved),
         DELAY_TEST(many_at_once_come_once_each),
     };
 #undef DELAY_TEST
