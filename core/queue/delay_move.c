@@ -129,9 +129,12 @@ void queue__delay_move_end(struct queue_delay_move *move, uint32_t done_count, e
     }
     log->moves_count--;
     log->is_rewriting = log->is_rewriting && !move->is_rewrite;
+    if (!log->is_closing) {
+        /* The next move may end in place as well, and so on: others get the thread in between. */
+        base_alarm_set(&log->alarm, base_clock_monotonic_us(log->manager->options.clock));
+    }
     base_mutex_unlock(&log->lock);
     free_move(move);
-    queue__delay_run(log);
     base_mutex_lock(&log->lock);
     queue__delay_unuse(log);
 }

@@ -316,6 +316,17 @@ static int64_t next_deadline_us(const struct sim_scheduler *scheduler)
     return next_us;
 }
 
+bool sim_scheduler_pass(struct sim_scheduler *scheduler)
+{
+    int64_t next_us = next_deadline_us(scheduler);
+
+    if (next_us == INT64_MAX) {
+        return false;
+    }
+    scheduler->now_us = next_us > scheduler->now_us ? next_us : scheduler->now_us;
+    return true;
+}
+
 void sim_scheduler_advance(struct sim_scheduler *scheduler, int64_t duration_us)
 {
     int64_t end_us = scheduler->now_us + duration_us;

@@ -48,6 +48,9 @@ bool sim_scheduler_step(struct sim_scheduler *scheduler);
 /* Runs tasks until none is ready. Timers that are due count as ready. */
 void sim_scheduler_run(struct sim_scheduler *scheduler);
 
+/* Lets time pass up to the next timer, which is ready then. False when none is armed. */
+bool sim_scheduler_pass(struct sim_scheduler *scheduler);
+
 /* Runs what is ready and lets duration_us of time pass, timer by timer. */
 void sim_scheduler_advance(struct sim_scheduler *scheduler, int64_t duration_us);
 

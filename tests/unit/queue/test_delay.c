@@ -301,22 +301,29 @@ static void clock_set_back_makes_them_wait(void **state)
     assert_drained(fixture, "x");
 }
 
-static int64_t log_start(struct fixture *fixture)
+/* Sums of the offsets of all delay logs; of those in use there is one. */
+static struct partition_offsets log_offsets(struct fixture *fixture)
 {
     struct catalog_view *view = catalog_view(fixture->harness.catalog);
     const struct catalog_topic *topic = catalog_view_topic(view, base_slice_text("__dms_delayed"));
-    int64_t start = 0;
+    struct partition_offsets sums = {.start = 0};
 
     assert_non_null(topic);
     for (int32_t i = 0; i < topic->partitions_count; i++) {
         struct partition_offsets offsets;
         struct partition *partition = partition_table_get(fixture->harness.table, topic->id, i);
         partition_offsets(partition, &offsets);
-        start += offsets.start;
+        sums.start += offsets.start;
+        sums.end += offsets.end;
         partition_release(&partition);
     }
     catalog_view_release(&view);
-    return start;
+    return sums;
+}
+
+static int64_t log_start(struct fixture *fixture)
+{
+    return log_offsets(fixture).start;
 }
 
 static void log_start_follows_what_waits(void **state)
@@ -395,6 +402,31 @@ static void far_message_does_not_keep_the_log(void **state)
     ack_all(fixture, fixture->group, &messages);
     advance_ms(fixture, 100 * 1000);
     assert_drained(fixture, "far2");
+}
+
+/* However much there is to be written again, others get the thread after each batch. */
+static void rewriting_is_done_in_bounded_turns(void **state)
+{
+    enum { FAR = 600, NEAR = 3 * FAR + QUEUE_DELAY_BLOCK, TURN_MAX = FAR / 2 };
+    struct fixture *fixture = *state;
+    int64_t written = FAR + NEAR;
+
+    fixture->harness.delay_rewrite_bytes = 1;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    for (unsigned i = 0; i < FAR + NEAR; i += 10) {
+        put_ten(fixture, i < FAR ? 3600 * 1000 : 30 * 1000);
+    }
+    advance_ms(fixture, 29000);
+    while (log_start(fixture) < FAR) {
+        if (!sim_scheduler_step(fixture->harness.scheduler)) {
+            assert_true(sim_scheduler_pass(fixture->harness.scheduler));
+        }
+        int64_t end = log_offsets(fixture).end;
+        assert_true(end - written <= TURN_MAX);
+        written = end;
+    }
+    assert_true(written > FAR + NEAR + FAR);
 }
 
 /* The disk dies at the n-th call while far messages are written again. */
@@ -572,6 +604,7 @@ int main(void)
         DELAY_TEST(clock_set_back_makes_them_wait),
         DELAY_TEST(log_start_follows_what_waits),
         DELAY_TEST(far_message_does_not_keep_the_log),
+        DELAY_TEST(rewriting_is_done_in_bounded_turns),
         cmocka_unit_test(crash_while_rewriting_loses_and_repeats_nothing),
         cmocka_unit_test(crash_at_any_call_loses_and_repeats_nothing),
         cmocka_unit_test(failed_sync_loses_and_repeats_nothing),
