@@ -156,24 +156,52 @@ size_t queue__delay_heap_filter(struct queue_delay_heap *heap, queue_delay_visit
     return removed;
 }
 
+/* The last entry takes the place of that at index. */
+static void remove_at(struct queue_delay_heap *heap, size_t index)
+{
+    heap->count--;
+    if (index == heap->count) {
+        return;
+    }
+    heap->entries[index] = heap->entries[heap->count];
+    if (index > 0 && is_before(&heap->entries[index], &heap->entries[(index - 1) / 2])) {
+        sift_up(heap, index);
+    } else {
+        sift_down(heap, index);
+    }
+}
+
+/* Of the entries from `begin` on, takes out those at the end; how many. */
+static size_t take_last(struct queue_delay_heap *heap, size_t begin, size_t max,
+                        queue_delay_visit *visit, void *context)
+{
+    size_t taken = 0;
+
+    while (taken < max && heap->count > begin && visit(context, &heap->entries[heap->count - 1])) {
+        heap->count--;
+        taken++;
+    }
+    return taken;
+}
+
+/* Without ordering all of it anew: there may be millions. An entry that goes to where the visitor
+ * has been is not one to be taken: those are taken from the end first. */
 size_t queue__delay_heap_take_where(struct queue_delay_heap *heap, size_t max,
                                     queue_delay_visit *visit, void *context)
 {
-    size_t kept = 0;
+    size_t index = 0;
     size_t taken = 0;
 
-    for (size_t i = 0; i < heap->count; i++) {
-        if (taken < max && visit(context, &heap->entries[i])) {
-            taken++;
-        } else {
-            heap->entries[kept++] = heap->entries[i];
+    while (index < heap->count && taken < max) {
+        if (!visit(context, &heap->entries[index])) {
+            index++;
+            continue;
         }
+        taken++;
+        taken += take_last(heap, index + 1, max - taken, visit, context);
+        remove_at(heap, index);
     }
-    heap->count = kept;
     heap->out_count += taken;
-    if (taken > 0) {
-        queue__delay_heap_order(heap);
-    }
     return taken;
 }
 

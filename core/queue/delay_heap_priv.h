@@ -55,8 +55,9 @@ typedef bool queue_delay_visit(void *context, const struct queue_delay_entry *en
 size_t queue__delay_heap_filter(struct queue_delay_heap *heap, queue_delay_visit *visit,
                                 void *context);
 
-/* Takes out entries that the visitor says true of, `max` at most; it has noted them then. They
- * are given back, or settled. Returns how many. */
+/* Takes out entries that the visitor says true of, `max` at most, and looks no further; it has
+ * noted them then, and may see others more than once. They are given back, or settled. Returns how
+ * many. */
 size_t queue__delay_heap_take_where(struct queue_delay_heap *heap, size_t max,
                                     queue_delay_visit *visit, void *context);
 

@@ -196,6 +196,7 @@ struct queue_delay_move {
     struct queue_delay_queue *queue; /* borrowed; MOVING */
     struct base_list link;           /* of a list of moves to be started */
     bool is_rewrite;                 /* to the end of the delay log, not to the queue */
+    int64_t rewrite_end;             /* of what lies below this offset */
     enum queue_delay_stage stage;
     struct catalog_topic *topic; /* counted */
     int64_t now_ms;              /* when the entries were taken: they were due */

@@ -2,6 +2,7 @@
  * log is done, what waits in its oldest part is appended once more, in one batch with the mark
  * for the originals; then the log can be trimmed. Each message that is written again stands for
  * several that are gone, so the cost is a fraction of what was written anyway. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/assert.h"
@@ -12,10 +13,12 @@
 enum {
     REWRITE_SHARE = 4,          /* offsets for each message that waits */
     REWRITE_OFFSETS = 65536,    /* looked through at once, from the oldest on */
-    REWRITE_MESSAGES = 200,     /* at once: what is due meanwhile has to wait */
+    REWRITE_MESSAGES = 1000,    /* at once: what is due meanwhile has to wait */
     REWRITE_DUE_MS = 60000,     /* what is due sooner is not worth it */
     REWRITE_PAUSE_US = 5000000, /* after nothing was found, or a failure */
 };
+
+static_assert((int)REWRITE_MESSAGES <= (int)QUEUE_DELAY_MOVE_MESSAGES_MAX, "a move has room");
 
 /* Which entries are written again. */
 struct choice {
@@ -30,13 +33,18 @@ static bool is_chosen(const struct choice *choice, const struct queue_delay_entr
 }
 
 /* Of the older half only: a copy is not copied again before the log has doubled. */
-static struct choice choice_of(struct queue_delay_log *log, struct queue_delay_move *move)
+static int64_t end_of_older_half(struct queue_delay_log *log)
 {
     int64_t first = queue__delay_span_first(&log->span);
     int64_t half = (log->span.end_offset - first) / 2;
+    return first + (half < REWRITE_OFFSETS ? half : REWRITE_OFFSETS);
+}
 
+static struct choice choice_of(const struct queue_delay_log *log, int64_t offset_end,
+                               struct queue_delay_move *move)
+{
     return (struct choice){
-        .offset_end = first + (half < REWRITE_OFFSETS ? half : REWRITE_OFFSETS),
+        .offset_end = offset_end,
         .due_min_ms = base_clock_wall_ms(log->manager->options.clock) + REWRITE_DUE_MS,
         .move = move,
     };
@@ -65,6 +73,23 @@ static bool find_queue(void *context, struct base_slice key, void *value)
     return search->found == NULL;
 }
 
+/* The queue to begin with, NULL when there is none. The oldest come first: they lie side by side in
+ * the log, and are read at once. Further on only when those are not worth it. */
+static struct queue_delay_queue *choose(struct queue_delay_log *log, int64_t *offset_end)
+{
+    int64_t half_end = end_of_older_half(log);
+    int64_t near_end = queue__delay_span_end_of(&log->span, REWRITE_MESSAGES, half_end);
+    struct search search = {.choice = choice_of(log, near_end, NULL)};
+
+    base_map_each(log->queues, find_queue, &search);
+    if (search.found == NULL && near_end < half_end) {
+        search.choice.offset_end = half_end;
+        base_map_each(log->queues, find_queue, &search);
+    }
+    *offset_end = search.choice.offset_end;
+    return search.found;
+}
+
 void queue__delay_rewrite_pause(struct queue_delay_log *log)
 {
     base_mutex_assert_held(&log->lock);
@@ -87,14 +112,14 @@ void queue__delay_rewrite_maybe(struct queue_delay_log *log,
         log->moves_count >= QUEUE_DELAY_MOVES_MAX) {
         return;
     }
-    struct search search = {.choice = choice_of(log, NULL)};
-    base_map_each(log->queues, find_queue, &search);
+    int64_t offset_end;
+    struct queue_delay_queue *found = choose(log, &offset_end);
     const struct catalog_topic *topic =
-        search.found == NULL ? NULL : catalog_view_topic_by_id(view, search.found->id);
+        found == NULL ? NULL : catalog_view_topic_by_id(view, found->id);
     if (topic != NULL) {
-        queue__delay_unplace(search.found);
-        if (queue__delay_move_begin(search.found, topic, &move) != BASE_ERR_OK) {
-            queue__delay_place(search.found);
+        queue__delay_unplace(found);
+        if (queue__delay_move_begin(found, topic, &move) != BASE_ERR_OK) {
+            queue__delay_place(found);
         }
     }
     if (move == NULL) {
@@ -102,6 +127,7 @@ void queue__delay_rewrite_maybe(struct queue_delay_log *log,
         return;
     }
     move->is_rewrite = true;
+    move->rewrite_end = offset_end;
     log->is_rewriting = true;
     base_list_push_back(moves, &move->link);
 }
@@ -130,7 +156,7 @@ void queue__delay_rewrite_take(struct queue_delay_move *move)
     struct queue_delay_log *log = move->log;
 
     base_mutex_lock(&log->lock);
-    struct choice choice = choice_of(log, move);
+    struct choice choice = choice_of(log, move->rewrite_end, move);
     move->now_ms = base_clock_wall_ms(log->manager->options.clock);
     (void)queue__delay_heap_take_where(&move->queue->heap, REWRITE_MESSAGES, take, &choice);
     base_mutex_unlock(&log->lock);

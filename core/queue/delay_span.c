@@ -105,3 +105,15 @@ int64_t queue__delay_span_first(struct queue_delay_span *span)
     bool is_empty = span->count == 0 || (span->count == 1 && span->counts[span->head] == 0);
     return is_empty && span->first_block == end_block ? span->end_offset : first;
 }
+
+int64_t queue__delay_span_end_of(const struct queue_delay_span *span, int64_t count,
+                                 int64_t offset_max)
+{
+    int64_t end = span->first_block * QUEUE_DELAY_BLOCK;
+
+    for (size_t i = 0; i < span->count && count > 0 && end < offset_max; i++) {
+        count -= span->counts[span->head + i];
+        end += QUEUE_DELAY_BLOCK;
+    }
+    return end < offset_max ? end : offset_max;
+}

@@ -39,4 +39,9 @@ void queue__delay_span_remove(struct queue_delay_span *span, int64_t offset);
 /* Nothing below this offset waits. */
 int64_t queue__delay_span_first(struct queue_delay_span *span);
 
+/* End of the blocks, from the first one on, in which `count` messages wait, or somewhat more;
+ * offset_max if those end further on. */
+int64_t queue__delay_span_end_of(const struct queue_delay_span *span, int64_t count,
+                                 int64_t offset_max);
+
 #endif

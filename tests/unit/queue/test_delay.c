@@ -407,7 +407,7 @@ static void far_message_does_not_keep_the_log(void **state)
 /* However much there is to be written again, others get the thread after each batch. */
 static void rewriting_is_done_in_bounded_turns(void **state)
 {
-    enum { FAR = 600, NEAR = 3 * FAR + QUEUE_DELAY_BLOCK, TURN_MAX = FAR / 2 };
+    enum { FAR = 2000, NEAR = 3 * FAR + QUEUE_DELAY_BLOCK, TURN_MAX = FAR / 2 + 1 };
     struct fixture *fixture = *state;
     int64_t written = FAR + NEAR;
 

@@ -87,6 +87,57 @@ static void filter_removes_and_take_where_takes_out(void **state)
     queue__delay_heap_fini(&heap);
 }
 
+/* What a visitor took, by offset, and how often it was asked. */
+struct choosing {
+    bool is_taken[1000];
+    size_t visits_count;
+};
+
+static bool choose_every_fifth(void *context, const struct queue_delay_entry *entry)
+{
+    struct choosing *choosing = context;
+
+    choosing->visits_count++;
+    if (entry->offset % 5 != 0) {
+        return false;
+    }
+    assert_false(choosing->is_taken[entry->offset]);
+    choosing->is_taken[entry->offset] = true;
+    return true;
+}
+
+static void take_where_leaves_a_heap_and_looks_no_further_than_it_must(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000, STEP = 20 };
+    struct choosing choosing = {.visits_count = 0};
+    struct queue_delay_heap heap;
+    struct queue_delay_entry last = {INT64_MIN, 0};
+    size_t taken = 0;
+
+    queue__delay_heap_init(&heap);
+    assert_int_equal(queue__delay_heap_reserve(&heap, COUNT), BASE_ERR_OK);
+    for (int64_t i = 0; i < COUNT; i++) {
+        queue__delay_heap_push(&heap, (struct queue_delay_entry){i * 7919 % 211, i});
+    }
+    for (size_t i = 0; i < COUNT / 5 / STEP; i++) {
+        taken += queue__delay_heap_take_where(&heap, STEP, choose_every_fifth, &choosing);
+        assert_true(i > 0 || choosing.visits_count < COUNT / 2);
+    }
+    assert_int_equal(taken, COUNT / 5);
+    assert_int_equal(queue__delay_heap_take_where(&heap, STEP, choose_every_fifth, &choosing), 0);
+    queue__delay_heap_settle(&heap, taken);
+    assert_int_equal(heap.count, COUNT - taken);
+    while (heap.count > 0) {
+        struct queue_delay_entry entry = queue__delay_heap_take(&heap);
+        assert_false(choosing.is_taken[entry.offset]);
+        assert_true(last.due_ms < entry.due_ms ||
+                    (last.due_ms == entry.due_ms && last.offset < entry.offset));
+        last = entry;
+    }
+    queue__delay_heap_fini(&heap);
+}
+
 static void ordering_makes_a_heap_of_anything(void **state)
 {
     (void)state;
@@ -133,6 +184,23 @@ static void span_begins_at_the_block_of_the_oldest(void **state)
     assert_int_equal(queue__delay_span_first(&span), 99968);
     queue__delay_span_remove(&span, 100001);
     assert_int_equal(queue__delay_span_first(&span), 100002);
+    queue__delay_span_fini(&span);
+}
+
+static void span_tells_how_far_the_oldest_reach(void **state)
+{
+    (void)state;
+    struct queue_delay_span span;
+
+    queue__delay_span_init(&span, 0);
+    assert_int_equal(queue__delay_span_end_of(&span, 5, 1000), 0);
+    for (int64_t offset = 0; offset < 1000; offset += 20) {
+        add_at(&span, offset); /* four in the first block, three in the next ones */
+    }
+    assert_int_equal(queue__delay_span_end_of(&span, 4, 1000), QUEUE_DELAY_BLOCK);
+    assert_int_equal(queue__delay_span_end_of(&span, 5, 1000), 2 * QUEUE_DELAY_BLOCK);
+    assert_int_equal(queue__delay_span_end_of(&span, 5, 100), 100);
+    assert_int_equal(queue__delay_span_end_of(&span, 1000, 1000), 1000);
     queue__delay_span_fini(&span);
 }
 
@@ -311,8 +379,10 @@ int main(void)
         cmocka_unit_test(heap_gives_them_by_time_and_then_by_offset),
         cmocka_unit_test(what_was_taken_can_always_go_back),
         cmocka_unit_test(filter_removes_and_take_where_takes_out),
+        cmocka_unit_test(take_where_leaves_a_heap_and_looks_no_further_than_it_must),
         cmocka_unit_test(ordering_makes_a_heap_of_anything),
         cmocka_unit_test(span_begins_at_the_block_of_the_oldest),
+        cmocka_unit_test(span_tells_how_far_the_oldest_reach),
         cmocka_unit_test(span_forgets_what_it_has_passed),
         cmocka_unit_test(message_carries_its_queue_and_its_time),
         cmocka_unit_test(moved_message_carries_id_time_and_place),
