@@ -19,7 +19,8 @@ enum {
     SLOTS_CAPACITY_FIRST = 64,
     SLOTS_CAPACITY_MAX = 16384, /* then the older half is left behind */
     READY_CAPACITY_FIRST = 64,
-    RUN_MIN = 4096, /* more offsets that are done at once do not go through the ring */
+    STALE_SHARE = 2, /* with so many ready offsets for each that is not done the heap is rebuilt */
+    RUN_MIN = 4096,  /* more offsets that are done at once do not go through the ring */
 };
 
 static_assert(QUEUE_SLOT_STATE_COUNT <= UINT8_MAX, "a slot's state is one byte");
@@ -101,10 +102,23 @@ enum base_err queue__cursor_reserve_slot(struct queue_cursor *cursor)
     return BASE_ERR_OK;
 }
 
+static uint32_t ready_needed(const struct queue_cursor *cursor)
+{
+    return cursor->ready_count + cursor->open_count + cursor->moving_count + 2; /* [0] is unused */
+}
+
 enum base_err queue__cursor_reserve_ready(struct queue_cursor *cursor)
 {
-    uint32_t needed =
-        cursor->ready_count + cursor->open_count + cursor->moving_count + 2; /* [0] is unused */
+    int64_t undone = cursor->next - cursor->floor - cursor->done_count;
+
+    if (ready_needed(cursor) <= cursor->ready_capacity) {
+        return BASE_ERR_OK;
+    }
+    /* What is moved out of turn, and comes back, has left its offset in the heap each time. */
+    if (cursor->ready_count / STALE_SHARE > undone) {
+        queue__cursor_ready_rebuild(cursor);
+    }
+    uint32_t needed = ready_needed(cursor);
     if (needed <= cursor->ready_capacity) {
         return BASE_ERR_OK;
     }
@@ -148,6 +162,17 @@ void queue__cursor_ready_pop(struct queue_cursor *cursor)
         i = child;
     }
     cursor->ready[i] = last;
+}
+
+void queue__cursor_ready_rebuild(struct queue_cursor *cursor)
+{
+    cursor->ready_count = 0;
+    for (int64_t offset = cursor->floor;
+         (offset = queue_cursor_next_undone(cursor, offset)) < cursor->next; offset++) {
+        if (queue__cursor_slot_at(cursor, offset)->state == QUEUE_SLOT_READY) {
+            queue__cursor_ready_push(cursor, offset);
+        }
+    }
 }
 
 struct queue_slot *queue__cursor_extend(struct queue_cursor *cursor, enum queue_slot_state state)

@@ -17,18 +17,6 @@ static bool is_possible(int64_t number)
     return number >= 0 && number <= NUMBER_MAX;
 }
 
-/* Puts all ready slots, and nothing else, into the heap. There is room. */
-static void ready_rebuild(struct queue_cursor *cursor)
-{
-    cursor->ready_count = 0;
-    for (int64_t offset = cursor->floor;
-         (offset = queue_cursor_next_undone(cursor, offset)) < cursor->next; offset++) {
-        if (queue__cursor_slot_at(cursor, offset)->state == QUEUE_SLOT_READY) {
-            queue__cursor_ready_push(cursor, offset);
-        }
-    }
-}
-
 bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end)
 {
     BASE_ASSERT(cursor->open_count == 0);
@@ -41,7 +29,7 @@ bool queue_cursor_cut(struct queue_cursor *cursor, int64_t end)
         queue__cursor_forget(cursor);
     } else {
         queue__cursor_cut_back(cursor, end);
-        ready_rebuild(cursor);
+        queue__cursor_ready_rebuild(cursor);
     }
     queue__cursor_untrim(cursor);
     return true;

@@ -63,6 +63,9 @@ BASE_MUST_USE enum base_err queue__cursor_reserve_ready(struct queue_cursor *cur
 void queue__cursor_ready_push(struct queue_cursor *cursor, int64_t offset);
 void queue__cursor_ready_pop(struct queue_cursor *cursor);
 
+/* Puts all ready slots, and nothing else, into the heap. There is room. */
+void queue__cursor_ready_rebuild(struct queue_cursor *cursor);
+
 /* The slot, which is not done and has no lease, becomes DONE or SKIPPED. */
 void queue__cursor_mark_done(struct queue_cursor *cursor, struct queue_slot *slot);
 void queue__cursor_mark_skipped(struct queue_cursor *cursor, struct queue_slot *slot);

@@ -515,6 +515,21 @@ static void failures_stay_at_255(void **state)
     assert_int_equal(queue_cursor_slot(&fixture->cursor, 10)->failures, 255);
 }
 
+/* As when there is no room for what a redrive appends, for days. */
+static void moves_that_come_back_take_no_more_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_cursor *cursor = &fixture->cursor;
+
+    for (unsigned i = 0; i < 10000; i++) {
+        assert_int_equal(queue_cursor_move(cursor, 12 + i % 3), BASE_ERR_OK);
+        queue_cursor_move_undo(cursor, 12 + i % 3);
+    }
+    assert_true(cursor->ready_capacity < 100);
+    (void)deliver(fixture, 5, 15, 100);
+    assert_int_equal(queue_cursor_candidate(cursor, 15), -1);
+}
+
 static void adopted_position_counts_as_consumed(void **state)
 {
     struct fixture *fixture = *state;
@@ -614,6 +629,7 @@ int main(void)
         TEST(trimmed_and_timed_out_is_skipped),
         TEST(expired_candidate_is_skipped),
         TEST(failures_stay_at_255),
+        TEST(moves_that_come_back_take_no_more_memory),
         TEST(adopted_position_counts_as_consumed),
         TEST(log_that_lost_its_end_cuts_the_cursor),
         TEST(corrupt_state_is_refused),
