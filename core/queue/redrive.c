@@ -238,13 +238,18 @@ const struct queue_move_ops queue__redrive_ops = {
     .event = "DEAD_LETTERS_NOT_REDRIVEN",
 };
 
+/* Letters that are moved once the journal has got what is on its way there. */
+static uint32_t moved_on_the_way(const struct queue_group *group)
+{
+    bool is_journaling = group->move != NULL && group->move->state == QUEUE_MOVE_JOURNALING;
+    return is_journaling ? group->move->items_count : 0;
+}
+
 struct queue_redrive_record queue__redrive_record(const struct queue_group *group)
 {
     struct queue_redrive_record record = group->redrive->record;
 
-    if (group->move != NULL && group->move->state == QUEUE_MOVE_JOURNALING) {
-        record.moved += group->move->items_count;
-    }
+    record.moved += moved_on_the_way(group);
     return record;
 }
 
@@ -345,17 +350,19 @@ static void on_durable(struct base_task *base_task)
 static bool change(struct queue_group *group, struct queue_redrive *redrive,
                    const struct queue_redrive_record *next)
 {
+    struct queue_redrive_record written = *next;
     struct queue_redrive_task *task;
     struct queue_journal_batch batch;
     bool pending = false;
 
+    written.moved += moved_on_the_way(group);
     redrive->err = task_of(group, &task);
     if (redrive->err == BASE_ERR_OK) {
         redrive->waiter =
             (struct partition_waiter){.executor = redrive->executor, .task = {.run = on_durable}};
         queue__journal_begin(&batch, group->journal,
                              base_clock_wall_ms(group->manager->options.clock));
-        queue__journal_add_redrive(&batch, group->id, next);
+        queue__journal_add_redrive(&batch, group->id, &written);
         redrive->err = queue__journal_append(&batch, redrive->executor, &redrive->waiter, &pending);
     }
     if (redrive->err != BASE_ERR_OK) {

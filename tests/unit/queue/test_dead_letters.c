@@ -535,6 +535,30 @@ static void redrive_keeps_its_rate_and_can_be_cancelled(void **state)
     assert_letters(fixture, fixture->group, 100, 100 - status.moved);
 }
 
+/* The record of the cancelling comes behind that of a move that is on its way. */
+static void cancelled_redrive_counts_what_was_under_way_for_good(void **state)
+{
+    struct fixture *fixture = *state;
+    struct redriving cancel = {.is_cancel = true};
+
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    make_letters(fixture, 3);
+    redrive_all(fixture, fixture->group, 10);
+    io_sim_set_sync_us(fixture->harness.sim, 2 * QUEUE_HARNESS_SECOND);
+    advance_ms(fixture, 3000); /* a copy is on the disk, and the journal on its way */
+    assert_int_equal(redrive_status(fixture, fixture->group).moved, 0);
+    assert_int_equal(run_redrive(fixture, fixture->group, &cancel), QUEUE_OK);
+    io_sim_set_sync_us(fixture->harness.sim, 0);
+    advance_ms(fixture, 3000);
+    struct queue_redrive_status status = redrive_status(fixture, fixture->group);
+    assert_int_equal(status.state, QUEUE_REDRIVE_CANCELLED);
+    assert_int_equal(status.moved, 1);
+    assert_letters(fixture, fixture->group, 3, 2);
+    restart(fixture, false);
+    assert_int_equal(redrive_status(fixture, fixture->group).moved, 1);
+    assert_letters(fixture, fixture->group, 3, 2);
+}
+
 static void redrive_goes_on_after_a_restart(void **state)
 {
     struct fixture *fixture = *state;
@@ -675,6 +699,7 @@ int main(void)
         TEST(expired_message_is_skipped_and_no_dead_letter),
         TEST(redriven_letters_are_new_messages_of_their_group_only),
         TEST(redrive_keeps_its_rate_and_can_be_cancelled),
+        TEST(cancelled_redrive_counts_what_was_under_way_for_good),
         TEST(redrive_goes_on_after_a_restart),
         TEST(letters_are_redriven_one_by_one_when_nobody_has_them),
         TEST(crash_anywhere_in_a_redrive_loses_nothing),
