@@ -242,7 +242,7 @@ static bool read_entries(struct queue_delay_move *move, enum base_err *err)
         case QUEUE_READER_GAP:
         case QUEUE_READER_DAMAGED:
             log_damage(move, offset);
-            move->entries[move->read_count++].due_ms = QUEUE_DELAY_UNREADABLE;
+            move->is_unreadable[move->read_count++] = true;
             break;
         case QUEUE_READER_FAILED:
             *err = reader->err;

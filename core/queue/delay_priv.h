@@ -171,8 +171,6 @@ void queue__delay_on_news(struct base_task *task);
 
 /* delay_move.c */
 
-#define QUEUE_DELAY_UNREADABLE INT64_MIN /* due time of an entry whose message was not there */
-
 enum queue_delay_stage {
     QUEUE_DELAY_CHECKING,  /* looking for copies of what is due, in the queue's partitions */
     QUEUE_DELAY_READING,   /* the messages, out of the delay log */
@@ -201,6 +199,8 @@ struct queue_delay_move {
     struct catalog_topic *topic; /* counted */
     int64_t now_ms;              /* when the entries were taken: they were due */
     struct queue_delay_entry entries[QUEUE_DELAY_MOVE_MESSAGES_MAX];
+    bool
+        is_unreadable[QUEUE_DELAY_MOVE_MESSAGES_MAX]; /* of those read: its message was not there */
     uint32_t entries_count;
     uint32_t read_count; /* of the entries: read, and in the writer */
     uint32_t turn_count; /* reads since others had the thread */

@@ -174,7 +174,7 @@ static void replace(struct queue_delay_move *move, int64_t base_offset)
     for (uint32_t i = 0; i < move->read_count; i++) {
         const struct queue_delay_entry *entry = &move->entries[i];
         queue__delay_span_remove(&log->span, entry->offset);
-        if (entry->due_ms == QUEUE_DELAY_UNREADABLE || move->queue->is_forgotten) {
+        if (move->is_unreadable[i] || move->queue->is_forgotten) {
             queue__delay_heap_settle(heap, 1);
             log->pending_count--;
             atomic_fetch_sub(&log->manager->delayed_count, 1);
@@ -182,7 +182,7 @@ static void replace(struct queue_delay_move *move, int64_t base_offset)
             queue__delay_heap_give_back(heap, (struct queue_delay_entry){entry->due_ms, offset});
             queue__delay_span_add(&log->span, offset);
         }
-        offset += entry->due_ms != QUEUE_DELAY_UNREADABLE;
+        offset += !move->is_unreadable[i];
     }
     /* What is left goes back as it was. */
     for (uint32_t i = move->read_count; i < move->entries_count; i++) {
