@@ -306,6 +306,7 @@ enum base_err partition__open(struct partition *partition, const struct catalog_
     if (log != NULL) {
         partition->high_watermark = partition->high_is_durable ? logstore_log_durable_offset(log)
                                                                : logstore_log_written_offset(log);
+        partition->opened_end = logstore_log_end_offset(log);
     }
     base_mutex_unlock(&partition->lock);
     if (err != BASE_ERR_OK) {
@@ -340,7 +341,14 @@ void partition__shut(struct partition *partition, bool remove)
 
 void partition_offsets(struct partition *partition, struct partition_offsets *out)
 {
-    *out = (struct partition_offsets){-1, -1, -1, -1, -1, 0, BASE_ERR_OK};
+    *out = (struct partition_offsets){
+        .start = -1,
+        .last_stable = -1,
+        .high_watermark = -1,
+        .end = -1,
+        .opened_end = -1,
+        .leader_epoch = -1,
+    };
     base_mutex_lock(&partition->lock);
     out->err = state_of(partition);
     if (partition->log != NULL) {
@@ -348,6 +356,7 @@ void partition_offsets(struct partition *partition, struct partition_offsets *ou
         out->high_watermark = partition->high_watermark;
         out->last_stable = partition->high_watermark;
         out->end = logstore_log_end_offset(partition->log);
+        out->opened_end = partition->opened_end;
         out->leader_epoch = logstore_log_leader_epoch(partition->log);
         out->size_bytes = logstore_log_size_bytes(partition->log);
     }

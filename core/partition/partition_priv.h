@@ -21,6 +21,7 @@ struct partition {
     bool closed;               /* the topic was deleted, or the broker stops */
     bool remove_when_released; /* the log goes with the last handle */
     int64_t high_watermark;
+    int64_t opened_end;                  /* of the log, when it was opened */
     atomic_uint_fast64_t produced_bytes; /* see struct partition_traffic; not locked */
     atomic_uint_fast64_t produced_requests;
     struct base_list high_waiters;    /* by end offset, ascending */

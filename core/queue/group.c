@@ -205,6 +205,16 @@ struct queue_place *queue__group_place(struct queue_group *group, int32_t index)
     return index >= 0 && index < group->places_count ? group->places[index] : NULL;
 }
 
+void queue__place_cut(struct queue_group *group, struct queue_place *place, int64_t end)
+{
+    base_mutex_assert_held(&group->lock);
+    place->is_uncut = false;
+    if (queue_cursor_cut(&place->cursor, end)) {
+        place->is_unwritten = true;
+        group->has_unwritten = true;
+    }
+}
+
 void queue__place_look(struct queue_group *group, struct queue_place *place, bool consumes)
 {
     struct partition_offsets offsets;
@@ -230,6 +240,9 @@ void queue__place_look(struct queue_group *group, struct queue_place *place, boo
         place->is_known = true;
         place->is_unwritten = true;
         group->has_unwritten = true;
+    }
+    if (place->is_uncut && offsets.err == BASE_ERR_OK) {
+        queue__place_cut(group, place, offsets.opened_end);
     }
     bool is_ours = consumes || place->cursor.used || !catalog_kind_is_kafka(group->topic->kind);
     if (is_ours && place->start > place->cursor.trimmed_to) {

@@ -36,6 +36,7 @@ struct queue_place {
     struct queue_cursor cursor;
     bool is_known;              /* the cursor has a start: from the journal, or the log's */
     bool is_unwritten;          /* the journal does not know that start yet */
+    bool is_uncut;              /* the log could not be opened, and may have lost what is known */
     bool is_full;               /* and the log was told so */
     struct queue_window *ahead; /* owned; from cursor.next on; NULL while idle */
     struct queue_window *again; /* owned; what is delivered again; NULL while idle */
@@ -129,6 +130,9 @@ BASE_MUST_USE enum base_err queue__group_update(struct queue_group *group,
 
 /* NULL when there is no such partition. */
 struct queue_place *queue__group_place(struct queue_group *group, int32_t index);
+
+/* The log lies open, and ended at `end` before anything was added: what is known of more goes. */
+void queue__place_cut(struct queue_group *group, struct queue_place *place, int64_t end);
 
 /* Looks at the partition's offsets; gives a new cursor its start and trims the others. The
  * cursor of a Kafka queue is left alone until it is consumed from over REST: before that, the

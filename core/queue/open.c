@@ -166,22 +166,22 @@ struct letters_recovery {
     enum base_err err;
 };
 
-/* An HT queue may have lost, with the power, messages that were consumed already. */
+/* An HT queue may have lost, with the power, messages that were consumed already. What cannot be
+ * opened now is looked at when it is. */
 static void cut_group(struct queue_group *group)
 {
-    struct partition_offsets offsets;
-
     base_mutex_lock(&group->lock);
     for (int32_t i = 0; i < group->places_count; i++) {
         struct queue_place *place = group->places[i];
         struct partition *partition =
             partition_table_get(group->manager->options.table, group->topic_id, i);
-        if (place->is_known && partition != NULL) {
+        struct partition_offsets offsets = {.err = BASE_ERR_OFFLINE};
+        if (partition != NULL) {
             partition_offsets(partition, &offsets);
-            if (offsets.err == BASE_ERR_OK && queue_cursor_cut(&place->cursor, offsets.end)) {
-                place->is_unwritten = true;
-                group->has_unwritten = true;
-            }
+        }
+        place->is_uncut = place->is_known;
+        if (place->is_uncut && offsets.err == BASE_ERR_OK) {
+            queue__place_cut(group, place, offsets.end);
         }
         partition_release(&partition);
     }

@@ -117,9 +117,11 @@ static enum base_err start_partitions(struct queue_harness *harness, int32_t gen
 
     enum base_err err = partition_table_create(&options, &harness->table);
     BASE_ASSERT(err == BASE_ERR_OK);
+    io_sim_set_full(harness->sim, harness->opens_full);
     err = partition_table_open_all(harness->table, harness->loops[0], &opened.task);
     BASE_ASSERT(err == BASE_ERR_OK);
     queue_harness_wait(harness, &opened.is_set);
+    io_sim_set_full(harness->sim, false);
     return BASE_ERR_OK;
 }
 

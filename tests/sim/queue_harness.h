@@ -32,6 +32,7 @@ struct queue_harness {
     int64_t delayed_max;          /* the same; 0 = the default */
     int64_t delayed_queue_max;    /* the same of one queue */
     uint64_t delay_rewrite_bytes; /* the same */
+    bool opens_full;              /* the same: no log finds room for what it has to create */
 
     /* NULL while stopped. */
     struct logstore_store *store;

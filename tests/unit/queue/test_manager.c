@@ -339,6 +339,38 @@ static void what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_ag
     restart(fixture, true);
 }
 
+/* The same when the log, of which nothing is left, cannot be opened at first. */
+static void log_that_is_opened_late_has_lost_messages_too(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[128];
+
+    make_queue(fixture, CATALOG_KAFKA_HT, 1, 0);
+    put(fixture, "lost", 0, 4);
+    struct messages messages = get(fixture, fixture->group, 10);
+    ack_all(fixture, fixture->group, &messages);
+    io_sim_crash(fixture->harness.sim);
+    queue_harness_stop(&fixture->harness);
+    io_sim_restart(fixture->harness.sim, false);
+    (void)snprintf(name, sizeof name, "%s-0/00000000000000000000.log", fixture->topic->id_text);
+    io_sim_drop(fixture->harness.sim, name);
+    fixture->harness.opens_full = true;
+    assert_int_equal(queue_harness_start(&fixture->harness), BASE_ERR_OK);
+    advance_ms(fixture, 2000);
+    assert_int_equal(produce(fixture, "refused", 0, 1).produce.verdict, QUEUE_STORAGE_FAILED);
+    advance_ms(fixture, 2000);
+    put(fixture, "after", 0, 6); /* before the group is looked at */
+    messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 6);
+    assert_string_equal(messages.values[0], "after0");
+    ack_all(fixture, fixture->group, &messages);
+    fixture->harness.opens_full = false;
+    restart(fixture, false);
+    assert_int_equal(count(fixture, fixture->group).available, 0);
+    put(fixture, "more", 0, 1);
+    assert_int_equal(get(fixture, fixture->group, 10).count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +390,7 @@ int main(void)
         TEST(kafka_group_counts_by_what_it_committed_and_goes_on_there),
         TEST(kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_later),
         TEST(what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again),
+        TEST(log_that_is_opened_late_has_lost_messages_too),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
