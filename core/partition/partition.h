@@ -36,8 +36,7 @@ struct partition_offsets {
     int64_t last_stable;
     int64_t high_watermark;
     int64_t end;
-    int64_t
-        opened_end; /* the end when the log was opened: what it had kept of what it got before */
+    int64_t opened_end; /* the end when the log was opened: what was left of what it had */
     int32_t leader_epoch;
     uint64_t size_bytes;
     enum base_err err; /* OK, OFFLINE (storage stopped) or CLOSED (topic deleted) */
