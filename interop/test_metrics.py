@@ -143,6 +143,17 @@ class Queue(MetricsTest):
             self.assertEqual([when % INTERVAL_MS for when in times], [0] * len(times))
             self.assertEqual(times, list(range(times[0], times[-1] + 1, INTERVAL_MS)))
 
+    def test_questions_at_once_over_one_connection(self):
+        queue = self.rest.create_queue()["id"]
+        self.rest.produce(queue, "x")
+        self.settle({"request_count": 1}, queue=queue)
+        target = (f"/V1.0/{self.rest.project}/metric-data?namespace=SYS.DMS&period=1&filter=sum"
+                  f"&metric_name=request_count&dim.0=queue_instance_id,{queue}"
+                  f"&from={self.started}&to={int(time.time() * 1000) + 1}")
+        for answer in self.rest.pipeline([target] * 4):
+            self.assertEqual(answer.status, 200, answer.raw)
+            self.assertEqual(sum(point["sum"] for point in answer.body["datapoints"]), 1)
+
 
 class Group(MetricsTest):
     def test_accumulated_and_consumed(self):

@@ -223,6 +223,7 @@ static void found(struct base_task *task)
     struct metric_query *query = BASE_CONTAINER_OF(task, struct metric_query, search.task);
     struct telemetry_series_search *search = &query->search;
     struct restgw_request *request = query->request;
+    struct telemetry_point *points = search->points; /* the search ends with the answer */
 
     if (search->err == BASE_ERR_TOO_LARGE) {
         (void)refuse(request, "from and to are more than 4320 periods apart");
@@ -232,7 +233,7 @@ static void found(struct base_task *task)
         put_points(restgw_answer_begin(request), search);
         restgw_answer_end(request, 200);
     }
-    base_free(search->points);
+    base_free(points);
 }
 
 void restgw__metric_data_get(struct restgw_request *request)
