@@ -21,6 +21,10 @@ class Rest(harness.Rest):
             headers["X-Auth-Token"] = self.token
         return super().raw(method, target, body, headers, **arguments)
 
+    def pipeline(self, targets, headers=None, **arguments):
+        return super().pipeline(targets, {**(headers or {}), "X-Auth-Token": self.token},
+                                **arguments)
+
 
 class User:
     """Somebody with a role in a project."""

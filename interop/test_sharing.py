@@ -171,6 +171,19 @@ class Rest(SharingTest):
             self.check_error(waiting.result(), 404, 10240401)
         self.assertEqual(self.at_owner.drain(queue, group, 1), ["secret"])
 
+    def test_policy_that_goes_ends_all_long_polls_of_a_connection(self):
+        queue, group = self.make_queue()
+        policy = self.allow(queue, "ConsumeMessages", "GetQueue")
+        path = f"{self.at_guest.prefix}/queues/{queue}"
+        consume = f"{path}/groups/{group}/messages?time_wait=20&max_msgs=1"
+        answers = self.at_guest.pipeline([path] + [consume] * 4)
+        self.assertEqual(next(answers).status, 200)
+        self.at_owner.must(204, "DELETE", f"/queues/{queue}/policies/{policy}")
+        self.at_owner.produce(queue, "a", "b", "c", "d")
+        for _ in range(4):
+            self.check_error(next(answers), 404, 10240401)
+        self.assertEqual(sorted(self.at_owner.drain(queue, group, 4)), ["a", "b", "c", "d"])
+
 
 class Roles(SharingTest):
     def test_reader_looks_and_does_nothing(self):

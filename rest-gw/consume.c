@@ -72,6 +72,13 @@ static void answer_messages(struct consume *consume)
     restgw_answer_end(consume->request, 200);
 }
 
+/* The messages go back: nobody is told of them. Before the answer, with which done ends. */
+static void take_back(struct queue_consume *done)
+{
+    (void)queue_consume_cancel(done);
+    queue_consume_release(done);
+}
+
 static void finish(struct consume *consume)
 {
     struct restgw_request *request = consume->request;
@@ -85,14 +92,16 @@ static void finish(struct consume *consume)
     }
     /* What was allowed when the wait began may be forbidden now. Without messages nothing is
      * told, and an answer is what the client waits for. */
-    if (done->messages_count > 0 && restgw__scope_queue(request, SECURITY_READ) == NULL) {
-        (void)queue_consume_cancel(done);
-        queue_consume_release(done);
+    enum restgw_error error = done->messages_count > 0
+                                  ? restgw__scope_check_queue(request, SECURITY_READ)
+                                  : RESTGW_ERROR_NONE;
+    if (error != RESTGW_ERROR_NONE) {
+        take_back(done);
+        restgw_answer_error(request, error);
         return;
     }
     if (!fits_answer(consume)) {
-        (void)queue_consume_cancel(done);
-        queue_consume_release(done);
+        take_back(done);
         restgw_answer_errorf(request, RESTGW_ERROR_CONSUME_REFUSED,
                              "a message is too large for REST; consume it over Kafka");
         return;

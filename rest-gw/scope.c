@@ -72,41 +72,69 @@ static enum restgw_error error_of_refusal(enum security_judgement judgement)
     return RESTGW_ERROR_DENIED;
 }
 
-bool restgw__scope_allows(struct restgw_request *request, enum security_action action,
-                          struct security_resource resource)
+/* Whether who asks may do action to resource: NONE, or why not. */
+static enum restgw_error check_allowed(const struct restgw_request *request,
+                                       enum security_action action,
+                                       struct security_resource resource)
 {
     enum security_judgement judgement =
         security_judge(restgw__principal(request), action, resource);
-    if (judgement != SECURITY_ALLOWED) {
-        restgw_answer_error(request, error_of_refusal(judgement));
-    }
-    return judgement == SECURITY_ALLOWED;
+    return judgement == SECURITY_ALLOWED ? RESTGW_ERROR_NONE : error_of_refusal(judgement);
 }
 
-const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
-                                                enum security_action action)
+bool restgw__scope_allows(struct restgw_request *request, enum security_action action,
+                          struct security_resource resource)
 {
-    struct base_slice project_id;
+    enum restgw_error error = check_allowed(request, action, resource);
+    if (error != RESTGW_ERROR_NONE) {
+        restgw_answer_error(request, error);
+    }
+    return error == RESTGW_ERROR_NONE;
+}
+
+/* As restgw__scope_check_queue, with the queue. */
+static enum restgw_error find_queue(const struct restgw_request *request,
+                                    enum security_action action, const struct catalog_topic **queue)
+{
+    struct base_slice project_id = restgw_request_parameter(request, "project_id");
     struct base_slice text = restgw_request_parameter(request, "queue_id");
-    const struct security_principal *principal = restgw__principal(request);
     struct base_uuid id;
 
-    if (!restgw__scope_project(request, &project_id)) {
-        return NULL;
+    *queue = NULL;
+    if (!is_project_id(project_id)) {
+        return RESTGW_ERROR_PROJECT_ID;
     }
     if (!base_uuid_parse((const char *)text.data, text.length, &id)) {
-        restgw_answer_error(request, RESTGW_ERROR_QUEUE_ID);
-        return NULL;
+        return RESTGW_ERROR_QUEUE_ID;
     }
     const struct catalog_view *view = restgw__view(request);
     const struct catalog_topic *topic = catalog_view_topic_by_id(view, id);
     /* Without authentication the project is whose the path says it is. */
     if (topic == NULL || !is_queue(topic) ||
-        (security_is_anonymous(principal) && !restgw__is_queue_of(topic, project_id))) {
-        restgw_answer_error(request, RESTGW_ERROR_QUEUE_NOT_FOUND);
-        return NULL;
+        (security_is_anonymous(restgw__principal(request)) &&
+         !restgw__is_queue_of(topic, project_id))) {
+        return RESTGW_ERROR_QUEUE_NOT_FOUND;
     }
-    if (!restgw__scope_allows(request, action, security_topic(view, topic))) {
+    enum restgw_error error = check_allowed(request, action, security_topic(view, topic));
+    *queue = error == RESTGW_ERROR_NONE ? topic : NULL;
+    return error;
+}
+
+enum restgw_error restgw__scope_check_queue(const struct restgw_request *request,
+                                            enum security_action action)
+{
+    const struct catalog_topic *topic = NULL;
+    return find_queue(request, action, &topic);
+}
+
+const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
+                                                enum security_action action)
+{
+    const struct catalog_topic *topic = NULL;
+    enum restgw_error error = find_queue(request, action, &topic);
+
+    if (error != RESTGW_ERROR_NONE) {
+        restgw_answer_error(request, error);
         return NULL;
     }
     restgw_audit_owner(request, base_slice_text(topic->project_id));

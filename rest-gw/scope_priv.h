@@ -1,5 +1,6 @@
 /* What a request is about: the project, queue and group that its path names, and whether
- * whoever asks may do that. Each of these answers the request itself when the answer is no. */
+ * whoever asks may do that. Each of these answers the request itself when the answer is no,
+ * unless it says otherwise. The answer is the end of the request and of its arena. */
 #ifndef RESTGW_SCOPE_PRIV_H
 #define RESTGW_SCOPE_PRIV_H
 
@@ -23,6 +24,10 @@ bool restgw__scope_allows(struct restgw_request *request, enum security_action a
  * wait. */
 const struct catalog_topic *restgw__scope_queue(struct restgw_request *request,
                                                 enum security_action action);
+
+/* The same without an answer, for who has something to let go of first: NONE, or why not. */
+enum restgw_error restgw__scope_check_queue(const struct restgw_request *request,
+                                            enum security_action action);
 
 /* The queues of {project_id} that whoever asks may see, oldest first; NULL when the request was
  * answered. Borrowed from the view, as above. */
