@@ -38,7 +38,12 @@ static const unsigned conn_moves[CONN_STATE_COUNT] = {
 #undef MAY
 
 /* What the connection's deadline stands for. */
-enum conn_deadline { DEADLINE_NONE, DEADLINE_HEADER, DEADLINE_BODY };
+enum conn_deadline {
+    DEADLINE_NONE,
+    DEADLINE_HEADER,
+    DEADLINE_BODY,
+    DEADLINE_OVER, /* it runs, but what it was for has come */
+};
 
 struct restgw_http_conn {
     struct net_conn *net;              /* borrowed; lives until on_close */
@@ -297,6 +302,9 @@ static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
     conn->charged_size = 0;
     forget_admission(conn);
     conn->wants_continue = false;
+    if (conn->deadline != DEADLINE_NONE) {
+        conn->deadline = DEADLINE_OVER; /* the next message has a time of its own */
+    }
     struct restgw_request *request = request_take(conn);
     if (request == NULL) {
         conn_end(conn, BASE_ERR_NOMEM);

@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ enum {
 };
 
 struct fixture {
+    struct base_clock clock; /* of the loop */
+    atomic_int_least64_t ahead_us;
     struct net_loop *loop;
     struct net_listener *listener;
     struct restgw_router *router;
@@ -215,6 +218,13 @@ static void do_nothing(struct fixture *fixture, size_t number)
     (void)number;
 }
 
+/* So much time passes, and with it whatever it is the end of. */
+static void pass_ms(struct fixture *fixture, int64_t time_ms)
+{
+    fixture->ahead_us += time_ms * 1000;
+    on_loop(fixture, do_nothing, 0);
+}
+
 static void start(struct fixture *fixture, struct restgw_http_options options)
 {
     options.router = fixture->router;
@@ -268,9 +278,23 @@ static void stop(struct fixture *fixture)
     }
 }
 
+static int64_t fixture_monotonic_us(struct base_clock *clock)
+{
+    struct fixture *fixture = BASE_CONTAINER_OF(clock, struct fixture, clock);
+    return base_clock_monotonic_us(base_clock_system()) + fixture->ahead_us;
+}
+
+static int64_t fixture_wall_us(struct base_clock *clock)
+{
+    (void)clock;
+    return base_clock_system()->wall_us(base_clock_system());
+}
+
 static int set_up(void **state)
 {
     struct fixture *fixture = base_alloc_object(struct fixture);
+    fixture->clock.monotonic_us = fixture_monotonic_us;
+    fixture->clock.wall_us = fixture_wall_us;
     fixture->fd = -1;
     fixture->received = base_alloc(RECEIVED_SIZE_MAX + 1);
     sem_init(&fixture->arrived, 0, 0);
@@ -278,7 +302,7 @@ static int set_up(void **state)
     sem_init(&fixture->has_finished, 0, 0);
     *state = fixture;
     restgw_json_init();
-    return net_loop_create(0, base_clock_system(), NULL, &fixture->loop) != BASE_ERR_OK ||
+    return net_loop_create(0, &fixture->clock, NULL, &fixture->loop) != BASE_ERR_OK ||
            restgw_router_create(routes, sizeof routes / sizeof routes[0], &fixture->router) !=
                BASE_ERR_OK;
 }
@@ -744,6 +768,29 @@ static void slow_headers_and_bodies_are_cut_off(void **state)
     assert_int_equal(fixture->received_size, 0);
 }
 
+static void each_message_has_the_time_that_a_message_has(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, (struct restgw_http_options){0});
+    connect_client(fixture);
+    send_text(fixture, "GET /ec");
+    for (unsigned count = 1; count <= 4; count++) {
+        send_text(fixture, "ho/a" HOST "\r\nGET /ec"); /* always ends within the next one */
+        receive_texts(fixture, "\"a\"", count);
+        pass_ms(fixture, RESTGW_HTTP_HEADER_TIMEOUT_MS * 2 / 3);
+    }
+    send_text(fixture, "ho/b" HOST "\r\nPOST /body" HOST "Content-Length: 5\r\n\r\nhe");
+    receive_text(fixture, "\"b\"");
+    for (unsigned count = 1; count <= 4; count++) {
+        send_text(fixture, "lloPOST /body" HOST "Content-Length: 5\r\n\r\nhe");
+        receive_texts(fixture, "hello", count);
+        pass_ms(fixture, RESTGW_HTTP_BODY_TIMEOUT_MS * 2 / 3);
+    }
+    pass_ms(fixture, RESTGW_HTTP_BODY_TIMEOUT_MS * 2 / 3);
+    receive_end(fixture);
+    assert_int_equal(count_text(fixture, "HTTP/1.1"), 9);
+}
+
 static void neither_deadline_runs_while_a_handler_does(void **state)
 {
     struct fixture *fixture = *state;
@@ -1004,6 +1051,7 @@ int main(void)
         TEST(a_client_that_waits_is_told_to_continue),
         TEST(big_bodies_come_whole_with_a_length_and_in_chunks),
         TEST(slow_headers_and_bodies_are_cut_off),
+        TEST(each_message_has_the_time_that_a_message_has),
         TEST(neither_deadline_runs_while_a_handler_does),
         TEST(overload_is_flow_control),
         TEST(a_long_poll_is_cancelled_when_its_client_leaves),
