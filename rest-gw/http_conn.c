@@ -17,7 +17,7 @@
 
 enum {
     COPY_SIZE_MAX = 8 * 1024,           /* messages up to it do not pin a read buffer */
-    INPUT_STEP_SIZE = 64 * 1024,        /* least input to wait for in a long body */
+    INPUT_STEP_SIZE = 4 * 1024,         /* least input to wait for in a long body */
     OUTPUT_LOW_SIZE = 1024 * 1024,      /* unsent answers below which requests go on */
     OUTPUT_HIGH_SIZE = 4 * 1024 * 1024, /* and above which they stop */
 };
@@ -459,14 +459,16 @@ static bool conn_await(struct restgw_http_conn *conn, size_t input_size)
     size_t wanted_size = input_size;
 
     if (parser->state == RESTGW_HTTP_BODY) {
-        /* In steps that double, so that what is charged follows what has really come. */
+        /* In steps that double, so that what is charged follows what has really come: whoever
+         * only announces a body is charged little. */
         size_t missing = parser->position + (size_t)parser->head.content_length - input_size;
         size_t step = input_size > INPUT_STEP_SIZE ? input_size : INPUT_STEP_SIZE;
         wanted_size += missing < step ? missing : step;
         net_conn_expect(conn->net, wanted_size);
     }
     if (wanted_size > conn->charged_size) {
-        if (!restgw__http_server_charge(conn->server, wanted_size - conn->charged_size)) {
+        size_t size = wanted_size - conn->charged_size;
+        if (!restgw__http_server_charge_unfinished(conn->server, size)) {
             return false;
         }
         conn->charged_size = wanted_size;

@@ -86,14 +86,26 @@ size_t restgw_http_server_bytes(const struct restgw_http_server *server)
     return atomic_load(&server->bytes);
 }
 
-bool restgw__http_server_charge(struct restgw_http_server *server, size_t size)
+/* Counts size bytes, as long as the sum stays within limit. */
+static bool charge(atomic_size_t *counter, size_t size, size_t limit)
 {
-    size_t before = atomic_fetch_add(&server->bytes, size);
-    if (before + size <= server->options.in_flight_size_max) {
+    size_t before = atomic_fetch_add(counter, size);
+    if (before + size <= limit) {
         return true;
     }
-    (void)atomic_fetch_sub(&server->bytes, size);
+    (void)atomic_fetch_sub(counter, size);
     return false;
+}
+
+bool restgw__http_server_charge(struct restgw_http_server *server, size_t size)
+{
+    return charge(&server->bytes, size, server->options.in_flight_size_max);
+}
+
+bool restgw__http_server_charge_unfinished(struct restgw_http_server *server, size_t size)
+{
+    size_t limit = server->options.in_flight_size_max;
+    return charge(&server->bytes, size, limit - limit / RESTGW_HTTP_RESERVE_SHARE);
 }
 
 void restgw__http_server_refund(struct restgw_http_server *server, size_t size)
@@ -104,12 +116,7 @@ void restgw__http_server_refund(struct restgw_http_server *server, size_t size)
 
 bool restgw__http_server_charge_unverified(struct restgw_http_server *server, size_t size)
 {
-    size_t before = atomic_fetch_add(&server->unverified_bytes, size);
-    if (before + size <= RESTGW_HTTP_UNVERIFIED_SIZE_MAX) {
-        return true;
-    }
-    (void)atomic_fetch_sub(&server->unverified_bytes, size);
-    return false;
+    return charge(&server->unverified_bytes, size, RESTGW_HTTP_UNVERIFIED_SIZE_MAX);
 }
 
 void restgw__http_server_refund_unverified(struct restgw_http_server *server, size_t size)

@@ -15,6 +15,7 @@ enum {
     RESTGW_HTTP_HEADER_TIMEOUT_MS = 10000,
     RESTGW_HTTP_BODY_TIMEOUT_MS = 30000,
     RESTGW_HTTP_IN_FLIGHT_SIZE_MAX = 256 * 1024 * 1024, /* of all requests; default */
+    RESTGW_HTTP_RESERVE_SHARE = 8, /* an eighth of it is for messages of which all is here */
     RESTGW_HTTP_UNADMITTED_SIZE_MAX = 64 * 1024,        /* message of a client nobody knows yet */
     RESTGW_HTTP_UNVERIFIED_SIZE_MAX = 32 * 1024 * 1024, /* of all who are plausible only */
     RESTGW_HTTP_POLL_CHECK_MS = 1000,

@@ -29,6 +29,10 @@ void restgw__http_server_release(struct restgw_http_server *server);
 bool restgw__http_server_charge(struct restgw_http_server *server, size_t size);
 void restgw__http_server_refund(struct restgw_http_server *server, size_t size);
 
+/* The same for a message that has not come whole: these leave a reserve, so that those who send
+ * slowly, or nothing, do not shut out who says all at once. Refunded as above. */
+bool restgw__http_server_charge_unfinished(struct restgw_http_server *server, size_t size);
+
 /* The same for what may come from clients who are not verified. */
 bool restgw__http_server_charge_unverified(struct restgw_http_server *server, size_t size);
 void restgw__http_server_refund_unverified(struct restgw_http_server *server, size_t size);

@@ -853,6 +853,43 @@ static void overload_is_flow_control(void **state)
     receive_text(fixture, "\r\n\r\nok");
 }
 
+/* Announces a body of size bytes on a connection of its own; false when that is refused. */
+static bool announce(struct fixture *fixture, int size)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text,
+                   "POST /body" HOST "Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", size);
+    connect_client(fixture);
+    send_text(fixture, text);
+    receive_text(fixture, "\r\n\r\n");
+    return strstr(fixture->received, "100 Continue") != NULL;
+}
+
+static void announced_bodies_do_not_shut_out_who_says_all(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { MUCH_COUNT = 10, COUNT_MAX = 80 };
+    int clients[COUNT_MAX];
+    unsigned count = 0;
+    bool is_taken = true;
+    start(fixture, (struct restgw_http_options){.in_flight_size_max = 64 * 1024});
+    for (; is_taken; count++) {
+        assert_true(count < COUNT_MAX);
+        is_taken = announce(fixture, count < MUCH_COUNT ? 64 * 1024 : 1000);
+        assert_true(is_taken || count > MUCH_COUNT); /* what may come costs little */
+        clients[count] = fixture->fd;
+        fixture->fd = -1;
+    }
+    connect_client(fixture);
+    char text[1200];
+    (void)snprintf(text, sizeof text, "GET /echo/a HTTP/1.1\r\nHost: h\r\nX: %01000d\r\n\r\n", 0);
+    send_text(fixture, text);
+    receive_text(fixture, "\"a\"");
+    while (count > 0) {
+        (void)close(clients[--count]);
+    }
+}
+
 static void a_long_poll_is_cancelled_when_its_client_leaves(void **state)
 {
     struct fixture *fixture = *state;
@@ -1054,6 +1091,7 @@ int main(void)
         TEST(each_message_has_the_time_that_a_message_has),
         TEST(neither_deadline_runs_while_a_handler_does),
         TEST(overload_is_flow_control),
+        TEST(announced_bodies_do_not_shut_out_who_says_all),
         TEST(a_long_poll_is_cancelled_when_its_client_leaves),
         TEST(an_answer_to_a_dead_connection_goes_nowhere),
         TEST(half_a_close_still_gets_its_answers),
