@@ -2,7 +2,8 @@
  *
  * Memory: an unfinished message stays in the connection's input, which grows with
  * what has come. A finished one is copied to its request's arena when it is short;
- * a long one is held where it is. All of it is counted against the budget of the server. */
+ * a long one is held where it is. All of it is counted against the budget of the server. So are
+ * answers until the kernel has them; where these are too many, no more is asked. */
 #include "rest-gw/http_conn.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
     INPUT_STEP_SIZE = 4 * 1024,         /* least input to wait for in a long body */
     OUTPUT_LOW_SIZE = 1024 * 1024,      /* unsent answers below which requests go on */
     OUTPUT_HIGH_SIZE = 4 * 1024 * 1024, /* and above which they stop */
+    OUTPUT_NONE_SIZE = 1,               /* and below which nothing is unsent */
 };
 
 enum conn_state {
@@ -59,6 +61,8 @@ struct restgw_http_conn {
     bool takes_long_body;         /* its route was found to take what is longer than short */
     size_t unverified_size;       /* bytes of it counted in server->unverified_bytes */
     size_t charged_size;          /* bytes of the unfinished message counted in server->bytes */
+    size_t answered_size;         /* bytes of answers that wait for their turn */
+    size_t unsent_size;           /* of these and of the output, counted in server->unsent_bytes */
     struct restgw_request *spare; /* owned; for the next request; may be NULL */
     struct restgw_http_parser parser;
 };
@@ -188,8 +192,10 @@ static void send_first(struct restgw_http_conn *conn, struct restgw_request *req
     bool keep_alive = request->keep_alive;
 
     BASE_ASSERT(request->state == REQUEST_ANSWERED);
+    BASE_ASSERT(conn->answered_size >= request->answer.length);
     base_list_remove(&request->siblings);
     conn->requests_count--;
+    conn->answered_size -= request->answer.length;
     if (request->answer.length == 0) {
         conn_end(conn, BASE_ERR_NOMEM); /* there was not even memory to say so */
     } else if (conn->state != CONN_CLOSED) {
@@ -202,10 +208,28 @@ static void send_first(struct restgw_http_conn *conn, struct restgw_request *req
     }
 }
 
+/* Bytes of answers that the kernel has not taken yet. */
+static size_t unsent_size(const struct restgw_http_conn *conn)
+{
+    return conn->answered_size + net_conn_output_bytes(conn->net);
+}
+
+/* Whether one more request may run. Where all together owe too much, those to whom nothing is owed
+ * go on, one by one: whoever takes his answers does not wait for who does not. */
 static bool has_room(const struct restgw_http_conn *conn, size_t output_size_max)
 {
-    return conn->requests_count < RESTGW_HTTP_PIPELINE_MAX &&
-           net_conn_output_bytes(conn->net) < output_size_max;
+    size_t size = unsent_size(conn);
+
+    return conn->requests_count < RESTGW_HTTP_PIPELINE_MAX && size < output_size_max &&
+           (size == 0 || !restgw__http_server_owes_much(conn->server));
+}
+
+static void count_unsent(struct restgw_http_conn *conn)
+{
+    size_t size = unsent_size(conn);
+
+    restgw__http_server_recount_unsent(conn->server, conn->unsent_size, size);
+    conn->unsent_size = size;
 }
 
 /* The interim answer for a client that waits before it sends its body. */
@@ -233,6 +257,7 @@ static void conn_flush(struct restgw_http_conn *conn)
         send_first(conn, request);
         request = first_request(conn);
     }
+    count_unsent(conn);
     if (conn->state == CONN_ENDING) {
         conn_stop_reading(conn);
     }
@@ -254,6 +279,7 @@ void restgw__http_conn_flush(struct restgw_request *request)
     if (request->conn == NULL) {
         request_end(request);
     } else {
+        request->conn->answered_size += request->answer.length;
         conn_flush(request->conn);
     }
 }
@@ -603,6 +629,7 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
         node = base_list_pop_front(&conn->requests);
     }
     restgw__http_server_refund(server, conn->charged_size);
+    restgw__http_server_recount_unsent(server, conn->unsent_size, 0);
     forget_admission(conn);
     if (conn->spare != NULL) {
         restgw__request_destroy(conn->spare);
@@ -623,7 +650,7 @@ struct net_conn_options restgw_http_conn_options(void)
     return (struct net_conn_options){.ops = &conn_ops,
                                      .input_bytes_max = RESTGW_HTTP_MESSAGE_SIZE_MAX,
                                      .output_bytes_max = RESTGW_HTTP_OUTPUT_SIZE_MAX,
-                                     .output_low_bytes = OUTPUT_LOW_SIZE,
+                                     .output_low_bytes = OUTPUT_NONE_SIZE,
                                      .idle_timeout_ms = RESTGW_HTTP_IDLE_TIMEOUT_MS};
 }
 

@@ -25,6 +25,9 @@ enum base_err restgw_http_server_create(const struct restgw_http_options *option
     if (options->in_flight_size_max == 0) {
         server->options.in_flight_size_max = RESTGW_HTTP_IN_FLIGHT_SIZE_MAX;
     }
+    if (options->unsent_size_max == 0) {
+        server->options.unsent_size_max = RESTGW_HTTP_UNSENT_SIZE_MAX;
+    }
     if (options->header_timeout_ms == 0) {
         server->options.header_timeout_ms = RESTGW_HTTP_HEADER_TIMEOUT_MS;
     }
@@ -40,6 +43,7 @@ void restgw_http_server_close(struct restgw_http_server **server)
     if (*server != NULL) {
         BASE_ASSERT(atomic_load(&(*server)->requests) == 0);
         BASE_ASSERT(atomic_load(&(*server)->bytes) == 0);
+        BASE_ASSERT(atomic_load(&(*server)->unsent_bytes) == 0);
     }
     base_free(*server);
     *server = NULL;
@@ -86,6 +90,11 @@ size_t restgw_http_server_bytes(const struct restgw_http_server *server)
     return atomic_load(&server->bytes);
 }
 
+size_t restgw_http_server_unsent_bytes(const struct restgw_http_server *server)
+{
+    return atomic_load(&server->unsent_bytes);
+}
+
 /* Counts size bytes, as long as the sum stays within limit. */
 static bool charge(atomic_size_t *counter, size_t size, size_t limit)
 {
@@ -123,4 +132,20 @@ void restgw__http_server_refund_unverified(struct restgw_http_server *server, si
 {
     size_t before = atomic_fetch_sub(&server->unverified_bytes, size);
     BASE_ASSERT(before >= size);
+}
+
+void restgw__http_server_recount_unsent(struct restgw_http_server *server, size_t before,
+                                        size_t after)
+{
+    if (after > before) {
+        (void)atomic_fetch_add(&server->unsent_bytes, after - before);
+    } else if (after < before) {
+        size_t sum = atomic_fetch_sub(&server->unsent_bytes, before - after);
+        BASE_ASSERT(sum >= before - after);
+    }
+}
+
+bool restgw__http_server_owes_much(const struct restgw_http_server *server)
+{
+    return atomic_load(&server->unsent_bytes) >= server->options.unsent_size_max;
 }

@@ -16,6 +16,7 @@ enum {
     RESTGW_HTTP_BODY_TIMEOUT_MS = 30000,
     RESTGW_HTTP_IN_FLIGHT_SIZE_MAX = 256 * 1024 * 1024, /* of all requests; default */
     RESTGW_HTTP_RESERVE_SHARE = 8, /* an eighth of it is for messages of which all is here */
+    RESTGW_HTTP_UNSENT_SIZE_MAX = 128 * 1024 * 1024,    /* answers of all connections; default */
     RESTGW_HTTP_UNADMITTED_SIZE_MAX = 64 * 1024,        /* message of a client nobody knows yet */
     RESTGW_HTTP_UNVERIFIED_SIZE_MAX = 32 * 1024 * 1024, /* of all who are plausible only */
     RESTGW_HTTP_POLL_CHECK_MS = 1000,
@@ -56,8 +57,11 @@ struct restgw_http_options {
     restgw_http_on_answered *on_answered; /* may be NULL; context as above */
     size_t body_size_max;                 /* bytes; 0 = RESTGW_HTTP_BODY_SIZE_MAX */
     size_t in_flight_size_max;            /* bytes; 0 = RESTGW_HTTP_IN_FLIGHT_SIZE_MAX */
-    int64_t header_timeout_ms;            /* 0 = RESTGW_HTTP_HEADER_TIMEOUT_MS */
-    int64_t body_timeout_ms;              /* 0 = RESTGW_HTTP_BODY_TIMEOUT_MS */
+    /* Bytes of answers that clients have not taken. Above it, a connection's next request waits
+     * until the answers before it have left. 0 = RESTGW_HTTP_UNSENT_SIZE_MAX. */
+    size_t unsent_size_max;
+    int64_t header_timeout_ms; /* 0 = RESTGW_HTTP_HEADER_TIMEOUT_MS */
+    int64_t body_timeout_ms;   /* 0 = RESTGW_HTTP_BODY_TIMEOUT_MS */
 };
 
 struct restgw_http_server;
@@ -82,5 +86,9 @@ size_t restgw_http_server_connections(const struct restgw_http_server *server);
 /* Requests not answered yet, and their bytes with those of unfinished ones. Any thread. */
 size_t restgw_http_server_requests(const struct restgw_http_server *server);
 size_t restgw_http_server_bytes(const struct restgw_http_server *server);
+
+/* Bytes of answers that wait for their turn or for the kernel; of those that leave bit by bit,
+ * all until the last. Any thread. */
+size_t restgw_http_server_unsent_bytes(const struct restgw_http_server *server);
 
 #endif

@@ -11,6 +11,7 @@ struct restgw_http_server {
     atomic_size_t requests;             /* not answered yet */
     atomic_size_t bytes;                /* of these, and of unfinished messages */
     atomic_size_t unverified_bytes;     /* that clients who are not verified may still send */
+    atomic_size_t unsent_bytes;         /* of answers that clients have not taken */
     atomic_bool is_draining;
     atomic_size_t connections; /* open now */
     /* Connections, requests whose connection is gone, and one until finish(). */
@@ -36,5 +37,12 @@ bool restgw__http_server_charge_unfinished(struct restgw_http_server *server, si
 /* The same for what may come from clients who are not verified. */
 bool restgw__http_server_charge_unverified(struct restgw_http_server *server, size_t size);
 void restgw__http_server_refund_unverified(struct restgw_http_server *server, size_t size);
+
+/* A connection's unsent answers were `before` bytes and are `after`. */
+void restgw__http_server_recount_unsent(struct restgw_http_server *server, size_t before,
+                                        size_t after);
+
+/* Whether unsent answers have reached their limit. */
+bool restgw__http_server_owes_much(const struct restgw_http_server *server);
 
 #endif

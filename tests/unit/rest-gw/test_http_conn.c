@@ -27,6 +27,7 @@ enum {
     WAITING_MAX = 64,
     RECEIVE_SECONDS_MAX = 20, /* a test that waits longer has failed */
     BIG_SIZE = 3 * 1024 * 1024,
+    LONG_ANSWER_SIZE = 1024 * 1024,
     RECEIVED_SIZE_MAX = BIG_SIZE + 65536,
 };
 
@@ -135,6 +136,16 @@ static void too_much(struct restgw_request *request)
     restgw_answer_end(request, 200);
 }
 
+static void answer_at_length(struct restgw_request *request)
+{
+    struct base_writer *writer = restgw_answer_begin(request);
+    uint8_t *body = base_writer_extend(writer, LONG_ANSWER_SIZE);
+    if (body != NULL) {
+        memset(body, 'x', LONG_ANSWER_SIZE);
+    }
+    restgw_answer_end(request, 200);
+}
+
 static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, "/echo/{word}", echo_word, RESTGW_ROUTE_PUBLIC, NULL},
     {RESTGW_HTTP_POST, "/body", echo_body, RESTGW_ROUTE_LONG_BODY, NULL},
@@ -148,6 +159,7 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, "/poll/{word}", poll, 0, NULL},
     {RESTGW_HTTP_DELETE, "/nothing", delete_nothing, 0, NULL},
     {RESTGW_HTTP_GET, "/too_much", too_much, 0, NULL},
+    {RESTGW_HTTP_GET, "/long", answer_at_length, 0, NULL},
 };
 
 static void gate(struct restgw_request *request)
@@ -1045,6 +1057,76 @@ static void a_client_that_does_not_read_is_not_read_from(void **state)
     base_free(body);
 }
 
+/* Asks for a word that waits and, behind it, for as many long answers as a connection may ask for.
+ * Then all of these that the server is willing to make have been made. */
+static void ask_behind_a_wait(struct fixture *fixture)
+{
+    connect_client(fixture);
+    char text[2048] = "GET /wait/a" HOST "\r\n";
+    for (unsigned count = 1; count < RESTGW_HTTP_PIPELINE_MAX; count++) {
+        strncat(text, "GET /long" HOST "\r\n", sizeof text - strlen(text) - 1);
+    }
+    send_text(fixture, text);
+    sem_wait(&fixture->arrived);
+    for (unsigned count = 0; count < RESTGW_HTTP_PIPELINE_MAX; count++) {
+        on_loop(fixture, do_nothing, 0); /* a turn, in which one of them goes on at least */
+    }
+}
+
+static void receive_long_answers(struct fixture *fixture, size_t count)
+{
+    size_t received = 0;
+    while (received < count * LONG_ANSWER_SIZE) {
+        ssize_t size = recv(fixture->fd, fixture->received, 65536, 0);
+        assert_true(size > 0);
+        received += (size_t)size;
+    }
+    fixture->received_size = 0;
+    fixture->received[0] = '\0';
+    send_text(fixture, "GET /echo/end" HOST "\r\n");
+    receive_text(fixture, "\"end\"");
+}
+
+static void answers_that_wait_for_their_turn_count_as_unsent(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, (struct restgw_http_options){0});
+    ask_behind_a_wait(fixture);
+    assert_int_equal(fixture->reports_count, 4);
+    assert_in_range(restgw_http_server_unsent_bytes(fixture->server), 4 * LONG_ANSWER_SIZE,
+                    5 * LONG_ANSWER_SIZE);
+    on_loop(fixture, release_one, 0);
+    receive_long_answers(fixture, RESTGW_HTTP_PIPELINE_MAX - 1);
+    on_loop(fixture, do_nothing, 0);
+    assert_int_equal(restgw_http_server_unsent_bytes(fixture->server), 0);
+}
+
+static void those_who_take_no_answers_do_not_hold_up_who_does(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { CLIENTS_COUNT = 3 };
+    int clients[CLIENTS_COUNT];
+    start(fixture, (struct restgw_http_options){.unsent_size_max = LONG_ANSWER_SIZE});
+    for (size_t i = 0; i < CLIENTS_COUNT; i++) {
+        ask_behind_a_wait(fixture);
+        clients[i] = fixture->fd;
+        fixture->fd = -1;
+    }
+    assert_int_equal(fixture->reports_count, CLIENTS_COUNT); /* one each: nothing was owed yet */
+    connect_client(fixture);
+    send_text(fixture, "GET /echo/b" HOST "\r\nGET /echo/c" HOST "\r\n");
+    receive_text(fixture, "\"b\"");
+    receive_text(fixture, "\"c\"");
+    on_loop(fixture, release_rest, 0);
+    for (size_t i = 0; i < CLIENTS_COUNT; i++) {
+        (void)close(fixture->fd);
+        fixture->fd = clients[i];
+        receive_long_answers(fixture, RESTGW_HTTP_PIPELINE_MAX - 1);
+    }
+    on_loop(fixture, do_nothing, 0);
+    assert_int_equal(restgw_http_server_unsent_bytes(fixture->server), 0);
+}
+
 /* The loop's thread is idle while the fault is set and cleared: nothing else allocates. */
 static void every_failed_allocation_ends_in_an_answer_or_a_close(void **state)
 {
@@ -1101,6 +1183,8 @@ int main(void)
         TEST(an_answer_that_grows_too_large_is_an_error),
         TEST(a_draining_server_closes_after_each_answer),
         TEST(a_client_that_does_not_read_is_not_read_from),
+        TEST(answers_that_wait_for_their_turn_count_as_unsent),
+        TEST(those_who_take_no_answers_do_not_hold_up_who_does),
         TEST(every_failed_allocation_ends_in_an_answer_or_a_close),
     };
 #undef TEST
