@@ -37,8 +37,8 @@ static size_t max_size(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Bytes the buffer should hold from the first unread one on: the whole frame where
- * its length is known, else enough to make a read worth while. */
+/* Bytes a new buffer should hold from the first unread one on: the whole frame where
+ * its length is known, else as much again, and enough to make a read worth while. */
 static size_t wanted_size(const struct net_conn *conn)
 {
     size_t have = unread(conn);
@@ -80,6 +80,19 @@ static size_t waiting_bytes(const struct net_conn *conn)
     return ioctl(conn->fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
 }
 
+/* Whether the next read may go behind the last one; want is what a new buffer would hold. Where
+ * the length of the frame is not known a buffer is filled first: one that doubles with every read
+ * would be copied with every read. */
+static bool has_room(const struct net_conn *conn, size_t want)
+{
+    if (conn->input == NULL || conn->input->capacity < NET__INPUT_SIZE) {
+        return false;
+    }
+    return want <= conn->input->capacity - conn->start ||
+           (conn->expected <= unread(conn) &&
+            conn->input->capacity - conn->end >= NET__INPUT_ROOM_MIN);
+}
+
 /* Makes room behind `end`. Bytes before it may be in use by others and are never
  * written again; the unread ones move instead. */
 static enum base_err make_room(struct net_conn *conn)
@@ -88,8 +101,7 @@ static enum base_err make_room(struct net_conn *conn)
     size_t want = wanted_size(conn);
 
     BASE_ASSERT(want > have);
-    if (conn->input != NULL && conn->input->capacity >= NET__INPUT_SIZE &&
-        want <= conn->input->capacity - conn->start) {
+    if (has_room(conn, want)) {
         return BASE_ERR_OK;
     }
     if (want > NET__INPUT_SIZE) {

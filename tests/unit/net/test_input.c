@@ -12,6 +12,7 @@ enum {
     FRAMES_COUNT = 2000,
     FRAME_SIZE_MAX = 3000,
     LONG_FRAME_SIZE = 5 * 1024 * 1024,
+    BYTES_COUNT = 200, /* that come one by one */
 };
 
 /* Contents of frame `number`, so that a foreign or overwritten byte shows. */
@@ -214,6 +215,46 @@ static void long_frames_arrive_between_short_ones(void **state)
 static void ignore_on_input(struct net_conn *conn)
 {
     (void)conn;
+}
+
+struct moves {
+    const struct base_buffer *buffer; /* the last one seen */
+    unsigned count;
+};
+
+static void watch_moves_on_input(struct net_conn *conn)
+{
+    struct server *server = net_conn_context(conn);
+    struct moves *moves = server->context;
+
+    moves->count += net_conn_input_buffer(conn) != moves->buffer;
+    moves->buffer = net_conn_input_buffer(conn);
+}
+
+/* What grows bit by bit, and nobody knows to what length, is not copied with every bit. */
+static void input_of_unknown_length_moves_seldom(void **state)
+{
+    static uint8_t begin[READ_BUFFER_SIZE * 2 / 3];
+    struct server server;
+    struct moves moves = {0};
+    int on = 1;
+
+    (void)state;
+    server_init(&server, watch_moves_on_input);
+    server.context = &moves;
+    server_start(&server);
+    int client = client_connect(&server);
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    client_send(client, begin, sizeof begin);
+    wait_for_input(&server, sizeof begin);
+    moves.count = 0;
+    for (unsigned i = 1; i <= BYTES_COUNT; i++) {
+        client_send(client, begin, 1);
+        wait_for_input(&server, sizeof begin + i);
+    }
+    assert_in_range(moves.count, 0, 1);
+    close(client);
+    server_stop(&server);
 }
 
 static void unconsumed_input_over_the_limit_closes(void **state)
@@ -738,6 +779,7 @@ int main(void)
         cmocka_unit_test(held_bytes_are_never_overwritten),
         cmocka_unit_test(announced_length_does_not_allocate),
         cmocka_unit_test(long_frames_arrive_between_short_ones),
+        cmocka_unit_test(input_of_unknown_length_moves_seldom),
         cmocka_unit_test(unconsumed_input_over_the_limit_closes),
         cmocka_unit_test(frame_over_the_limit_closes_at_its_header),
         cmocka_unit_test(frame_of_exactly_the_limit_passes),
