@@ -568,12 +568,13 @@ static void conn_cancel_waiting(struct restgw_http_conn *conn)
     struct base_list *node = conn->requests.next;
     while (node != &conn->requests) {
         struct restgw_request *request = BASE_CONTAINER_OF(node, struct restgw_request, siblings);
-        restgw_request_cancel *cancel = request->cancel;
+        bool is_told = request->cancel != NULL;
         node = node->next;
-        if (request->state == REQUEST_RUNNING && cancel != NULL) {
-            request->cancel = NULL;
-            request->is_cancelled = true;
-            cancel(request, request->cancel_context);
+        if (request->state != REQUEST_RUNNING) {
+            continue;
+        }
+        restgw__request_cancel(request);
+        if (is_told) {
             node = conn->requests.next; /* the list may have changed */
         }
     }
@@ -616,15 +617,13 @@ static void conn_on_close(struct net_conn *net, enum base_err reason)
     struct base_list *node = base_list_pop_front(&conn->requests);
     while (node != NULL) {
         struct restgw_request *request = BASE_CONTAINER_OF(node, struct restgw_request, siblings);
-        restgw_request_cancel *cancel = request->cancel;
         restgw__http_server_hold(server); /* from now on it stands for itself */
         request->conn = NULL;
-        request->cancel = NULL;
         request->is_cancelled = true;
         if (request->state == REQUEST_ANSWERED) {
             request_end(request);
-        } else if (cancel != NULL) {
-            cancel(request, request->cancel_context);
+        } else {
+            restgw__request_cancel(request);
         }
         node = base_list_pop_front(&conn->requests);
     }

@@ -334,14 +334,26 @@ static void arm_poll_timer(struct restgw_request *request)
                        (int64_t)RESTGW_HTTP_POLL_CHECK_MS * 1000);
 }
 
+void restgw__request_cancel(struct restgw_request *request)
+{
+    restgw_request_cancel *cancel = request->cancel;
+
+    if (cancel == NULL) {
+        request->may_not_wait = true;
+        return;
+    }
+    request->cancel = NULL;
+    request->is_cancelled = true;
+    cancel(request, request->cancel_context);
+}
+
 /* Whoever waits must still be somebody: revoking ends what waits, too. */
 static void poll_is_due(struct base_timer *timer)
 {
     struct restgw_request *request = BASE_CONTAINER_OF(timer, struct restgw_request, poll_timer);
-    restgw_request_cancel *cancel = request->cancel;
     enum restgw_error error = RESTGW_ERROR_NONE;
 
-    if (request->state != REQUEST_RUNNING || cancel == NULL) {
+    if (request->state != REQUEST_RUNNING || request->cancel == NULL) {
         return;
     }
     if (request->server->options.is_current(request, &error)) {
@@ -349,9 +361,7 @@ static void poll_is_due(struct base_timer *timer)
         return;
     }
     request->revoked = error;
-    request->cancel = NULL;
-    request->is_cancelled = true;
-    cancel(request, request->cancel_context);
+    restgw__request_cancel(request);
 }
 
 void restgw_request_on_cancel(struct restgw_request *request, restgw_request_cancel *cancel,
@@ -360,6 +370,10 @@ void restgw_request_on_cancel(struct restgw_request *request, restgw_request_can
     BASE_ASSERT(request->state == REQUEST_RUNNING);
     request->cancel = cancel;
     request->cancel_context = context;
+    if (request->may_not_wait) {
+        restgw__request_cancel(request);
+        return;
+    }
     if (request->server->options.is_current != NULL && !base_timer_is_armed(&request->poll_timer)) {
         request->poll_timer.fire = poll_is_due;
         arm_poll_timer(request);

@@ -73,7 +73,8 @@ const char *restgw_request_peer(const struct restgw_request *request);
 int64_t restgw_request_received_us(const struct restgw_request *request);
 
 /* Asks for a call when the client is gone: for long polls. The callback runs at most
- * once, on the loop; the request must be answered all the same, there or later. */
+ * once, on the loop; the request must be answered all the same, there or later. Where the client
+ * has left already, within this call: the request may be over when it returns. */
 typedef void restgw_request_cancel(struct restgw_request *request, void *context);
 void restgw_request_on_cancel(struct restgw_request *request, restgw_request_cancel *cancel,
                               void *context);

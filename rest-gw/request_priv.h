@@ -38,6 +38,7 @@ struct restgw_request {
     bool keep_alive; /* the connection goes on after the answer */
     bool is_1_0;
     bool is_cancelled;
+    bool may_not_wait; /* its client left before anybody asked to be told: whoever asks is told */
     struct restgw_http_span path;
     struct restgw_http_span query;
     const struct restgw_http_field *fields; /* in arena */
@@ -88,6 +89,9 @@ BASE_MUST_USE enum base_err restgw__request_fill(struct restgw_request *request,
 /* Whether the route takes more than RESTGW_HTTP_SHORT_BODY_SIZE_MAX of a body. Of request nothing
  * but the method, path and message are looked at; it is to be reset then. */
 bool restgw__request_takes_long_body(struct restgw_request *request);
+
+/* Tells whoever asked, or will ask, that the client is gone. May end the request. */
+void restgw__request_cancel(struct restgw_request *request);
 
 /* Finds the route and hands the request to the gate or handler, or answers it. */
 void restgw__request_dispatch(struct restgw_request *request);

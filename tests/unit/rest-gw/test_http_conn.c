@@ -118,8 +118,8 @@ static void poll_cancelled(struct restgw_request *request, void *context)
 
 static void poll(struct restgw_request *request)
 {
-    restgw_request_on_cancel(request, poll_cancelled, restgw_request_context(request));
     wait_for_release(request);
+    restgw_request_on_cancel(request, poll_cancelled, restgw_request_context(request));
 }
 
 static void delete_nothing(struct restgw_request *request)
@@ -157,6 +157,7 @@ static const struct restgw_route routes[] = {
     {RESTGW_HTTP_GET, "/wait/{word}", wait_for_release, 0, NULL},
     {RESTGW_HTTP_POST, "/wait/{word}", wait_for_release, 0, NULL},
     {RESTGW_HTTP_GET, "/poll/{word}", poll, 0, NULL},
+    {RESTGW_HTTP_GET, "/gated/{word}", poll, RESTGW_ROUTE_ADMIN, NULL},
     {RESTGW_HTTP_DELETE, "/nothing", delete_nothing, 0, NULL},
     {RESTGW_HTTP_GET, "/too_much", too_much, 0, NULL},
     {RESTGW_HTTP_GET, "/long", answer_at_length, 0, NULL},
@@ -167,6 +168,8 @@ static void gate(struct restgw_request *request)
     struct fixture *fixture = restgw_request_context(request);
     if (fixture->gated_status != 0) {
         restgw_answer_error(request, RESTGW_ERROR_TOKEN_MISSING);
+    } else if ((restgw_request_route(request)->flags & RESTGW_ROUTE_ADMIN) != 0) {
+        wait_for_release(request);
     } else {
         restgw_request_run(request);
     }
@@ -222,6 +225,15 @@ static void release_rest(struct fixture *fixture, size_t number)
             release_one(fixture, index);
         }
     }
+}
+
+/* The gate lets a request in. */
+static void admit_one(struct fixture *fixture, size_t number)
+{
+    struct restgw_request *request = fixture->waiting[number];
+    assert_non_null(request);
+    fixture->waiting[number] = NULL;
+    restgw_request_run(request);
 }
 
 static void do_nothing(struct fixture *fixture, size_t number)
@@ -926,6 +938,31 @@ static void reset_connection(struct fixture *fixture)
     fixture->fd = -1;
 }
 
+static void a_long_poll_that_begins_too_late_is_cancelled_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, (struct restgw_http_options){0});
+    for (int resets = 0; resets <= 1; resets++) {
+        connect_client(fixture);
+        send_text(fixture, "GET /gated/a" HOST "\r\nGET /poll/b" HOST "\r\n");
+        sem_wait(&fixture->arrived);
+        sem_wait(&fixture->arrived);
+        if (resets) {
+            reset_connection(fixture);
+        } else {
+            (void)shutdown(fixture->fd, SHUT_WR);
+        }
+        sem_wait(&fixture->cancelled); /* b: so the server knows */
+        on_loop(fixture, admit_one, fixture->waiting_count - 2);
+        assert_int_equal(sem_trywait(&fixture->cancelled), 0);
+        assert_int_equal(restgw_http_server_requests(fixture->server), 0);
+        if (!resets) {
+            receive_end(fixture);
+            assert_int_equal(count_text(fixture, "HTTP/1.1 204 No Content\r\n"), 2);
+        }
+    }
+}
+
 static void an_answer_to_a_dead_connection_goes_nowhere(void **state)
 {
     struct fixture *fixture = *state;
@@ -1175,6 +1212,7 @@ int main(void)
         TEST(overload_is_flow_control),
         TEST(announced_bodies_do_not_shut_out_who_says_all),
         TEST(a_long_poll_is_cancelled_when_its_client_leaves),
+        TEST(a_long_poll_that_begins_too_late_is_cancelled_at_once),
         TEST(an_answer_to_a_dead_connection_goes_nowhere),
         TEST(half_a_close_still_gets_its_answers),
         TEST(old_versions_and_head_are_served),
