@@ -139,6 +139,7 @@ static void request_enqueue(struct restgw_http_conn *conn, struct restgw_request
     request->message_size = size;
     base_list_push_back(&conn->requests, &request->siblings);
     conn->requests_count++;
+    net_conn_set_busy(conn->net, true);
     (void)atomic_fetch_add(&conn->server->requests, 1);
 }
 
@@ -195,6 +196,7 @@ static void send_first(struct restgw_http_conn *conn, struct restgw_request *req
     BASE_ASSERT(conn->answered_size >= request->answer.length);
     base_list_remove(&request->siblings);
     conn->requests_count--;
+    net_conn_set_busy(conn->net, conn->requests_count > 0);
     conn->answered_size -= request->answer.length;
     if (request->answer.length == 0) {
         conn_end(conn, BASE_ERR_NOMEM); /* there was not even memory to say so */

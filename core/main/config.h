@@ -81,7 +81,8 @@
     X(REAUTH_MS, "connections.max.reauth.ms", INT, "0", 0, INT32_MAX,                              \
       "a Kafka client proves itself again after this; 0: as long as what it showed lasts")         \
     X(IDLE_MS, "connections.max.idle.ms", INT, "600000", 1000, INT64_MAX,                          \
-      "an idle Kafka connection is closed after this")                                             \
+      "an idle connection is closed after this; at REST it is not idle while it waits for an "     \
+      "answer")                                                                                    \
     X(FETCH_SESSIONS, "max.incremental.fetch.session.cache.slots", INT, "1000", 0, 10000000,       \
       "incremental fetch sessions")                                                                \
     X(TAIL_BYTES, "dms.tail.cache.bytes", INT, "33554432", 0, INT64_MAX,                           \

@@ -81,7 +81,8 @@ static int64_t wake_time_us(const struct net_conn *conn)
     if (conn->state == CONN_DRAINING && idle_ms == 0) {
         idle_ms = DRAIN_IDLE_MS; /* a peer that does not read must not stay for ever */
     }
-    if (idle_ms == 0 || conn->state == CONN_LINGERING) {
+    bool is_busy = conn->busy && conn->state == CONN_OPEN;
+    if (idle_ms == 0 || is_busy || conn->state == CONN_LINGERING) {
         return conn->deadline_us;
     }
     int64_t idle_us = later(conn->active_us, idle_ms);
@@ -396,6 +397,16 @@ void net__conn_drain(struct net_conn *conn)
     } else {
         net_conn_close_when_sent(conn);
     }
+}
+
+void net_conn_set_busy(struct net_conn *conn, bool is_busy)
+{
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    conn->busy = is_busy;
+    conn->active_us = net_loop_now_us(conn->loop);
+    net__conn_update_timer(conn);
 }
 
 void net_conn_set_deadline(struct net_conn *conn, int64_t timeout_ms)

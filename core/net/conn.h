@@ -50,7 +50,7 @@ struct net_conn_options {
     size_t output_bytes_max;        /* most unsent output; over it the connection is closed
                                        (CVE-2025-21605) */
     size_t output_low_bytes;        /* on_drained below this */
-    int64_t idle_timeout_ms;        /* without any byte in or out; 0 = none */
+    int64_t idle_timeout_ms;        /* without any byte in or out, unless busy; 0 = none */
 };
 
 /* What the protocol hangs on the connection. Borrowed. */
@@ -104,6 +104,10 @@ size_t net_conn_output_bytes(const struct net_conn *conn);
  * over input not yet read would reset the connection and lose the reply. */
 void net_conn_close(struct net_conn *conn, enum base_err reason);
 void net_conn_close_when_sent(struct net_conn *conn);
+
+/* Busy: our side works on a request, or waits for what it asks for. The connection is not idle
+ * then. After each call its whole idle time is before it. */
+void net_conn_set_busy(struct net_conn *conn, bool is_busy);
 
 /* A deadline for the protocol (handshake, request header and body): the connection
  * is closed with TIMEOUT when it passes. 0 clears it. Milliseconds from now. */

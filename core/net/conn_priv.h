@@ -44,10 +44,11 @@ struct net_conn {
     struct base_task flush_task;
     bool flush_queued;
     bool started; /* on_accept succeeded: on_close is owed */
+    bool busy;    /* it is not idle, bytes or not */
 
     /* Time. One timer for both deadlines; it may ring early and is then set again. */
     struct base_timer timer;
-    int64_t active_us;   /* last byte in or out */
+    int64_t active_us;   /* last byte in or out, or word about being busy */
     int64_t deadline_us; /* the protocol's, or the end of lingering; INT64_MAX = none */
 
     /* Input: bytes [start, end) of the buffer are unread; NULL when there are none. */

@@ -840,6 +840,24 @@ static void neither_deadline_runs_while_a_handler_does(void **state)
     receive_texts(fixture, "\"a\"", 20);
 }
 
+static void who_waits_for_an_answer_is_not_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, (struct restgw_http_options){0});
+    connect_client(fixture);
+    send_text(fixture, "GET /wait/a" HOST "\r\n");
+    sem_wait(&fixture->arrived);
+    pass_ms(fixture, RESTGW_HTTP_IDLE_TIMEOUT_MS + 1);
+    pass_ms(fixture, RESTGW_HTTP_IDLE_TIMEOUT_MS + 1);
+    on_loop(fixture, release_one, 0);
+    receive_text(fixture, "\"a\"");
+    pass_ms(fixture, RESTGW_HTTP_IDLE_TIMEOUT_MS * 2 / 3); /* the whole time begins now */
+    send_text(fixture, "GET /echo/b" HOST "\r\n");
+    receive_text(fixture, "\"b\"");
+    pass_ms(fixture, RESTGW_HTTP_IDLE_TIMEOUT_MS + 1);
+    receive_end(fixture);
+}
+
 static void overload_is_flow_control(void **state)
 {
     struct fixture *fixture = *state;
@@ -1209,6 +1227,7 @@ int main(void)
         TEST(slow_headers_and_bodies_are_cut_off),
         TEST(each_message_has_the_time_that_a_message_has),
         TEST(neither_deadline_runs_while_a_handler_does),
+        TEST(who_waits_for_an_answer_is_not_idle),
         TEST(overload_is_flow_control),
         TEST(announced_bodies_do_not_shut_out_who_says_all),
         TEST(a_long_poll_is_cancelled_when_its_client_leaves),
