@@ -1,6 +1,7 @@
 /* Consumer groups: made, listed, deleted. */
 #include "core/base/assert.h"
 #include "core/base/log.h"
+#include "core/catalog/quota.h"
 #include "core/group/coordinator.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/audit.h"
@@ -138,6 +139,17 @@ static struct base_slice *read_names(struct restgw_request *request, uint32_t *c
     return names;
 }
 
+/* Whether a queue may have so many groups, were it without any: those that it has are for the
+ * catalog to count. */
+static bool quota_allows(struct restgw_request *request, const struct catalog_topic *topic,
+                         uint32_t count)
+{
+    struct catalog_quota quota =
+        catalog_quota(restgw__gateway(request)->options.catalog, restgw__view(request),
+                      base_slice_text(topic->project_id));
+    return count <= (uint32_t)quota.groups;
+}
+
 void restgw__group_create(struct restgw_request *request)
 {
     uint32_t count = 0;
@@ -150,8 +162,15 @@ void restgw__group_create(struct restgw_request *request)
     if (names == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    /* Each name is compared with those before it: a number that can only be refused is not worth
+     * more of them than leave a trace. */
+    bool is_allowed = quota_allows(request, topic, count);
+    for (uint32_t i = 0; i < count && (is_allowed || i < RESTGW_AUDIT_REFUSED_RESOURCES_MAX); i++) {
         restgw_audit_resource(request, base_slice_of(NULL, 0), names[i]);
+    }
+    if (!is_allowed) {
+        restgw_answer_error(request, RESTGW_ERROR_TOO_MANY_GROUPS);
+        return;
     }
     struct group_change *creation = begin_change(
         request, &creation_errors, (struct group_change){.created_count = count}, groups_created);
