@@ -406,6 +406,23 @@ class Signatures(IdentityTest):
             broker.start()
             self.code(rest.raw("POST", self.target, body, headers), 401, 10240102)
 
+    def test_signatures_of_who_is_refused_take_no_room(self):
+        broker = self.own_broker(dms_authentication="builtin", dms_signatures_max=16)
+        rest = Rest(broker)
+        admin = identity.login(broker, "admin", identity.read_admin(broker)["OS_PASSWORD"])
+        user_id = admin.iam("POST", "/v3/users", {"user": {"name": "ann"}}).body["user"]["id"]
+        keys = [admin.iam("POST", "/v3.0/OS-CREDENTIAL/credentials",
+                          {"credential": who}).body["credential"]
+                for who in ({}, {"user_id": user_id})]
+        self.assertEqual(admin.iam("PATCH", f"/v3/users/{user_id}",
+                                   {"user": {"enabled": False}}).status, 200)
+
+        def call(key, number):
+            return rest.signed(key, "GET", f"{self.target}?x={number}",
+                                               at=time.time() + 60).status
+        self.assertEqual([call(keys[1], number) for number in range(6)], [401] * 6)
+        self.assertEqual([call(keys[0], number) for number in range(5)], [200] * 4 + [404])
+
     def test_hash_of_the_body_has_to_be_the_one_of_the_body(self):
         body, other = self.body(), self.body()
         good = {"X-Sdk-Content-Sha256": hashlib.sha256(body).hexdigest()}

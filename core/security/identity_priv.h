@@ -109,7 +109,8 @@ void security__replay_close(struct security__replay **replay);
 
 /* Remembers a signature made at date_s (seconds since 1970) until the window around it is over.
  * REPLAYED when it is there already (unless may_repeat and the first was within repeat_ms);
- * NOT_IN_TIME outside the window, or when it is older than what there is room to remember. */
+ * NOT_IN_TIME outside the window, or when it is older than what there is room to remember;
+ * OVERLOADED when there is no room that may be made. */
 enum security_verdict security__replay_check(struct security__replay *replay, int64_t now_ms,
                                              int64_t date_s, const uint8_t signature[32],
                                              bool may_repeat);

@@ -3,8 +3,10 @@
  * Entries hang in a hash table, and in a list of the second that they were signed in. When there
  * is no room the oldest seconds are forgotten and the window ends there: a signature of that time
  * is refused from then on whether it was used or not. So the memory is bounded, a replay is never
- * accepted, and a client whose clock is right does not notice. What was used before a start is
- * not known: signature_verify.c refuses those made before it. */
+ * accepted, and a client whose clock is right does not notice. The window never ends later than a
+ * margin before now, whatever dates signatures have; and those dated ahead, which stay longest,
+ * take a share of the room only: whose clock is right cannot be crowded out by them. What was used
+ * before a start is not known: signature_verify.c refuses those made before it. */
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -16,6 +18,7 @@
 enum {
     SECONDS_COUNT = 2048, /* more than two windows and the second between them */
     NONE = 0,             /* index of no entry; the first entry is not used */
+    AHEAD_SHARE = 4,      /* one in so many entries may be dated ahead */
 };
 
 static_assert(SECONDS_COUNT > 2 * SECURITY_SIGNATURE_WINDOW_S + 1, "each second has its own list");
@@ -31,13 +34,17 @@ struct security__replay {
     struct base_mutex lock;
     int64_t repeat_ms;
     int64_t floor_s; /* seconds before it are forgotten */
+    int64_t near_s;  /* seconds after it are ahead */
+    uint32_t ahead_count;
+    uint32_t ahead_max;
     uint32_t entries_count;
     uint32_t heads_mask;
     uint32_t free_entry;
     uint32_t fresh_entry; /* from here on never used */
     uint32_t seconds[SECONDS_COUNT];
-    uint32_t *heads;       /* owned */
-    struct entry *entries; /* owned */
+    uint32_t aheads[SECONDS_COUNT]; /* how many of ahead_count are of this second */
+    uint32_t *heads;                /* owned */
+    struct entry *entries;          /* owned */
 };
 
 enum base_err security__replay_create(size_t entries_max, int64_t repeat_ms,
@@ -57,6 +64,8 @@ enum base_err security__replay_create(size_t entries_max, int64_t repeat_ms,
     }
     replay->repeat_ms = repeat_ms;
     replay->floor_s = INT64_MIN; /* nothing was ever signed */
+    replay->near_s = INT64_MIN;
+    replay->ahead_max = (uint32_t)((entries_max + AHEAD_SHARE - 1) / AHEAD_SHARE);
     replay->entries_count = (uint32_t)entries_max + 1;
     replay->heads_mask = heads_count - 1;
     replay->fresh_entry = 1;
@@ -121,6 +130,20 @@ static void raise_floor(struct security__replay *replay, int64_t second)
     }
 }
 
+/* Seconds up to this one are ahead no more. */
+static void raise_near(struct security__replay *replay, int64_t second)
+{
+    if (replay->near_s < second - SECONDS_COUNT) {
+        replay->near_s = second - SECONDS_COUNT; /* all there are */
+    }
+    while (replay->near_s < second) {
+        uint32_t *ahead = &replay->aheads[(uint64_t)++replay->near_s % SECONDS_COUNT];
+        BASE_ASSERT(*ahead <= replay->ahead_count);
+        replay->ahead_count -= *ahead;
+        *ahead = 0;
+    }
+}
+
 /* An entry that is free; NONE when even the seconds up to last_s held none. */
 static uint32_t take_entry(struct security__replay *replay, int64_t last_s)
 {
@@ -140,12 +163,15 @@ static uint32_t take_entry(struct security__replay *replay, int64_t last_s)
 static enum security_verdict check(struct security__replay *replay, int64_t now_ms, int64_t date_s,
                                    const uint8_t *signature, bool may_repeat)
 {
-    int64_t oldest_s = now_ms / 1000 - SECURITY_SIGNATURE_WINDOW_S;
+    int64_t now_s = now_ms / 1000;
+    int64_t oldest_s = now_s - SECURITY_SIGNATURE_WINDOW_S;
+    int64_t spared_s = now_s - SECURITY_SIGNATURE_MARGIN_S; /* from here on nothing is forgotten */
 
+    raise_near(replay, now_s + SECURITY_SIGNATURE_MARGIN_S);
     if (oldest_s > replay->floor_s) {
         raise_floor(replay, oldest_s);
     }
-    if (date_s < replay->floor_s || date_s > now_ms / 1000 + SECURITY_SIGNATURE_WINDOW_S) {
+    if (date_s < replay->floor_s || date_s > now_s + SECURITY_SIGNATURE_WINDOW_S) {
         return SECURITY_NOT_IN_TIME;
     }
     uint32_t *head = head_of(replay, signature);
@@ -156,9 +182,17 @@ static enum security_verdict check(struct security__replay *replay, int64_t now_
                                                                               : SECURITY_REPLAYED;
         }
     }
-    uint32_t index = take_entry(replay, date_s);
+    bool is_ahead = date_s > replay->near_s;
+    if (is_ahead && replay->ahead_count >= replay->ahead_max) {
+        return SECURITY_OVERLOADED;
+    }
+    uint32_t index = take_entry(replay, date_s < spared_s ? date_s : spared_s);
     if (index == NONE) {
-        return SECURITY_OVERLOADED; /* that many in one second */
+        return SECURITY_OVERLOADED; /* that many within the margin */
+    }
+    if (is_ahead) {
+        replay->ahead_count++;
+        replay->aheads[(uint64_t)date_s % SECONDS_COUNT]++;
     }
     struct entry *entry = &replay->entries[index];
     uint32_t *second = second_of(replay, date_s);

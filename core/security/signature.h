@@ -14,6 +14,7 @@
 
 enum {
     SECURITY_SIGNATURE_WINDOW_S = 15 * 60, /* either side of now */
+    SECURITY_SIGNATURE_MARGIN_S = 10,      /* what stays of it however many are signed */
     SECURITY_SIGNATURE_TEXT_SIZE = 65,     /* 64 hex digits and a terminator */
 };
 

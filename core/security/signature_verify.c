@@ -216,15 +216,16 @@ enum security_verdict security_signature_verify(struct security_identity *identi
         verdict = check_temporary(request, key, &where);
     }
     if (verdict == SECURITY_OK) {
-        bool may_repeat =
-            base_slice_is(request->method, "GET") || base_slice_is(request->method, "HEAD");
-        verdict = security__replay_check(identity->replay, now_ms, date_s, signature, may_repeat);
+        verdict = security__principal_of(view, now_ms, user, SECURITY_ACCESS_KEY, key->id, &where,
+                                         principal);
     }
     if (verdict != SECURITY_OK) {
         return verdict;
     }
-    return security__principal_of(view, now_ms, user, SECURITY_ACCESS_KEY, key->id, &where,
-                                  principal);
+    /* Last: what is refused takes no room among those remembered. */
+    bool may_repeat =
+        base_slice_is(request->method, "GET") || base_slice_is(request->method, "HEAD");
+    return security__replay_check(identity->replay, now_ms, date_s, signature, may_repeat);
 }
 
 bool security_signature_is_plausible(struct security_identity *identity, struct catalog_view *view,

@@ -208,7 +208,10 @@ static void dates_are_seconds_since_1970(void **state)
     }
 }
 
-enum { NOW_S = 1591583940 };
+enum {
+    NOW_S = 1591583940,
+    OLD_S = NOW_S - SECURITY_SIGNATURE_MARGIN_S, /* the last second that is not spared */
+};
 
 static enum security_verdict use(struct security__replay *replay, int64_t now_s, int64_t date_s,
                                  uint32_t number, bool may_repeat)
@@ -254,20 +257,51 @@ static void full_memory_forgets_the_oldest_seconds_and_refuses_them(void **state
     struct security__replay *replay = NULL;
 
     assert_int_equal(security__replay_create(4, 0, &replay), BASE_ERR_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S - 2, 1, false), SECURITY_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S - 2, 2, false), SECURITY_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S - 1, 3, false), SECURITY_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S, 4, false), SECURITY_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S, 5, false), SECURITY_OK); /* 1 and 2 are forgotten */
-    assert_int_equal(use(replay, NOW_S, NOW_S - 2, 1, false), SECURITY_NOT_IN_TIME);
-    assert_int_equal(use(replay, NOW_S, NOW_S - 1, 3, false), SECURITY_REPLAYED);
-    assert_int_equal(use(replay, NOW_S, NOW_S, 6, false), SECURITY_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S, 7, false), SECURITY_OK);
-    assert_int_equal(use(replay, NOW_S, NOW_S - 1, 3, false), SECURITY_NOT_IN_TIME);
-    assert_int_equal(use(replay, NOW_S, NOW_S, 8, false), SECURITY_OVERLOADED);
-    assert_int_equal(use(replay, NOW_S, NOW_S, 4, false), SECURITY_REPLAYED);
+    assert_int_equal(use(replay, NOW_S, OLD_S - 2, 1, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, OLD_S - 2, 2, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, OLD_S - 1, 3, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, OLD_S, 4, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, OLD_S, 5, false), SECURITY_OK); /* 1 and 2 are forgotten */
+    assert_int_equal(use(replay, NOW_S, OLD_S - 2, 1, false), SECURITY_NOT_IN_TIME);
+    assert_int_equal(use(replay, NOW_S, OLD_S - 1, 3, false), SECURITY_REPLAYED);
+    assert_int_equal(use(replay, NOW_S, OLD_S, 6, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, OLD_S, 7, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, OLD_S - 1, 3, false), SECURITY_NOT_IN_TIME);
+    assert_int_equal(use(replay, NOW_S, OLD_S, 8, false), SECURITY_OVERLOADED);
+    assert_int_equal(use(replay, NOW_S, OLD_S, 4, false), SECURITY_REPLAYED);
     assert_int_equal(use(replay, NOW_S + 5000, NOW_S + 5000, 9, false), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S + 5000, NOW_S + 5000, 9, false), SECURITY_REPLAYED);
+    security__replay_close(&replay);
+}
+
+/* However many are dated ahead, whose clock is right is neither refused nor left without room. */
+static void signatures_dated_ahead_take_a_share_only(void **state)
+{
+    (void)state;
+    struct security__replay *replay = NULL;
+    uint32_t number = 100;
+
+    assert_int_equal(security__replay_create(8, 0, &replay), BASE_ERR_OK);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 900, 1, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 11, 2, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 900, 3, false), SECURITY_OVERLOADED);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 11, 4, false), SECURITY_OVERLOADED);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 900, 1, false), SECURITY_REPLAYED);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(use(replay, NOW_S, NOW_S, number++, false), SECURITY_OK);
+    }
+    /* Nothing within the margin is forgotten, for whomever. */
+    assert_int_equal(use(replay, NOW_S, NOW_S + 10, 5, false), SECURITY_OVERLOADED);
+    assert_int_equal(use(replay, NOW_S + 10, NOW_S, 100, false), SECURITY_REPLAYED);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(use(replay, NOW_S + 11, NOW_S + 11, number++, false), SECURITY_OK);
+    }
+    assert_int_equal(use(replay, NOW_S + 11, NOW_S, 100, false), SECURITY_NOT_IN_TIME);
+    /* The second of 2 is near by now, that of 1 not yet. */
+    assert_int_equal(use(replay, NOW_S + 22, NOW_S + 900, 6, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S + 22, NOW_S + 900, 7, false), SECURITY_OVERLOADED);
+    assert_int_equal(use(replay, NOW_S + 900, NOW_S + 1800, 8, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S + 900, NOW_S + 900, 1, false), SECURITY_REPLAYED);
     security__replay_close(&replay);
 }
 
@@ -283,6 +317,7 @@ int main(void)
         cmocka_unit_test(signature_is_used_once),
         cmocka_unit_test(poll_may_repeat_within_its_second),
         cmocka_unit_test(full_memory_forgets_the_oldest_seconds_and_refuses_them),
+        cmocka_unit_test(signatures_dated_ahead_take_a_share_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
