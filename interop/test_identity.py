@@ -485,6 +485,36 @@ class Signatures(IdentityTest):
         self.assertEqual(self.admin.iam("DELETE", f"/v3/users/{user_id}").status, 204)
         self.code(self.rest.signed(key, "GET", self.target, headers=token), 401, 10240101)
 
+    def make_temporary_key(self, token, seconds=900):
+        answer = Rest(self.broker).iam("POST", "/v3.0/OS-CREDENTIAL/securitytokens", {"auth": {
+            "identity": {"methods": ["token"],
+                         "token": {"id": token, "duration-seconds": seconds}}}})
+        self.assertEqual(answer.status, 201, answer.raw)
+        return answer.body["credential"]
+
+    def test_temporary_key_ends_with_token_and_password(self):
+        user_id, name = self.make_user("dms_admin")
+        user, other = (identity.login(self.broker, name, "a good password") for _ in range(2))
+        keys = [self.make_temporary_key(one.token) for one in (user, other)]
+        permanent = self.make_key(user_id)
+
+        def signed():
+            return [self.rest.signed(key, "GET", self.target, headers={
+                "X-Security-Token": key["securitytoken"]}).status for key in keys]
+        self.assertEqual(signed(), [200, 200])
+        self.assertEqual(user.iam("DELETE", "/v3/auth/tokens",
+                                  X_Subject_Token=user.token).status, 204)
+        self.assertEqual(signed(), [401, 200])
+        self.assertEqual(self.admin.iam("PATCH", f"/v3/users/{user_id}", {
+            "user": {"password": "a better password"}}).status, 200)
+        self.assertEqual(signed(), [401, 401])
+        self.assertEqual(self.rest.signed(permanent, "GET", self.target).status, 200)
+
+    def test_temporary_key_lasts_no_longer_than_its_token(self):
+        token = self.admin.iam("GET", "/v3/auth/tokens", X_Subject_Token=self.admin.token)
+        key = self.make_temporary_key(self.admin.token, 86400)
+        self.assertEqual(key["expires_at"], token.body["token"]["expires_at"])
+
     def test_long_signed_body(self):
         queue = self.make_queue()
         body = json.dumps({"messages": [{"body": "x" * 300000}]}).encode()

@@ -109,19 +109,23 @@ void security_temporary_key_issue(struct security_identity *identity,
     uint8_t random[(SECURITY_TOKEN_SIZE - 1) / 2];
     char id[SECURITY_ID_SIZE];
 
+    BASE_ASSERT(principal->credential == SECURITY_TOKEN);
     base_random_bytes(random, sizeof random);
     security__hex(random, sizeof random, issue->token);
     security__wipe(random, sizeof random);
     security__token_id(base_slice_text(issue->token), id);
     issue->issued_ms = security__now_ms(identity);
     issue->expires_ms = issue->issued_ms + lifetime_ms;
+    if (issue->expires_ms > principal->expires_ms) {
+        issue->expires_ms = principal->expires_ms;
+    }
     make_secret(issue);
     store(identity,
-          json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s}", "user_id", principal->user_id,
+          json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:s, s:s}", "user_id", principal->user_id,
                     "project_id", principal->project_id, "description", "temporary", "enabled", 1,
                     "generation", (json_int_t)principal->generation, "created_ms",
                     (json_int_t)issue->issued_ms, "expires_ms", (json_int_t)issue->expires_ms,
-                    "token_id", id),
+                    "token_id", id, "origin_token_id", principal->credential_id),
           issue);
 }
 

@@ -216,7 +216,8 @@ void security_access_key_issue(struct security_identity *identity,
                                const struct catalog_object *user, const char *description,
                                struct security_issue *issue);
 
-/* A temporary key with a token of its own, which acts for principal in its project. */
+/* A temporary key with a token of its own, which acts for principal in its project. It ends, at the
+ * latest, with the token that principal was proven with. */
 void security_temporary_key_issue(struct security_identity *identity,
                                   const struct security_principal *principal, int64_t lifetime_ms,
                                   struct security_issue *issue);

@@ -79,6 +79,22 @@ static const struct catalog_object *domain_of(struct catalog_view *view,
                                base_slice_text(text_or_empty(object, "domain_id")));
 }
 
+/* A permanent key ends by itself; a temporary one with the password, or the token, that it was made
+ * with. Those of earlier versions do not name their token. */
+static bool is_origin_good(struct catalog_view *view, const struct catalog_object *access_key,
+                           const struct catalog_object *user)
+{
+    const char *origin_id = catalog_object_text(access_key, "origin_token_id");
+
+    if (catalog_object_text(access_key, "token_id") == NULL) {
+        return true;
+    }
+    return catalog_object_integer(access_key, "generation") ==
+               catalog_object_integer(user, "generation") &&
+           (origin_id == NULL ||
+            catalog_view_object(view, CATALOG_OBJECT_TOKEN, base_slice_text(origin_id)) != NULL);
+}
+
 /* Whether what principal was proven with is still good. */
 static enum security_verdict resolve_credential(struct catalog_view *view, int64_t now_ms,
                                                 const struct security_principal *principal,
@@ -97,7 +113,8 @@ static enum security_verdict resolve_credential(struct catalog_view *view, int64
         break;
     case SECURITY_ACCESS_KEY:
         credential = catalog_view_object(view, CATALOG_OBJECT_ACCESS_KEY, id);
-        if (credential != NULL && !is_enabled(credential)) {
+        if (credential != NULL &&
+            (!is_enabled(credential) || !is_origin_good(view, credential, user))) {
             return SECURITY_REFUSED;
         }
         break;
