@@ -93,11 +93,25 @@ class Process(unittest.TestCase):
         broker.kcat("-P", "-t", "some", stdin=b"x\n")
         self.assertEqual(broker.stop(), 0)
 
-    def test_sigint_ends_with_0(self):
-        broker = self.broker()
+    def test_sigint_and_sighup_end_with_0(self):
+        for number in (signal.SIGINT, signal.SIGHUP):
+            broker = self.broker()
+            process, broker.process = broker.process, None
+            process.send_signal(number)
+            self.assertEqual(process.wait(harness.STOP_SECONDS_MAX), 0)
+            self.assertIn(f"signal={number.value}", broker.log_tail(1))
+
+    def test_nohup_keeps_it_alive(self):
+        class Broker(harness.Broker):
+            def arguments(self):
+                return ["nohup", *super().arguments()]
+        broker = Broker()
+        self.addCleanup(broker.close)
         process, broker.process = broker.process, None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)  # taken after the other when both wait
         self.assertEqual(process.wait(harness.STOP_SECONDS_MAX), 0)
+        self.assertIn(f"signal={signal.SIGTERM.value}", broker.log_tail(1))
 
     def test_sigterm_does_not_wait_for_parked_requests(self):
         broker = self.broker()

@@ -116,13 +116,19 @@ static bool configure_log(const struct main_config *config, char error[MAIN_CONF
     return false;
 }
 
-/* Signals are taken by the main thread alone, in wait_for_end. */
+/* Signals are taken by the main thread alone, in run. The end of a terminal is an end like others,
+ * unless nohup ignores it: blocked signals arrive all the same. */
 static void block_signals(sigset_t *ending)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction hang_up = ignore;
+    (void)sigaction(SIGHUP, NULL, &hang_up);
     (void)sigemptyset(ending);
     (void)sigaddset(ending, SIGTERM);
     (void)sigaddset(ending, SIGINT);
+    if (hang_up.sa_handler != SIG_IGN) {
+        (void)sigaddset(ending, SIGHUP);
+    }
     (void)pthread_sigmask(SIG_BLOCK, ending, NULL);
     (void)sigaction(SIGPIPE, &ignore, NULL);
     (void)sigaction(SIGXFSZ, &ignore, NULL); /* a file size limit is a full disk */
