@@ -510,6 +510,21 @@ class Signatures(IdentityTest):
         self.assertEqual(signed(), [401, 401])
         self.assertEqual(self.rest.signed(permanent, "GET", self.target).status, 200)
 
+    def test_temporary_key_manages_no_keys(self):
+        path = "/v3.0/OS-CREDENTIAL/credentials"
+        for role in ("dms_user", "admin"):
+            user_id, user = self.login_new(role)
+            permanent = self.make_key(user_id)
+            key = self.make_temporary_key(user.token)
+            for method, target, body in (
+                    ("POST", path, b'{"credential":{}}'), ("GET", path, b""),
+                    ("GET", f"{path}/{permanent['access']}", b""),
+                    ("PUT", f"{path}/{permanent['access']}", b'{"credential":{}}'),
+                    ("DELETE", f"{path}/{permanent['access']}", b"")):
+                self.iam_error(self.rest.signed(key, method, target, body, headers={
+                    "X-Security-Token": key["securitytoken"]}), 403)
+            self.assertEqual(self.rest.signed(permanent, "GET", path).status, 200)
+
     def test_temporary_key_lasts_no_longer_than_its_token(self):
         token = self.admin.iam("GET", "/v3/auth/tokens", X_Subject_Token=self.admin.token)
         key = self.make_temporary_key(self.admin.token, 86400)

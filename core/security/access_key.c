@@ -129,6 +129,15 @@ void security_temporary_key_issue(struct security_identity *identity,
           issue);
 }
 
+bool security_is_temporary(struct catalog_view *view, const struct security_principal *principal)
+{
+    const struct catalog_object *key = catalog_view_object(
+        view, CATALOG_OBJECT_ACCESS_KEY, base_slice_text(principal->credential_id));
+
+    return principal->credential == SECURITY_ACCESS_KEY && key != NULL &&
+           catalog_object_text(key, "token_id") != NULL;
+}
+
 void security_issue_wipe(struct security_issue *issue)
 {
     security__wipe(issue->token, sizeof issue->token);

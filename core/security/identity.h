@@ -222,6 +222,9 @@ void security_temporary_key_issue(struct security_identity *identity,
                                   const struct security_principal *principal, int64_t lifetime_ms,
                                   struct security_issue *issue);
 
+/* Whether principal was proven with a temporary key. */
+bool security_is_temporary(struct catalog_view *view, const struct security_principal *principal);
+
 /* Wipes what is secret in it. */
 void security_issue_wipe(struct security_issue *issue);
 
