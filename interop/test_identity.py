@@ -193,7 +193,12 @@ class Tokens(IdentityTest):
                      {"auth": {"identity": {"methods": ["password"], "password": {"user": {}}}}},
                      {"auth": {"identity": {"methods": ["password"], "password": {"user": {
                          "name": "admin", "password": "x"}}}}},
-                     {"auth": {"identity": {"methods": ["totp", "password"]}}}):
+                     {"auth": {"identity": {"methods": ["totp", "password"]}}},
+                     {"auth": {"identity": {**identity.password_body(
+                         "admin", self.admin_password)["auth"]["identity"],
+                                            "methods": ["password"] * 2}}},
+                     {"auth": {"identity": {"methods": ["token"] * 2,
+                                            "token": {"id": self.admin.token}}}}):
             answer = nobody.iam("POST", "/v3/auth/tokens", body)
             self.assertIn(answer.status, (400, 401), body)
             self.assertIn("error", answer.body)

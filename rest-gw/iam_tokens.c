@@ -342,16 +342,14 @@ static void begin_token(struct authentication *authentication, const struct secu
     issue(authentication);
 }
 
+/* Of two methods both would have to be right; there is one at a time, and said once: the token
+ * keeps what was said. */
 static bool has_method(const json_t *identity, const char *name)
 {
     const json_t *methods = json_object_get(identity, "methods");
-    for (size_t i = 0; i < json_array_size(methods); i++) {
-        const char *method = json_string_value(json_array_get(methods, i));
-        if (method == NULL || strcmp(method, name) != 0) {
-            return false; /* of two methods both would have to be right; there is one at a time */
-        }
-    }
-    return json_array_size(methods) > 0;
+    const char *method = json_string_value(json_array_get(methods, 0));
+
+    return json_array_size(methods) == 1 && method != NULL && strcmp(method, name) == 0;
 }
 
 /* Reads what the body says of identity and scope; NULL with the request answered when it is bad. */
