@@ -2,10 +2,12 @@
 """Identity at the REST door (guide 4.6; API reference 2): tokens as Keystone gives them, signatures
 in both forms, roles, projects, revocation, and that no secret is ever told."""
 
+import collections
 import glob
 import hashlib
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -470,6 +472,29 @@ class Signatures(IdentityTest):
         self.broker.restart()
         harness.wait_for("the second of the start is over", lambda: self.rest.signed(
             self.key, "GET", self.target).status == 200, seconds=5)
+
+    def post_keys(self, user_ids):
+        """Statuses of 16 requests for each of these users, sent before any answer is read."""
+        clients = []
+        for user_id in user_ids:
+            body = json.dumps({"credential": {"user_id": user_id}})
+            post = (f"POST /v3.0/OS-CREDENTIAL/credentials HTTP/1.1\r\nHost: x\r\n"
+                    f"X-Auth-Token: {self.admin.token}\r\nContent-Length: {len(body)}\r\n")
+            client = socket.create_connection((harness.HOST, self.broker.http_port), 30)
+            self.addCleanup(client.close)
+            client.sendall(f"{post}\r\n{body}".encode() * 15 +
+                           f"{post}Connection: close\r\n\r\n{body}".encode())
+            clients.append(client)
+        answers = b"".join(piece for client in clients
+                           for piece in iter(lambda client=client: client.recv(65536), b""))
+        return collections.Counter(int(status) for status in
+                                   re.findall(rb"HTTP/1.1 (\d+) ", answers))
+
+    def test_keys_made_at_once_are_counted_and_wait_in_line(self):
+        users = [self.make_user()[0] for _ in range(11)]
+        self.assertEqual(self.post_keys(users[:1] * 3), {201: 16, 409: 32})
+        statuses = self.post_keys(users[1:])
+        self.assertEqual((set(statuses), statuses.total()), ({201, 429}, 160))
 
     def test_temporary_key(self):
         user_id, user = self.login_new("dms_admin")

@@ -34,6 +34,7 @@ static enum restgw_error error_of(enum security_verdict verdict)
     case SECURITY_UNAVAILABLE:
         return RESTGW_ERROR_INTERNAL_COMMUNICATION;
     case SECURITY_OK:
+    case SECURITY_TOO_MANY: /* of who makes keys */
     case SECURITY_VERDICT_COUNT:
         break;
     }

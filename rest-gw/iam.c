@@ -109,6 +109,9 @@ void restgw__iam_refuse_verdict(struct restgw_request *request, enum security_ve
         restgw_answer_header(request, "Retry-After", base_slice_text("1"));
         restgw__iam_error(request, 429, "Too many requests at once.");
         return;
+    case SECURITY_TOO_MANY:
+        restgw__iam_error(request, 409, "The user has as many access keys as one may have.");
+        return;
     case SECURITY_UNAVAILABLE:
         restgw__iam_error(request, 503, "The catalog could not be written.");
         return;

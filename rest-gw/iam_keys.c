@@ -10,7 +10,7 @@
 #include "rest-gw/iam_priv.h"
 #include "rest-gw/scope_priv.h"
 
-enum { DESCRIPTION_BYTES_MAX = 255, KEYS_PER_USER_MAX = 16 };
+enum { DESCRIPTION_BYTES_MAX = 255 };
 
 static json_t *show(const struct catalog_object *key)
 {
@@ -49,8 +49,7 @@ static struct security_identity *begin(struct restgw_request *request)
 struct search {
     struct restgw_request *request;
     struct base_slice user_id; /* null slice: any */
-    json_t *array;             /* NULL: only counts */
-    size_t count;
+    json_t *array;
 };
 
 /* Temporary keys are their holders' business: they go by themselves. */
@@ -64,10 +63,7 @@ static bool add_key(void *context, const struct catalog_object *key)
         !may_manage(search->request, user_id)) {
         return true;
     }
-    search->count++;
-    if (search->array != NULL) {
-        (void)json_array_append_new(search->array, show(key));
-    }
+    (void)json_array_append_new(search->array, show(key));
     return true;
 }
 
@@ -137,19 +133,14 @@ void restgw__iam_key_create(struct restgw_request *request)
         user_id = restgw__principal(request)->user_id;
     }
     description = description == NULL ? "" : description;
-    struct catalog_view *view = restgw__view(request);
     const struct catalog_object *user =
-        catalog_view_object(view, CATALOG_OBJECT_USER, base_slice_text(user_id));
-    struct search search = {.request = request, .user_id = base_slice_text(user_id)};
-    catalog_view_each_object(view, CATALOG_OBJECT_ACCESS_KEY, add_key, &search);
+        catalog_view_object(restgw__view(request), CATALOG_OBJECT_USER, base_slice_text(user_id));
     if (!may_manage(request, user_id)) {
         restgw__iam_refuse(request, RESTGW_ERROR_DENIED);
     } else if (user == NULL) {
         restgw__iam_error(request, 404, "Could not find user.");
     } else if (strlen(description) > DESCRIPTION_BYTES_MAX) {
         restgw__iam_error(request, 400, "A description is a text of at most 255 bytes.");
-    } else if (search.count >= KEYS_PER_USER_MAX) {
-        restgw__iam_error(request, 409, "The user has as many access keys as one may have.");
     } else {
         struct op *op = base_arena_object(restgw_request_arena(request), struct op);
         if (op == NULL) {
@@ -161,7 +152,7 @@ void restgw__iam_key_create(struct restgw_request *request)
         op->description = description;
         op->issue.executor = restgw_request_executor(request);
         op->issue.task.run = key_is_issued;
-        security_access_key_issue(identity, user, description, &op->issue);
+        security_access_key_issue(identity, user_id, description, &op->issue);
     }
 }
 

@@ -77,28 +77,101 @@ static void store(struct security_identity *identity, json_t *fields, struct sec
     security__issue_store(identity, object, SECURITY_ACCESS_KEYS_MAX, issue);
 }
 
-/* On the worker: what SCRAM needs of the secret key takes some milliseconds. */
-static void make_scram(struct base_task *task)
-{
-    struct security_issue *issue = BASE_CONTAINER_OF(task, struct security_issue, work);
-    json_t *scram = security_scram_make(base_slice_text(issue->secret_key));
+/* Permanent keys of a user that are visible. */
+struct count {
+    const char *user_id;
+    size_t found;
+};
 
-    (void)json_object_set_new(issue->fields, "scram", scram); /* NULL: it works without SCRAM */
-    store(issue->identity, issue->fields, issue);
+static bool count_key(void *context, const struct catalog_object *key)
+{
+    struct count *count = context;
+    const char *user_id = catalog_object_text(key, "user_id");
+
+    count->found += user_id != NULL && strcmp(user_id, count->user_id) == 0 &&
+                    catalog_object_text(key, "token_id") == NULL;
+    return true;
 }
 
-void security_access_key_issue(struct security_identity *identity,
-                               const struct catalog_object *user, const char *description,
-                               struct security_issue *issue)
+/* Begins to make one more key, which counts from then on; false when the user has as many as one
+ * may have, with those that others are making. */
+static bool begin_key(struct security_issue *issue)
+{
+    struct security_identity *identity = issue->identity;
+    struct count count = {.user_id = issue->user_id};
+
+    base_mutex_lock(&identity->keys_lock);
+    /* Under the lock: what is on the list no more is visible. */
+    struct catalog_view *view = catalog_view(identity->options.catalog);
+    catalog_view_each_object(view, CATALOG_OBJECT_ACCESS_KEY, count_key, &count);
+    for (struct base_list *node = identity->being_made.next; node != &identity->being_made;
+         node = node->next) {
+        const struct security_issue *other =
+            BASE_CONTAINER_OF(node, struct security_issue, being_made);
+        struct base_slice id = base_slice_text(other->access_key);
+        count.found += strcmp(other->user_id, issue->user_id) == 0 &&
+                       catalog_view_object(view, CATALOG_OBJECT_ACCESS_KEY, id) == NULL;
+    }
+    catalog_view_release(&view);
+    bool has_room = count.found < SECURITY_ACCESS_KEYS_PER_USER_MAX;
+    if (has_room) {
+        base_list_push_back(&identity->being_made, &issue->being_made);
+    }
+    base_mutex_unlock(&identity->keys_lock);
+    return has_room;
+}
+
+void security__access_key_is_made(struct security_issue *issue)
+{
+    if (issue->user_id != NULL) {
+        base_mutex_lock(&issue->identity->keys_lock);
+        base_list_remove(&issue->being_made);
+        base_mutex_unlock(&issue->identity->keys_lock);
+    }
+}
+
+static void refuse(struct security_issue *issue, enum security_verdict verdict)
+{
+    json_decref(issue->fields);
+    issue->fields = NULL;
+    issue->verdict = verdict;
+    base_executor_post(issue->executor, &issue->task);
+}
+
+/* On the worker: it looks at all keys, and what SCRAM needs of the secret key takes some
+ * milliseconds. */
+static void make_key(struct base_task *task)
+{
+    struct security_issue *issue = BASE_CONTAINER_OF(task, struct security_issue, work);
+    struct security_identity *identity = issue->identity;
+
+    if (!begin_key(issue)) {
+        atomic_fetch_sub(&identity->waiting, 1);
+        refuse(issue, SECURITY_TOO_MANY);
+        return;
+    }
+    json_t *scram = security_scram_make(base_slice_text(issue->secret_key));
+    (void)json_object_set_new(issue->fields, "scram", scram); /* NULL: it works without SCRAM */
+    atomic_fetch_sub(&identity->waiting, 1);
+    store(identity, issue->fields, issue);
+}
+
+void security_access_key_issue(struct security_identity *identity, const char *user_id,
+                               const char *description, struct security_issue *issue)
 {
     issue->issued_ms = security__now_ms(identity);
     issue->expires_ms = INT64_MAX;
     issue->identity = identity;
+    issue->user_id = user_id;
     issue->fields =
-        json_pack("{s:s, s:s, s:b, s:I}", "user_id", user->id, "description", description,
-                  "enabled", 1, "created_ms", (json_int_t)issue->issued_ms);
-    issue->work.run = make_scram;
+        json_pack("{s:s, s:s, s:b, s:I}", "user_id", user_id, "description", description, "enabled",
+                  1, "created_ms", (json_int_t)issue->issued_ms);
     make_secret(issue);
+    if (!security__enter_line(identity)) {
+        refuse(issue, SECURITY_OVERLOADED);
+        return;
+    }
+    issue->work.run = make_key;
     base_executor_post(identity->options.worker, &issue->work);
 }
 

@@ -83,6 +83,7 @@ static void free_identity(struct security_identity *identity)
     security__throttle_close(&identity->throttle);
     security__replay_close(&identity->replay);
     security_keystone_close(&identity->options.keystone);
+    base_mutex_fini(&identity->keys_lock);
     security__wipe(identity->options.key, sizeof identity->options.key);
     base_free(identity);
 }
@@ -98,6 +99,8 @@ enum base_err security_identity_create(const struct security_identity_options *o
         return BASE_ERR_NOMEM;
     }
     identity->options = *options;
+    base_mutex_init(&identity->keys_lock);
+    base_list_init(&identity->being_made);
     identity->started_us = base_clock_monotonic_us(options->clock);
     enum base_err err = security__throttle_create(&identity->throttle);
     if (err == BASE_ERR_OK) {

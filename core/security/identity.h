@@ -22,13 +22,14 @@ struct security_keystone;
 
 enum {
     SECURITY_KEY_SIZE = 32,
-    SECURITY_TOKEN_SIZE = 65,          /* 64 hex digits and a terminator */
-    SECURITY_ACCESS_KEY_SIZE = 21,     /* 20 upper-case letters and digits */
-    SECURITY_SECRET_KEY_SIZE = 41,     /* 40 letters and digits */
-    SECURITY_TOKENS_MAX = 100000,      /* alive at once; more are refused */
-    SECURITY_ACCESS_KEYS_MAX = 100000, /* permanent and temporary */
-    SECURITY_LOGINS_WAITING_MAX = 64,  /* for a thread that hashes; more are refused */
-    SECURITY_FAILED_LOGINS_MAX = 10,   /* of a user from an address, within the window */
+    SECURITY_TOKEN_SIZE = 65,               /* 64 hex digits and a terminator */
+    SECURITY_ACCESS_KEY_SIZE = 21,          /* 20 upper-case letters and digits */
+    SECURITY_SECRET_KEY_SIZE = 41,          /* 40 letters and digits */
+    SECURITY_TOKENS_MAX = 100000,           /* alive at once; more are refused */
+    SECURITY_ACCESS_KEYS_MAX = 100000,      /* permanent and temporary */
+    SECURITY_ACCESS_KEYS_PER_USER_MAX = 16, /* permanent ones */
+    SECURITY_LOGINS_WAITING_MAX = 64,       /* for a thread that hashes; more are refused */
+    SECURITY_FAILED_LOGINS_MAX = 10,        /* of a user from an address, within the window */
     SECURITY_FAILED_LOGINS_WINDOW_MS = 60 * 1000,
     SECURITY_SWEEP_INTERVAL_MS = 60 * 1000, /* how often expired tokens and keys are removed */
     SECURITY_SWEEP_AGAIN_MS = 100,          /* while there are more than one change can remove */
@@ -45,6 +46,7 @@ enum security_verdict {
     SECURITY_REPLAYED,    /* a signature that was used before */
     SECURITY_THROTTLED,   /* too many failures: come back later */
     SECURITY_OVERLOADED,  /* too many at once */
+    SECURITY_TOO_MANY,    /* the user has as many access keys as one may have */
     SECURITY_UNAVAILABLE, /* the catalog or the other Keystone does not answer; no memory */
     SECURITY_VERDICT_COUNT
 };
@@ -178,7 +180,7 @@ struct security_issue {
     struct base_executor *executor;
     struct base_task task;
 
-    enum security_verdict verdict;   /* OK, OVERLOADED or UNAVAILABLE */
+    enum security_verdict verdict;   /* OK, OVERLOADED, TOO_MANY or UNAVAILABLE */
     char token[SECURITY_TOKEN_SIZE]; /* of a token or temporary key; to be wiped */
     char access_key[SECURITY_ACCESS_KEY_SIZE];
     char secret_key[SECURITY_SECRET_KEY_SIZE]; /* to be wiped */
@@ -192,6 +194,8 @@ struct security_issue {
     struct catalog_object *object;
     unsigned tries;
     struct base_task work;
+    const char *user_id;         /* borrowed until it is over; of a permanent key */
+    struct base_list being_made; /* in identity->being_made */
 };
 
 /* methods: how principal was proven, a JSON array; borrowed. A token that was got with another
@@ -211,10 +215,9 @@ bool security_token_details(struct catalog_view *view, const struct security_pri
 
 /* Access keys. */
 
-/* A permanent key of user. description may be "". */
-void security_access_key_issue(struct security_identity *identity,
-                               const struct catalog_object *user, const char *description,
-                               struct security_issue *issue);
+/* A permanent key of a user; user_id is borrowed until it is over. description may be "". */
+void security_access_key_issue(struct security_identity *identity, const char *user_id,
+                               const char *description, struct security_issue *issue);
 
 /* A temporary key with a token of its own, which acts for principal in its project. It ends, at the
  * latest, with the token that principal was proven with. */

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "core/base/alarm.h"
+#include "core/base/mutex.h"
 #include "core/security/crypto_priv.h"
 #include "core/security/identity.h"
 
@@ -22,7 +23,9 @@ struct security_identity {
     struct base_task *closed_task; /* borrowed; set while closing */
     struct base_task sweep_closed;
     atomic_uint waiting; /* for the worker */
-    int64_t started_us;  /* monotonic: a clock that is set right meanwhile does not move it */
+    struct base_mutex keys_lock;
+    struct base_list being_made; /* permanent keys, until they are visible; by keys_lock */
+    int64_t started_us; /* monotonic: a clock that is set right meanwhile does not move it */
 };
 
 static inline int64_t security__now_ms(const struct security_identity *identity)
@@ -62,6 +65,9 @@ security__principal_of(struct catalog_view *view, int64_t now_ms, const struct c
 bool security__unseal_secret(const struct security_identity *identity,
                              const struct catalog_object *access_key,
                              char secret[SECURITY_SECRET_KEY_SIZE]);
+
+/* A permanent key is stored, or will not be: it counts as being made no more. */
+void security__access_key_is_made(struct security_issue *issue);
 
 /* Hex SHA-256 of a token: what is stored of it. */
 void security__token_id(struct base_slice token, char out[SECURITY_ID_SIZE]);

@@ -54,6 +54,7 @@ static void is_over(struct security_issue *issue, enum security_verdict verdict)
 {
     issue->verdict = verdict;
     catalog_object_release(&issue->object);
+    security__access_key_is_made(issue);
 }
 
 static void find_room(struct base_task *task);
