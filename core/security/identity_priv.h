@@ -44,7 +44,15 @@ const struct catalog_object *security__find_user(struct catalog_view *view,
 const struct catalog_object *security__find_domain(struct catalog_view *view,
                                                    struct base_slice domain);
 
-/* Of one text: "<domain>/<name>" or "<name>". */
+/* Who is meant by one text, "<domain>/<name>" or "<name>", whether there is such a user or not. */
+struct security__login_name {
+    struct base_slice domain; /* its id; as it was said when there is none */
+    struct base_slice name;
+};
+struct security__login_name security__login_name_of(struct catalog_view *view,
+                                                    struct base_slice text);
+
+/* The user of that name; NULL when absent. */
 const struct catalog_object *security__find_login_name(struct catalog_view *view,
                                                        struct base_slice text);
 

@@ -161,7 +161,8 @@ bool security_scram_lookup(struct security_identity *identity, struct catalog_vi
         return true;
     }
     *principal = (struct security_principal){0};
-    security_scram_decoy(identity->options.key, name, mechanism, keys);
+    struct security__login_name who = security__login_name_of(view, name);
+    security_scram_decoy(identity->options.key, who.domain, who.name, mechanism, keys);
     return false;
 }
 

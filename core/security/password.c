@@ -146,12 +146,16 @@ bool security_scram_read(const json_t *scram, enum security_scram_mechanism mech
            security__unhex(server_key, out->size, out->server_key);
 }
 
-void security_scram_decoy(const uint8_t key[32], struct base_slice name,
+void security_scram_decoy(const uint8_t key[32], struct base_slice domain, struct base_slice name,
                           enum security_scram_mechanism mechanism, struct security_scram_keys *out)
 {
+    uint8_t who[2 * SECURITY__SHA256_SIZE + 1]; /* of one length: no two run into each other */
     uint8_t hash[SECURITY__DIGEST_SIZE_MAX];
 
-    security__hmac(SECURITY__SHA512, base_slice_of(key, 32), name, hash);
+    security__hash(SECURITY__SHA256, domain, who);
+    security__hash(SECURITY__SHA256, name, who + SECURITY__SHA256_SIZE);
+    who[2 * SECURITY__SHA256_SIZE] = (uint8_t)mechanism;
+    security__hmac(SECURITY__SHA512, base_slice_of(key, 32), base_slice_of(who, sizeof who), hash);
     *out =
         (struct security_scram_keys){.iterations = SECURITY_SCRAM_ITERATIONS,
                                      .size = security__digest_size(mechanism_digests[mechanism])};

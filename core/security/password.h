@@ -53,8 +53,9 @@ bool security_password_verify(const json_t *stored, struct base_slice password);
 bool security_scram_read(const json_t *scram, enum security_scram_mechanism mechanism,
                          struct security_scram_keys *out);
 
-/* Keys for somebody who does not exist, the same for the same name and key. */
-void security_scram_decoy(const uint8_t key[32], struct base_slice name,
+/* Keys for somebody who does not exist, the same for the same key, domain, name and mechanism: as
+ * those of somebody who does. */
+void security_scram_decoy(const uint8_t key[32], struct base_slice domain, struct base_slice name,
                           enum security_scram_mechanism mechanism, struct security_scram_keys *out);
 
 #endif

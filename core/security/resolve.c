@@ -37,17 +37,28 @@ const struct catalog_object *security__find_user(struct catalog_view *view,
                                                       base_slice_text(within->id), name);
 }
 
+struct security__login_name security__login_name_of(struct catalog_view *view,
+                                                    struct base_slice text)
+{
+    const uint8_t *slash = text.length == 0 ? NULL : memchr(text.data, '/', text.length);
+    struct security__login_name who = {.domain = base_slice_text(default_domain), .name = text};
+
+    if (slash != NULL) {
+        who.domain = base_slice_of(text.data, (size_t)(slash - text.data));
+        who.name = base_slice_of(slash + 1, text.length - who.domain.length - 1);
+    }
+    const struct catalog_object *domain = security__find_domain(view, who.domain);
+    if (domain != NULL) {
+        who.domain = base_slice_text(domain->id);
+    }
+    return who;
+}
+
 const struct catalog_object *security__find_login_name(struct catalog_view *view,
                                                        struct base_slice text)
 {
-    const uint8_t *slash = text.length == 0 ? NULL : memchr(text.data, '/', text.length);
-    struct base_slice domain = {0};
-
-    if (slash != NULL) {
-        domain = base_slice_of(text.data, (size_t)(slash - text.data));
-        text = base_slice_of(slash + 1, text.length - domain.length - 1);
-    }
-    return security__find_user(view, (struct base_slice){0}, text, domain);
+    struct security__login_name who = security__login_name_of(view, text);
+    return security__find_user(view, (struct base_slice){0}, who.name, who.domain);
 }
 
 /* Roles of user in the project or domain with this id. */

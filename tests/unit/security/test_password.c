@@ -97,12 +97,18 @@ static void decoys_are_the_same_each_time(void **state)
     (void)state;
     static const uint8_t key[32] = {7};
     struct security_scram_keys one, other;
+    struct base_slice domain = base_slice_text("a"), name = base_slice_text("bc");
 
-    security_scram_decoy(key, base_slice_text("nobody"), SECURITY_SCRAM_SHA_256, &one);
-    security_scram_decoy(key, base_slice_text("nobody"), SECURITY_SCRAM_SHA_256, &other);
+    security_scram_decoy(key, domain, name, SECURITY_SCRAM_SHA_256, &one);
+    security_scram_decoy(key, domain, name, SECURITY_SCRAM_SHA_256, &other);
     assert_memory_equal(one.salt, other.salt, sizeof one.salt);
     assert_int_equal(one.iterations, SECURITY_SCRAM_ITERATIONS);
-    security_scram_decoy(key, base_slice_text("somebody"), SECURITY_SCRAM_SHA_256, &other);
+    security_scram_decoy(key, domain, base_slice_text("bd"), SECURITY_SCRAM_SHA_256, &other);
+    assert_memory_not_equal(one.salt, other.salt, sizeof one.salt);
+    security_scram_decoy(key, base_slice_text("ab"), base_slice_text("c"), SECURITY_SCRAM_SHA_256,
+                         &other);
+    assert_memory_not_equal(one.salt, other.salt, sizeof one.salt);
+    security_scram_decoy(key, domain, name, SECURITY_SCRAM_SHA_512, &other);
     assert_memory_not_equal(one.salt, other.salt, sizeof one.salt);
 }
 
