@@ -188,6 +188,17 @@ class Tokens(IdentityTest):
         self.assertIn("Retry-After", last.headers)
         identity.login(self.broker, "admin", self.admin_password)  # others are not concerned
 
+    def test_failures_count_for_the_user_however_it_is_written(self):
+        user_id, name = self.make_user("dms_user")
+        forms = [{"id": user_id}, {"name": name, "domain": {"name": "Default"}},
+                 {"name": name, "domain": {"id": "default"}}]
+        for users in (forms, [{**form, "name": "nobody-" + name} for form in forms[1:]]):
+            statuses = [Rest(self.broker).iam("POST", "/v3/auth/tokens", {"auth": {"identity": {
+                "methods": ["password"], "password": {"user": {
+                    **users[number % len(users)], "password": "a wrong password"}}}}}).status
+                for number in range(11)]
+            self.assertEqual(statuses, [401] * 10 + [429])
+
     def test_malformed_logins(self):
         nobody = Rest(self.broker)
         for body in ({}, {"auth": []}, {"auth": {}}, {"auth": {"identity": {"methods": []}}},

@@ -66,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         user = body["auth"]["identity"]["password"]["user"]
         if self.server.is_broken:
             return self.answer(500, {})
-        if (user["name"], user["password"]) == ("ann", "a good password"):
+        if user["name"] in ("ann", "bob") and user["password"] == "a good password":
             return self.answer_login(user["domain"], body["auth"].get("scope"))
         if (user["name"], user["password"]) != ("dms", "of the service"):
             return self.answer(401, {"error": {"code": 401}})
@@ -233,6 +233,13 @@ class WithStandIn(KeystoneTest):
             self.keystone.is_broken = False
         harness.wait_for("it is asked again", lambda: self.kafka(
             "Default/ann/p", "a good password")[1] == 0)
+
+    def test_failures_count_for_the_user_in_whatever_project(self):
+        for number in range(10):
+            user = f"Default/bob/{number}" if number else "bob"
+            self.assertEqual(self.kafka(user, "a wrong one")[1], AUTHENTICATION_FAILED)
+        self.assertEqual(self.kafka("Default/bob/p", "a good password")[1], AUTHENTICATION_FAILED)
+        self.assertEqual(self.kafka("Default/ann/p", "a good password")[1], 0)
 
     def test_users_of_a_former_time_do_not_log_in(self):
         broker = self.own_broker(dms_authentication="builtin")

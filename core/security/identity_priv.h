@@ -92,6 +92,9 @@ bool security__enter_line(struct security_identity *identity);
 
 /* With another Keystone. */
 
+/* The same as security__login_name_of(): domains are known there by their names only. */
+struct security__login_name security__keystone_login_name(struct base_slice text);
+
 /* Decides a login that is in the throttle already; its task runs when it is. */
 void security__keystone_login(struct security_login *login);
 
@@ -109,10 +112,11 @@ enum security_verdict security__keystone_ask_login(struct security_keystone *key
 BASE_MUST_USE enum base_err security__throttle_create(struct security__throttle **out);
 void security__throttle_close(struct security__throttle **throttle);
 
-/* Counts an attempt for a user from an address; false when there were too many. *key names it
- * for the success that takes it back. */
+/* Counts an attempt for a user from an address; false when there were too many, of it or of so many
+ * users that there is no room to count. An id, of a user or access key that exists, has no domain.
+ * *key names it for the success that takes it back. */
 bool security__throttle_enter(struct security__throttle *throttle, int64_t now_ms,
-                              struct base_slice user, const char *address, uint64_t *key);
+                              struct security__login_name user, const char *address, uint64_t *key);
 void security__throttle_succeeded(struct security__throttle *throttle, uint64_t key);
 
 /* Signatures that were used. */

@@ -41,6 +41,12 @@ static struct names split(struct base_slice text)
     return names;
 }
 
+struct security__login_name security__keystone_login_name(struct base_slice text)
+{
+    struct names names = split(text);
+    return (struct security__login_name){.domain = names.domain, .name = names.user};
+}
+
 static json_t *text_of(struct base_slice slice)
 {
     return json_stringn((const char *)slice.data, slice.length);

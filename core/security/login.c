@@ -69,31 +69,81 @@ static void check_password(struct base_task *task)
     end_login(login, verdict);
 }
 
-void security_login(struct security_identity *identity, struct security_login *login)
+static struct security__login_name id_of(const struct catalog_object *object)
 {
-    login->identity = identity;
-    login->view = NULL;
-    bool is_one_field = login->user_id.data == NULL && login->user_domain.data == NULL;
-    struct base_slice who = login->user_id.data != NULL ? login->user_id : login->user_name;
+    return (struct security__login_name){.name = base_slice_text(object->id)};
+}
 
-    if (!security__throttle_enter(identity->throttle, security__now_ms(identity), who,
-                                  login->address, &login->throttle_key)) {
+/* Whose failures these are: of one user, or of nobody of that name, however it is written. */
+static struct security__login_name failing_of(const struct security_login *login)
+{
+    if (login->user != NULL) {
+        return id_of(login->user);
+    }
+    if (login->user_id.data != NULL) {
+        return (struct security__login_name){.name = login->user_id};
+    }
+    if (login->user_domain.data == NULL) {
+        return security__login_name_of(login->view, login->user_name);
+    }
+    const struct catalog_object *domain = security__find_domain(login->view, login->user_domain);
+    return (struct security__login_name){.domain = domain == NULL ? login->user_domain
+                                                                  : base_slice_text(domain->id),
+                                         .name = login->user_name};
+}
+
+static bool enter_throttle(struct security_login *login, struct security__login_name who)
+{
+    return security__throttle_enter(login->identity->throttle, security__now_ms(login->identity),
+                                    who, login->address, &login->throttle_key);
+}
+
+static void begin_secret_key(struct security_login *login, const struct catalog_object *access_key)
+{
+    if (!enter_throttle(login, id_of(access_key))) {
         end_login(login, SECURITY_THROTTLED);
         return;
     }
-    if (identity->options.keystone != NULL) {
+    enum security_verdict verdict = check_secret_key(login, access_key);
+    if (verdict != SECURITY_REFUSED) {
+        security__throttle_succeeded(login->identity->throttle, login->throttle_key);
+    }
+    end_login(login, verdict);
+}
+
+static void begin_keystone(struct security_login *login)
+{
+    if (enter_throttle(login, security__keystone_login_name(login->user_name))) {
         security__keystone_login(login);
+    } else {
+        end_login(login, SECURITY_THROTTLED);
+    }
+}
+
+void security_login(struct security_identity *identity, struct security_login *login)
+{
+    bool is_one_field = login->user_id.data == NULL && login->user_domain.data == NULL;
+
+    login->identity = identity;
+    login->view = NULL;
+    login->user = NULL;
+    if (identity->options.keystone != NULL) {
+        begin_keystone(login);
         return;
     }
     login->view = catalog_view(identity->options.catalog);
     const struct catalog_object *access_key =
-        is_one_field ? catalog_view_object(login->view, CATALOG_OBJECT_ACCESS_KEY, who) : NULL;
+        is_one_field ? catalog_view_object(login->view, CATALOG_OBJECT_ACCESS_KEY, login->user_name)
+                     : NULL;
     if (access_key != NULL) {
-        enum security_verdict verdict = check_secret_key(login, access_key);
-        if (verdict != SECURITY_REFUSED) {
-            security__throttle_succeeded(identity->throttle, login->throttle_key);
-        }
-        end_login(login, verdict);
+        begin_secret_key(login, access_key);
+        return;
+    }
+    login->user = is_one_field ? security__find_login_name(login->view, login->user_name)
+                               : security__find_user(login->view, login->user_id, login->user_name,
+                                                     login->user_domain);
+    if (!enter_throttle(login, failing_of(login))) {
+        end_login(login, SECURITY_THROTTLED);
         return;
     }
     if (!security__enter_line(identity)) {
@@ -101,9 +151,6 @@ void security_login(struct security_identity *identity, struct security_login *l
         end_login(login, SECURITY_OVERLOADED);
         return;
     }
-    login->user = is_one_field ? security__find_login_name(login->view, login->user_name)
-                               : security__find_user(login->view, login->user_id, login->user_name,
-                                                     login->user_domain);
     login->work.run = check_password;
     base_executor_post(identity->options.worker, &login->work);
 }
@@ -169,8 +216,17 @@ bool security_scram_lookup(struct security_identity *identity, struct catalog_vi
 bool security_scram_enter(struct security_identity *identity, struct base_slice name,
                           const char *address, uint64_t *attempt)
 {
-    return security__throttle_enter(identity->throttle, security__now_ms(identity), name, address,
-                                    attempt);
+    struct catalog_view *view = catalog_view(identity->options.catalog);
+    const struct catalog_object *owner = NULL;
+    const struct catalog_object *user = NULL;
+    struct security__login_name who = find_scram_owner(view, name, &owner, &user)
+                                          ? id_of(owner)
+                                          : security__login_name_of(view, name);
+
+    bool is_allowed = security__throttle_enter(identity->throttle, security__now_ms(identity), who,
+                                               address, attempt);
+    catalog_view_release(&view);
+    return is_allowed;
 }
 
 void security_scram_succeeded(struct security_identity *identity, uint64_t attempt)

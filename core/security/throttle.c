@@ -9,7 +9,10 @@
 #include "core/base/uuid.h"
 #include "core/security/identity_priv.h"
 
-enum { SLOTS_COUNT = 4096, PROBES_MAX = 8 };
+enum {
+    SLOTS_COUNT = 32768, /* to fill them takes ten failures of each within the window */
+    PROBES_MAX = 8,
+};
 
 struct slot {
     uint64_t key; /* 0: never used */
@@ -43,47 +46,69 @@ void security__throttle_close(struct security__throttle **throttle)
     *throttle = NULL;
 }
 
-static uint64_t key_of(const struct security__throttle *throttle, struct base_slice user,
+static uint64_t key_of(const struct security__throttle *throttle, struct security__login_name user,
                        const char *address)
 {
     uint8_t hash[SECURITY__SHA256_SIZE];
-    uint8_t both[2 * SECURITY__SHA256_SIZE];
+    uint8_t all[3][SECURITY__SHA256_SIZE];
     uint64_t key = 0;
 
-    security__hash(SECURITY__SHA256, user, both);
-    security__hash(SECURITY__SHA256, base_slice_text(address), both + SECURITY__SHA256_SIZE);
+    security__hash(SECURITY__SHA256, user.domain, all[0]);
+    security__hash(SECURITY__SHA256, user.name, all[1]);
+    security__hash(SECURITY__SHA256, base_slice_text(address), all[2]);
     security__hmac(SECURITY__SHA256, base_slice_of(throttle->secret, sizeof throttle->secret),
-                   base_slice_of(both, sizeof both), hash);
+                   base_slice_of(all, sizeof all), hash);
     memcpy(&key, hash, sizeof key);
     return key == 0 ? 1 : key;
 }
 
-/* The slot of key, or the one to take for it: free, over, or the oldest near by. */
 static struct slot *find_slot(struct security__throttle *throttle, uint64_t key)
 {
-    struct slot *oldest = &throttle->slots[key % SLOTS_COUNT];
     for (unsigned i = 0; i < PROBES_MAX; i++) {
         struct slot *slot = &throttle->slots[(key + i) % SLOTS_COUNT];
         if (slot->key == key) {
             return slot;
         }
-        if (slot->since_ms < oldest->since_ms) {
-            oldest = slot;
+    }
+    return NULL;
+}
+
+static bool is_over(const struct slot *slot, int64_t now_ms)
+{
+    return slot->key == 0 || now_ms - slot->since_ms >= SECURITY_FAILED_LOGINS_WINDOW_MS;
+}
+
+/* The slot to take for key: one that is over, or the one near by with the fewest failures. NULL
+ * when all are full: nobody gets more attempts by having others fail. */
+static struct slot *find_room(struct security__throttle *throttle, int64_t now_ms, uint64_t key)
+{
+    struct slot *best = NULL;
+    uint32_t best_count = SECURITY_FAILED_LOGINS_MAX;
+
+    for (unsigned i = 0; i < PROBES_MAX; i++) {
+        struct slot *slot = &throttle->slots[(key + i) % SLOTS_COUNT];
+        uint32_t count = is_over(slot, now_ms) ? 0 : slot->count;
+        if (count < best_count) {
+            best = slot;
+            best_count = count;
         }
     }
-    return oldest;
+    return best;
 }
 
 bool security__throttle_enter(struct security__throttle *throttle, int64_t now_ms,
-                              struct base_slice user, const char *address, uint64_t *key)
+                              struct security__login_name user, const char *address, uint64_t *key)
 {
     *key = key_of(throttle, user, address);
     base_mutex_lock(&throttle->lock);
     struct slot *slot = find_slot(throttle, *key);
-    if (slot->key != *key || now_ms - slot->since_ms >= SECURITY_FAILED_LOGINS_WINDOW_MS) {
+    if (slot == NULL) {
+        slot = find_room(throttle, now_ms, *key);
+    }
+    if (slot != NULL && (slot->key != *key || is_over(slot, now_ms))) {
         *slot = (struct slot){.key = *key, .since_ms = now_ms};
     }
-    bool is_allowed = slot->count < SECURITY_FAILED_LOGINS_MAX;
+    bool is_allowed = slot != NULL && slot->count < SECURITY_FAILED_LOGINS_MAX;
     if (is_allowed) {
         slot->count++; /* before the outcome is known: many at once count too */
     }
@@ -95,7 +120,7 @@ void security__throttle_succeeded(struct security__throttle *throttle, uint64_t 
 {
     base_mutex_lock(&throttle->lock);
     struct slot *slot = find_slot(throttle, key);
-    if (slot->key == key && slot->count > 0) {
+    if (slot != NULL && slot->count > 0) {
         slot->count--;
     }
     base_mutex_unlock(&throttle->lock);

@@ -143,7 +143,8 @@ static void failures_are_counted_by_user_and_address(void **state)
     (void)state;
     struct security__throttle *throttle = NULL;
     uint64_t key = 0;
-    struct base_slice ann = base_slice_text("ann");
+    struct security__login_name ann = {.name = base_slice_text("ann")};
+    struct security__login_name bob = {.name = base_slice_text("bob")};
 
     assert_int_equal(security__throttle_create(&throttle), BASE_ERR_OK);
     for (unsigned i = 0; i < SECURITY_FAILED_LOGINS_MAX; i++) {
@@ -151,7 +152,9 @@ static void failures_are_counted_by_user_and_address(void **state)
     }
     assert_false(security__throttle_enter(throttle, 1000, ann, "10.0.0.1", &key));
     assert_true(security__throttle_enter(throttle, 1000, ann, "10.0.0.2", &key));
-    assert_true(security__throttle_enter(throttle, 1000, base_slice_text("bob"), "10.0.0.1", &key));
+    assert_true(security__throttle_enter(throttle, 1000, bob, "10.0.0.1", &key));
+    bob = (struct security__login_name){.domain = ann.name, .name = ann.name};
+    assert_true(security__throttle_enter(throttle, 1000, bob, "10.0.0.1", &key));
     assert_true(security__throttle_enter(throttle, 1000 + SECURITY_FAILED_LOGINS_WINDOW_MS, ann,
                                          "10.0.0.1", &key));
     /* What succeeded does not count. */
@@ -159,6 +162,26 @@ static void failures_are_counted_by_user_and_address(void **state)
         assert_true(security__throttle_enter(throttle, 200000, ann, "10.0.0.3", &key));
         security__throttle_succeeded(throttle, key);
     }
+    security__throttle_close(&throttle);
+}
+
+/* However many others fail, nobody gets more attempts by it. */
+static void full_counts_are_not_pushed_out(void **state)
+{
+    (void)state;
+    struct security__throttle *throttle = NULL;
+    struct security__login_name ann = {.name = base_slice_text("ann")};
+    uint64_t key = 0;
+
+    assert_int_equal(security__throttle_create(&throttle), BASE_ERR_OK);
+    for (unsigned i = 0; i < SECURITY_FAILED_LOGINS_MAX; i++) {
+        assert_true(security__throttle_enter(throttle, 0, ann, "10.0.0.1", &key));
+    }
+    for (unsigned i = 0; i < 100000; i++) {
+        struct security__login_name other = {.name = base_slice_of(&i, sizeof i)};
+        (void)security__throttle_enter(throttle, i / 4, other, "10.0.0.1", &key);
+    }
+    assert_false(security__throttle_enter(throttle, 25000, ann, "10.0.0.1", &key));
     security__throttle_close(&throttle);
 }
 
@@ -171,6 +194,7 @@ int main(void)
         cmocka_unit_test(decoys_are_the_same_each_time),
         cmocka_unit_test(sealed_secret_opens_with_its_key_and_name_only),
         cmocka_unit_test(failures_are_counted_by_user_and_address),
+        cmocka_unit_test(full_counts_are_not_pushed_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
