@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import socket
 import stat
 import subprocess
@@ -603,6 +604,32 @@ class Limits(IdentityTest):
             client.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
             client.sendall(b"10\r\n")
             self.assertTrue(client.recv(4096).startswith(b"HTTP/1.1 401"))
+
+    def test_long_bodies_of_plausible_signatures_cost_what_has_come(self):
+        queue = self.make_queue()
+        me = self.admin.iam("GET", "/v3/users?name=admin&domain_id=default").body["users"][0]
+        key = self.make_key(me["id"])
+        target = f"/v1.0/{DEFAULT_PROJECT}/queues/{queue}/messages"
+        size = 5 * 1024 * 1024
+        clients = []
+        for _ in range(8):  # more than 32 MiB
+            fields = identity.sign(key["access"], "x" * 40, "POST", target, {
+                "Host": "x", "Expect": "100-continue", "Content-Length": str(size)})
+            client = socket.create_connection((harness.HOST, self.broker.http_port), 30)
+            self.addCleanup(client.close)
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            client.sendall(f"POST {target} HTTP/1.1\r\n{head}\r\n".encode())
+            self.assertTrue(client.recv(4096).startswith(b"HTTP/1.1 100 "))
+            clients.append(client)
+        body = json.dumps({"messages": [{"body": "x" * 300000}]}).encode()
+        self.assertEqual(Rest(self.broker).signed(key, "POST", target, body).status, 201)
+        for client in clients:
+            try:
+                client.sendall(b"x" * (size - 1))
+            except OSError:
+                pass  # refused by now
+        refused = select.select(clients, [], [], 30)[0]
+        self.assertIn(b"10240407", refused[0].recv(65536))
 
     def test_revoking_ends_a_long_poll(self):
         queue = self.make_queue()

@@ -357,18 +357,18 @@ static void conn_dispatch(struct restgw_http_conn *conn, const uint8_t *message)
                         is_charged ? RESTGW_ERROR_INTERNAL_MEMORY : RESTGW_ERROR_FLOW_CONTROL);
 }
 
-/* Room for a message whose sender nobody can be sure of yet. */
-static bool take_unverified(struct restgw_http_conn *conn)
+/* Room for what has come of a message whose sender nobody can be sure of yet: who only promises a
+ * long one takes none from others. */
+static enum restgw_error take_unverified(struct restgw_http_conn *conn, size_t input_size)
 {
-    const struct restgw_http_head *head = &conn->parser.head;
-    size_t size =
-        head->is_chunked ? conn->server->options.body_size_max : (size_t)head->content_length;
-
-    if (!restgw__http_server_charge_unverified(conn->server, size)) {
-        return false;
+    if (input_size > conn->unverified_size) {
+        size_t size = input_size - conn->unverified_size;
+        if (!restgw__http_server_charge_unverified(conn->server, size)) {
+            return RESTGW_ERROR_FLOW_CONTROL;
+        }
+        conn->unverified_size = input_size;
     }
-    conn->unverified_size = size;
-    return true;
+    return RESTGW_ERROR_NONE;
 }
 
 /* A request of which only the head has come, to be looked at; NULL when memory is out. */
@@ -404,6 +404,9 @@ static enum restgw_error conn_admit(struct restgw_http_conn *conn, const uint8_t
     bool is_long = input_size > RESTGW_HTTP_UNADMITTED_SIZE_MAX ||
                    head->content_length > RESTGW_HTTP_UNADMITTED_SIZE_MAX;
 
+    if (conn->unverified_size > 0) {
+        return take_unverified(conn, input_size);
+    }
     if (conn->server->options.admit == NULL || conn->is_admitted ||
         !restgw_http_has_head(&conn->parser) || !is_long) {
         return RESTGW_ERROR_NONE;
@@ -417,11 +420,8 @@ static enum restgw_error conn_admit(struct restgw_http_conn *conn, const uint8_t
     if (admission == RESTGW_NOT_ADMITTED) {
         return error;
     }
-    if (admission == RESTGW_UNVERIFIED && !take_unverified(conn)) {
-        return RESTGW_ERROR_FLOW_CONTROL;
-    }
     conn->is_admitted = true;
-    return RESTGW_ERROR_NONE;
+    return admission == RESTGW_UNVERIFIED ? take_unverified(conn, input_size) : RESTGW_ERROR_NONE;
 }
 
 /* Holds the body to the size of its route, as soon as it is known to be longer than short. Bodies

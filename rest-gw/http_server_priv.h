@@ -10,7 +10,7 @@ struct restgw_http_server {
     struct restgw_http_options options; /* defaults filled in */
     atomic_size_t requests;             /* not answered yet */
     atomic_size_t bytes;                /* of these, and of unfinished messages */
-    atomic_size_t unverified_bytes;     /* that clients who are not verified may still send */
+    atomic_size_t unverified_bytes;     /* of long messages whose senders are not verified */
     atomic_size_t unsent_bytes;         /* of answers that clients have not taken */
     atomic_bool is_draining;
     atomic_size_t connections; /* open now */
