@@ -338,13 +338,17 @@ class DescribeTopicPartitions(AdminTest):
 class Pipelined(AdminTest):
     """Requests that do not wait for the answer to the one in front of them."""
 
+    asked = 0  # so that no two requests of the connection have one number
+
     def ask(self, *requests):
         """All in one piece; the answers."""
-        frames = [wire.request(key, version, index, body)
-                  for index, (key, version, body) in enumerate(requests)]
+        numbers = range(self.asked, self.asked + len(requests))
+        self.asked += len(requests)
+        frames = [wire.request(key, version, number, body)
+                  for number, (key, version, body) in zip(numbers, requests)]
         self.connection.sock.sendall(b"".join(frames))
         answers = [self.connection.receive() for _ in requests]
-        self.assertEqual([answer[0] for answer in answers], list(range(len(requests))))
+        self.assertEqual([answer[0] for answer in answers], list(numbers))
         return [answer[1] for answer in answers]
 
     def test_a_commit_is_seen_behind_it(self):
