@@ -222,7 +222,8 @@ static enum base_err take_back(struct file *file, uint64_t start)
 {
     if (ftruncate(file->file->fd, (off_t)start) != 0) {
         enum base_err err = logstore__file_failed("truncate", file->name);
-        return err == BASE_ERR_NO_SPACE ? BASE_ERR_IO : err;
+        /* Half a batch is there: not something to try again. */
+        return err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM ? BASE_ERR_IO : err;
     }
     file->size_bytes = start;
     file->used_bytes = start;

@@ -275,12 +275,12 @@ struct logstore__scan {
  * what visit returned. Worker, not locked. */
 enum base_err logstore__scan_run(struct logstore__scan *scan);
 
-/* Reads the index object of a segment. False: there is none that can be believed; index
- * and *content are empty then. content: owned by the caller, snapshot points into it.
+/* Reads the index object of a segment. NOT_FOUND: there is none that can be believed; NOMEM.
+ * index and *content are empty then. content: owned by the caller, snapshot points into it.
  * Worker, not locked. */
-bool logstore__footer_load(struct logstore_log *log, int64_t base_offset,
-                           struct logstore_footer *footer, struct logstore_index *index,
-                           struct base_buffer **content, struct base_slice *snapshot);
+enum base_err logstore__footer_load(struct logstore_log *log, int64_t base_offset,
+                                    struct logstore_footer *footer, struct logstore_index *index,
+                                    struct base_buffer **content, struct base_slice *snapshot);
 
 /* log_upkeep.c */
 

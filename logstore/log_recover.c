@@ -70,8 +70,9 @@ static enum base_err find_snapshot(struct logstore__recovery *recovery)
         struct base_slice snapshot;
 
         logstore_index_init(&index);
-        if (logstore__footer_load(log, segment->base_offset, &footer, &index, &content,
-                                  &snapshot)) {
+        err =
+            logstore__footer_load(log, segment->base_offset, &footer, &index, &content, &snapshot);
+        if (err == BASE_ERR_OK) {
             err = use_snapshot(recovery, &footer, snapshot);
         }
         logstore_index_fini(&index);
@@ -136,13 +137,13 @@ static enum base_err use_checkpoint(struct logstore__recovery *recovery, uint64_
     struct logstore_footer footer;
     struct base_buffer *content = NULL;
     struct base_slice snapshot;
-    enum base_err err = BASE_ERR_NOT_FOUND;
 
     *covered_offset = active->base_offset;
     active->size_bytes = 0; /* grows with what is found good */
     active->max_timestamp_ms = -1;
-    if (logstore__footer_load(log, active->base_offset, &footer, &active->index, &content,
-                              &snapshot)) {
+    enum base_err err = logstore__footer_load(log, active->base_offset, &footer, &active->index,
+                                              &content, &snapshot);
+    if (err == BASE_ERR_OK) {
         err = use_snapshot(recovery, &footer, snapshot);
         active->created_at_ms = footer.created_at_ms;
         active->touched_at_ms = footer.written_at_ms;

@@ -246,7 +246,8 @@ void logstore__retention_run(struct logstore_log *log)
     if (log->config.retention_exact && log->config.retention_ms >= 0) {
         run_exact(log, now_ms);
     }
-    if (log->segments_count > 1 && log->segments[1]->base_offset <= log->start_offset) {
+    if (log->removable_offset > log->start_durable || /* on a full disk */
+        (log->segments_count > 1 && log->segments[1]->base_offset <= log->start_offset)) {
         logstore__want(log, LOGSTORE__WANT_HEAD); /* and with it removal */
     }
     log->retention_due_us = logstore__retention_due_us(log);

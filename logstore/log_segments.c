@@ -134,9 +134,9 @@ enum base_err logstore__scan_run(struct logstore__scan *scan)
     return err == BASE_ERR_MALFORMED ? BASE_ERR_CORRUPT : err;
 }
 
-bool logstore__footer_load(struct logstore_log *log, int64_t base_offset,
-                           struct logstore_footer *footer, struct logstore_index *index,
-                           struct base_buffer **content, struct base_slice *snapshot)
+enum base_err logstore__footer_load(struct logstore_log *log, int64_t base_offset,
+                                    struct logstore_footer *footer, struct logstore_index *index,
+                                    struct base_buffer **content, struct base_slice *snapshot)
 {
     char name[LOGSTORE_NAME_SIZE];
     size_t length = 0;
@@ -155,13 +155,13 @@ bool logstore__footer_load(struct logstore_log *log, int64_t base_offset,
         }
     }
     if (err == BASE_ERR_OK) {
-        return true;
-    }
-    if (err != BASE_ERR_NOT_FOUND) {
-        base_log(BASE_LOG_WARN, "INDEX_UNUSABLE", "file=%s cause=\"%s\"", name, base_err_text(err));
+        return BASE_ERR_OK;
     }
     base_buffer_release(content);
-    return false;
+    if (err != BASE_ERR_NOT_FOUND && err != BASE_ERR_NOMEM) {
+        base_log(BASE_LOG_WARN, "INDEX_UNUSABLE", "file=%s cause=\"%s\"", name, base_err_text(err));
+    }
+    return err == BASE_ERR_NOMEM ? BASE_ERR_NOMEM : BASE_ERR_NOT_FOUND;
 }
 
 /* Loads or rebuilds the index of a sealed segment into `loaded`, a stand-in for it.
@@ -180,7 +180,12 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
     loaded->size_bytes = 0;
     loaded->max_timestamp_ms = -1; /* until now it may have been unknown, which is less */
     loaded->max_timestamp_offset = -1;
-    if (logstore__footer_load(log, base_offset, &footer, &loaded->index, &content, &snapshot)) {
+    enum base_err err =
+        logstore__footer_load(log, base_offset, &footer, &loaded->index, &content, &snapshot);
+    if (err == BASE_ERR_NOMEM) {
+        return err;
+    }
+    if (err == BASE_ERR_OK) {
         base_buffer_release(&content);
         if (footer.covered_bytes <= size_bytes && footer.next_offset <= next_offset) {
             loaded->size_bytes = footer.covered_bytes;
@@ -206,7 +211,7 @@ static enum base_err load_index(struct logstore_log *log, struct logstore_object
         .index_interval_bytes = log->config.index_interval_bytes,
         .segment = loaded,
     };
-    enum base_err err = logstore__scan_run(&scan);
+    err = logstore__scan_run(&scan);
     return err == BASE_ERR_OK && scan.next_offset != next_offset ? BASE_ERR_CORRUPT : err;
 }
 

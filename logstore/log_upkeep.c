@@ -212,7 +212,7 @@ static void write_footer(struct logstore_log *log, uint32_t index, int64_t snaps
     logstore__unpin(segment);
 }
 
-/* Writes the checkpoint of the active segment. False: there is none. */
+/* Writes the checkpoint of the active segment. False: its snapshot is not there to stay. */
 static bool write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
 {
     struct base_writer writer;
@@ -221,6 +221,9 @@ static bool write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
 
     if (mark.segment != logstore__active(log)) {
         return false; /* sealed meanwhile: it gets a footer */
+    }
+    if (snapshot_offset < 0 && log->snapshot_base == base_offset) {
+        return false; /* the one that is there has the newest */
     }
     struct logstore_footer footer = footer_of(log, &mark, snapshot_offset);
     base_writer_init(&writer, LOGSTORE_FOOTER_SIZE_MAX);
@@ -236,7 +239,7 @@ static bool write_checkpoint(struct logstore_log *log, int64_t snapshot_offset)
     if (err == BASE_ERR_OK && snapshot_offset >= 0) {
         log->snapshot_base = base_offset;
     }
-    return err == BASE_ERR_OK;
+    return err == BASE_ERR_OK && mark.segment == logstore__active(log); /* or a footer comes */
 }
 
 static void run_footers(struct logstore_log *log)
@@ -352,7 +355,9 @@ static enum base_err remove_objects(struct logstore_log *log, int64_t base_offse
  * a snapshot knows of batches that wait for space, and would wait with them. */
 static bool must_wait_for_snapshot(struct logstore_log *log, const struct logstore_segment *segment)
 {
-    if (log->removal_goes_on || log->no_space || segment->base_offset < log->snapshot_base) {
+    bool waits_for_space = log->no_space && log->end_offset > log->written_offset;
+
+    if (log->removal_goes_on || waits_for_space || segment->base_offset < log->snapshot_base) {
         return false;
     }
     log->removal_waits = true;
@@ -375,6 +380,7 @@ static bool remove_first(struct logstore_log *log)
     enum base_err err = remove_objects(log, segment->base_offset);
     base_mutex_lock(log->lock);
     if (err != BASE_ERR_OK || segment->pins > 0) {
+        log->removal_goes_on = false;
         return false; /* the younger ones wait: no gap may remain. Retention asks again */
     }
     log->segments_count--;
@@ -387,6 +393,7 @@ static bool remove_first(struct logstore_log *log)
 
 static void run_removal(struct logstore_log *log)
 {
+    uint32_t segments_count = log->segments_count;
     bool goes_on = true;
 
     while (goes_on && log->segments_count > 1 && !log->offline &&
@@ -396,6 +403,9 @@ static void run_removal(struct logstore_log *log)
     }
     if (goes_on) {
         log->removal_goes_on = false;
+    }
+    if (log->segments_count < segments_count && log->removable_offset > log->start_durable) {
+        log->wants |= LOGSTORE__WANT_HEAD; /* there may be room for it now */
     }
 }
 

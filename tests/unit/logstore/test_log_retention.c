@@ -269,6 +269,24 @@ static void full_disk_gets_room_from_what_has_expired(void **state)
     assert_int_equal(log_harness_start(harness), 3);
 }
 
+static void start_that_found_no_room_is_noted_later(void **state)
+{
+    struct log_harness *harness = *state;
+
+    harness->config.segment_bytes = 3000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    fill(harness, 9);
+    io_sim_set_full(harness->sim, true);
+    assert_int_equal(log_harness_trim(harness, 4), BASE_ERR_NO_SPACE);
+    sim_scheduler_advance(harness->scheduler, 5 * SECOND_US);
+    assert_int_equal(log_harness_segments(harness), 2);
+    io_sim_set_full(harness->sim, false);
+    sim_scheduler_advance(harness->scheduler, 5 * SECOND_US);
+    log_harness_close(harness, false);
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    assert_int_equal(log_harness_start(harness), 4);
+}
+
 /* The newest snapshot is that of the segment that has to go, and a batch waits for a roll. */
 static void full_disk_gets_room_while_batches_wait_for_it(void **state)
 {
@@ -323,6 +341,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(exact_retention_does_not_pass_over_batches_without_a_time,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(full_disk_gets_room_from_what_has_expired, setup_sim,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(start_that_found_no_room_is_noted_later, setup_sim,
                                         teardown),
         cmocka_unit_test_setup_teardown(full_disk_gets_room_while_batches_wait_for_it, setup_sim,
                                         teardown),
