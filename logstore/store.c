@@ -203,7 +203,9 @@ void logstore__store_removed(struct logstore_store *store)
 void logstore__store_schedule(struct logstore_store *store, struct logstore__resident *resident,
                               int64_t due_us)
 {
-    int64_t rounded_us = (due_us / LOGSTORE__TICK_US + 1) * LOGSTORE__TICK_US;
+    int64_t rounded_us = due_us > INT64_MAX - LOGSTORE__TICK_US
+                             ? INT64_MAX
+                             : (due_us / LOGSTORE__TICK_US + 1) * LOGSTORE__TICK_US;
     base_mutex_lock(&store->lock);
     schedule_locked(store, resident, rounded_us);
     base_mutex_unlock(&store->lock);
