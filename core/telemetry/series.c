@@ -18,10 +18,12 @@ enum {
     NAME_SIZE = 32,
 };
 
-/* A queue or group as it was sampled last. */
+/* A queue or group. What was sampled counts as written only once its batch is in the journal. */
 struct object {
-    int64_t values[TELEMETRY_SLOTS_MAX];
-    uint64_t round; /* in which it was seen */
+    int64_t written[TELEMETRY_SLOTS_MAX]; /* what the journal says, as far as is_written */
+    int64_t sampled[TELEMETRY_SLOTS_MAX]; /* in round */
+    uint64_t round;                       /* in which it was seen */
+    bool is_written;
 };
 
 void telemetry__series_key(uint8_t key[TELEMETRY__SERIES_KEY_SIZE], enum telemetry_metric_of of,
@@ -75,13 +77,11 @@ static bool is_full_turn(const struct telemetry_series *series, struct base_uuid
     return number % TELEMETRY_SERIES_FULL_INTERVALS == turn;
 }
 
-/* The object of that key; *is_new when it was not there. NULL when memory is out. */
-static struct object *find_object(struct telemetry_series *series, struct base_slice key,
-                                  bool *is_new)
+/* The object of that key. NULL when memory is out. */
+static struct object *find_object(struct telemetry_series *series, struct base_slice key)
 {
     struct object *object = base_map_get(series->objects, key);
 
-    *is_new = object == NULL;
     if (object != NULL) {
         return object;
     }
@@ -99,24 +99,23 @@ static void sample_object(struct telemetry_series *series, enum telemetry_metric
     unsigned count = of == TELEMETRY_OF_QUEUE ? TELEMETRY_QUEUE_SLOTS : TELEMETRY_GROUP_SLOTS;
     uint8_t bytes[TELEMETRY__SERIES_KEY_SIZE];
     int64_t recorded[TELEMETRY_SLOTS_MAX];
-    bool is_new = false;
 
     telemetry__series_key(bytes, of, id);
     struct base_slice key = base_slice_of(bytes, sizeof bytes);
-    struct object *object = find_object(series, key, &is_new);
+    struct object *object = find_object(series, key);
     if (object == NULL) {
         return; /* the next interval tries again */
     }
-    bool has_changed = is_new || is_full_turn(series, id);
+    bool has_changed = !object->is_written || is_full_turn(series, id);
     for (unsigned i = 0; i < count; i++) {
-        recorded[i] = is_rate(of, i) ? values[i] - object->values[i] : values[i];
-        has_changed = has_changed || values[i] != object->values[i];
-        object->values[i] = values[i];
+        recorded[i] = is_rate(of, i) ? values[i] - object->written[i] : values[i];
+        has_changed = has_changed || values[i] != object->written[i];
+        object->sampled[i] = values[i];
     }
     object->round = series->round;
     if (has_changed) {
-        unsigned shard = id.bytes[BASE_UUID_SIZE - 1] % TELEMETRY_SERIES_SHARDS;
-        put_record(series, &series->batches[shard], key, recorded, count);
+        put_record(series, &series->batches[telemetry__series_shard(id.bytes)], key, recorded,
+                   count);
     }
 }
 
@@ -143,7 +142,9 @@ static bool sample_topic(void *context, const struct catalog_topic *topic)
     return true;
 }
 
-static bool forget_deleted(void *context, struct base_slice key, void *value)
+/* Ends the round for one object: what is deleted is forgotten. What was lost with its batch
+ * differs from what is written, and so comes again, rates with what is added until then. */
+static bool settle_object(void *context, struct base_slice key, void *value)
 {
     struct telemetry_series *series = context;
     struct object *object = value;
@@ -151,8 +152,24 @@ static bool forget_deleted(void *context, struct base_slice key, void *value)
     if (object->round != series->round) {
         (void)base_map_remove(series->objects, key);
         base_free(object);
+    } else if (!series->is_lost[telemetry__series_shard(key.data + 1)]) {
+        memcpy(object->written, object->sampled, sizeof object->written);
+        object->is_written = true;
     }
     return true;
+}
+
+static void end_batches(struct telemetry_series *series)
+{
+    for (unsigned i = 0; i < TELEMETRY_SERIES_SHARDS; i++) {
+        enum base_err err =
+            telemetry__journal_end(series->journals[i], &series->batches[i], series->worker);
+        series->is_lost[i] = err != BASE_ERR_OK;
+        if (err != BASE_ERR_OK) {
+            base_log(BASE_LOG_WARN, "METRICS_NOT_WRITTEN", "shard=%u cause=\"%s\"", i,
+                     base_err_text(err));
+        }
+    }
 }
 
 static void work(struct base_task *task)
@@ -167,16 +184,9 @@ static void work(struct base_task *task)
     struct catalog_view *view = catalog_view(series->options.catalog);
     catalog_view_each(view, sample_topic, series);
     catalog_view_release(&view);
-    base_map_each(series->objects, forget_deleted, series);
+    end_batches(series);
+    base_map_each(series->objects, settle_object, series);
     atomic_store(&series->objects_count, base_map_count(series->objects));
-    for (unsigned i = 0; i < TELEMETRY_SERIES_SHARDS; i++) {
-        enum base_err err =
-            telemetry__journal_end(series->journals[i], &series->batches[i], series->worker);
-        if (err != BASE_ERR_OK) {
-            base_log(BASE_LOG_WARN, "METRICS_NOT_WRITTEN", "shard=%u cause=\"%s\"", i,
-                     base_err_text(err));
-        }
-    }
     base_executor_post(series->options.loop, &series->sampled);
 }
 

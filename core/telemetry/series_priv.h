@@ -29,6 +29,7 @@ struct telemetry_series {
     uint64_t round;
     int64_t label_ms; /* of the interval being recorded */
     struct telemetry__journal_batch batches[TELEMETRY_SERIES_SHARDS];
+    bool is_lost[TELEMETRY_SERIES_SHARDS]; /* the batch of the round did not get to the journal */
     struct base_task work;
 
     /* Of the loop. */
@@ -44,10 +45,15 @@ struct telemetry_series {
 void telemetry__series_key(uint8_t key[TELEMETRY__SERIES_KEY_SIZE], enum telemetry_metric_of of,
                            struct base_uuid id);
 
+static inline unsigned telemetry__series_shard(const uint8_t id[BASE_UUID_SIZE])
+{
+    return id[BASE_UUID_SIZE - 1] % TELEMETRY_SERIES_SHARDS;
+}
+
 static inline struct telemetry__journal *telemetry__series_journal(struct telemetry_series *series,
                                                                    struct base_uuid id)
 {
-    return series->journals[id.bytes[BASE_UUID_SIZE - 1] % TELEMETRY_SERIES_SHARDS];
+    return series->journals[telemetry__series_shard(id.bytes)];
 }
 
 #endif

@@ -302,6 +302,23 @@ static void what_is_not_known_is_not_recorded(void **state)
     CHECK(fixture, MESSAGE_SIZE, first, 0, 0, 100); /* a little late, but not lost */
 }
 
+static void what_a_full_disk_took_comes_with_the_next_minute(void **state)
+{
+    struct fixture *fixture = *state;
+
+    memcpy(fixture->queue, (int64_t[]){5, 100, 1}, 3 * sizeof(int64_t));
+    pass(fixture, 1);
+    int64_t first = last_label(fixture);
+    memcpy(fixture->queue, (int64_t[]){0, 130, 2}, 3 * sizeof(int64_t));
+    io_sim_set_full(fixture->ground.sim, true);
+    pass(fixture, 1);
+    io_sim_set_full(fixture->ground.sim, false);
+    pass(fixture, 1);
+    CHECK(fixture, QUEUED_MESSAGES, first + 2 * MINUTE_MS, 0);
+    CHECK(fixture, MESSAGE_SIZE, first + 2 * MINUTE_MS, 30);
+    CHECK(fixture, REQUEST_COUNT, first + 2 * MINUTE_MS, 1);
+}
+
 static void a_restart_goes_on_in_its_minute(void **state)
 {
     struct fixture *fixture = *state;
@@ -468,6 +485,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_idle_state_is_known_hours_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_known_is_not_recorded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_full_disk_took_comes_with_the_next_minute, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_restart_goes_on_in_its_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(minutes_without_the_broker_have_no_value, set_up,
                                         tear_down),
