@@ -23,7 +23,9 @@ struct object {
     int64_t written[TELEMETRY_SLOTS_MAX]; /* what the journal says, as far as is_written */
     int64_t sampled[TELEMETRY_SLOTS_MAX]; /* in round */
     uint64_t round;                       /* in which it was seen */
+    int64_t written_ms;                   /* label of its last record */
     bool is_written;
+    bool has_record; /* in the batch of round */
 };
 
 void telemetry__series_key(uint8_t key[TELEMETRY__SERIES_KEY_SIZE], enum telemetry_metric_of of,
@@ -72,9 +74,18 @@ static void put_record(struct telemetry_series *series, struct telemetry__journa
 /* The intervals in which everything is written are spread over objects. */
 static bool is_full_turn(const struct telemetry_series *series, struct base_uuid id)
 {
-    int64_t number = series->label_ms / series->options.interval_ms;
-    unsigned turn = (unsigned)(id.bytes[0] << 8 | id.bytes[1]) % TELEMETRY_SERIES_FULL_INTERVALS;
-    return number % TELEMETRY_SERIES_FULL_INTERVALS == turn;
+    int64_t interval_ms = series->options.interval_ms;
+    int64_t turns = TELEMETRY__SERIES_FULL_MS / interval_ms;
+    int64_t number = series->label_ms / interval_ms;
+
+    return turns <= 1 || number % turns == (id.bytes[0] << 8 | id.bytes[1]) % turns;
+}
+
+/* Whether a search that begins here would find no record of the object in front: its turn was
+ * in an interval that nobody sampled. */
+static bool is_overdue(const struct telemetry_series *series, const struct object *object)
+{
+    return series->label_ms - object->written_ms >= TELEMETRY__SERIES_FULL_MS;
 }
 
 /* The object of that key. NULL when memory is out. */
@@ -106,14 +117,15 @@ static void sample_object(struct telemetry_series *series, enum telemetry_metric
     if (object == NULL) {
         return; /* the next interval tries again */
     }
-    bool has_changed = !object->is_written || is_full_turn(series, id);
+    bool is_due = !object->is_written || is_full_turn(series, id) || is_overdue(series, object);
     for (unsigned i = 0; i < count; i++) {
         recorded[i] = is_rate(of, i) ? values[i] - object->written[i] : values[i];
-        has_changed = has_changed || values[i] != object->written[i];
+        is_due = is_due || values[i] != object->written[i];
         object->sampled[i] = values[i];
     }
     object->round = series->round;
-    if (has_changed) {
+    object->has_record = is_due;
+    if (is_due) {
         put_record(series, &series->batches[telemetry__series_shard(id.bytes)], key, recorded,
                    count);
     }
@@ -154,6 +166,7 @@ static bool settle_object(void *context, struct base_slice key, void *value)
         base_free(object);
     } else if (!series->is_lost[telemetry__series_shard(key.data + 1)]) {
         memcpy(object->written, object->sampled, sizeof object->written);
+        object->written_ms = object->has_record ? series->label_ms : object->written_ms;
         object->is_written = true;
     }
     return true;
@@ -313,8 +326,8 @@ static enum base_err open_journal(struct telemetry_series *series, unsigned inde
         .name = name,
         .leader_epoch = series->options.leader_epoch,
         /* What is in front of the first value that may be asked for says what it is. */
-        .retention_ms = (int64_t)TELEMETRY_SERIES_HOURS * MS_PER_HOUR +
-                        (TELEMETRY_SERIES_FULL_INTERVALS + 2) * series->options.interval_ms,
+        .retention_ms = (int64_t)TELEMETRY_SERIES_HOURS * MS_PER_HOUR + TELEMETRY__SERIES_FULL_MS +
+                        2 * series->options.interval_ms,
         .retention_bytes = -1,
         .segment_ms = (int64_t)SEGMENT_HOURS * MS_PER_HOUR};
 

@@ -2,9 +2,9 @@
  * 72 hours.
  *
  * Every interval, aligned to UTC, all queues and groups are asked for their numbers, on a disk
- * thread; what changed goes to an internal log, __dms_metrics, and everything else once in
- * TELEMETRY_SERIES_FULL_INTERVALS. So an idle queue costs one small record an hour and about
- * 200 bytes of memory, and a search reads no more than an hour in front of what it is asked for.
+ * thread; what changed goes to an internal log, __dms_metrics, and everything else once an hour.
+ * So an idle queue costs one small record an hour and about 250 bytes of memory, and a search
+ * reads no more than an hour in front of what it is asked for.
  * The log is cut in TELEMETRY_SERIES_SHARDS parts by id, of which a search reads one.
  *
  * A restart loses nothing, kill -9 the running interval.
@@ -26,8 +26,7 @@ struct telemetry_series;
 enum {
     TELEMETRY_SERIES_HOURS = 72,
     TELEMETRY_SERIES_SHARDS = 8,
-    TELEMETRY_SERIES_FULL_INTERVALS = 60, /* every series is written at least so often */
-    TELEMETRY_SERIES_POINTS_MAX = 4320,   /* of one search: 72 hours of minutes */
+    TELEMETRY_SERIES_POINTS_MAX = 4320, /* of one search: 72 hours of minutes */
 };
 
 /* Fills values of a queue (group NULL) or of a group, in the order of telemetry_metric's slots;

@@ -222,7 +222,7 @@ static enum base_err prepare(struct telemetry_series *series,
 
 void telemetry_series_find(struct telemetry_series *series, struct telemetry_series_search *search)
 {
-    int64_t lead_ms = (TELEMETRY_SERIES_FULL_INTERVALS + 1) * series->options.interval_ms;
+    int64_t lead_ms = TELEMETRY__SERIES_FULL_MS;
     struct telemetry__find *find = NULL;
     int64_t start;
     int64_t end;

@@ -13,6 +13,9 @@
 enum {
     TELEMETRY__SERIES_VERSION = 1, /* first byte of a record's value; then varlongs, one a slot */
     TELEMETRY__SERIES_KEY_SIZE = 1 + BASE_UUID_SIZE,
+    /* So far in front of an interval there is a record of whatever has a value in it. Time and
+     * not intervals: theirs may have been another when it was written. */
+    TELEMETRY__SERIES_FULL_MS = 60 * 60 * 1000,
 };
 
 struct telemetry_series {

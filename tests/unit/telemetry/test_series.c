@@ -288,6 +288,41 @@ static void an_idle_state_is_known_hours_later(void **state)
     CHECK(fixture, MESSAGE_SIZE, last_label(fixture), 0);
 }
 
+static void an_idle_state_is_known_behind_skipped_intervals(void **state)
+{
+    enum { SKIPPED = 90, LATER = 70 };
+    struct fixture *fixture = *state;
+
+    fixture->queue[0] = 42;
+    pass(fixture, 1);
+    sim_scheduler_set_wall(fixture->ground.scheduler, (int64_t)SKIPPED * MINUTE_MS * US_PER_MS);
+    for (unsigned i = 0; i < LATER; i++) {
+        pass(fixture, 1);
+        CHECK(fixture, QUEUED_MESSAGES, last_label(fixture), 42);
+    }
+}
+
+/* Whatever the interval was when it was recorded. */
+static void an_idle_state_is_known_when_the_interval_is_another(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->queue[0] = 42;
+    pass(fixture, 5);
+    int64_t label_ms = last_label(fixture); /* an interval is an hour here */
+    close_all(fixture);
+    fixture->interval_ms = MINUTE_MS;
+    open_all(fixture);
+    struct search search =
+        find(fixture, (struct telemetry_series_search){.metric = TELEMETRY_METRIC_QUEUED_MESSAGES,
+                                                       .from_ms = label_ms,
+                                                       .to_ms = label_ms + 1});
+    assert_int_equal(search.search.err, BASE_ERR_OK);
+    assert_int_equal(search.search.points_count, 1);
+    assert_int_equal((int64_t)search.search.points[0].value, 42);
+    base_free(search.search.points);
+}
+
 static void what_is_not_known_is_not_recorded(void **state)
 {
     struct fixture *fixture = *state;
@@ -484,6 +519,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(states_stay_and_rates_are_of_their_minute, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_idle_state_is_known_hours_later, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_idle_state_is_known_behind_skipped_intervals, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_idle_state_is_known_when_the_interval_is_another,
+                                        set_up_hourly, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_known_is_not_recorded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_full_disk_took_comes_with_the_next_minute, set_up,
                                         tear_down),
