@@ -1,7 +1,15 @@
-/* Escaping and numbers, without detours through printf. */
+/* Escaping and numbers; those that are often written without detours through printf. */
 #include "rest-gw/json_write.h"
 
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/assert.h"
 #include "rest-gw/utf8.h"
+
+enum { DOUBLE_TEXT_SIZE = 32 };
 
 void restgw_json_put_integer(struct base_writer *writer, int64_t value)
 {
@@ -16,6 +24,25 @@ void restgw_json_put_integer(struct base_writer *writer, int64_t value)
         digits[--start] = '-';
     }
     base_writer_bytes(writer, digits + start, sizeof digits - start);
+}
+
+void restgw_json_put_double(struct base_writer *writer, double value)
+{
+    char text[DOUBLE_TEXT_SIZE];
+    int precision = DBL_DIG; /* as many as survive a double; all of one may take two more */
+    int length;
+
+    BASE_ASSERT(isfinite(value));
+    if (fabs(value) < 9e15 && value == floor(value)) { /* below 2^53: each is itself */
+        restgw_json_put_integer(writer, (int64_t)value);
+        return;
+    }
+    do {
+        length = snprintf(text, sizeof text, "%.*g", precision, value);
+        BASE_ASSERT(length > 0 && length < DOUBLE_TEXT_SIZE);
+        precision++;
+    } while (precision <= DBL_DECIMAL_DIG && strtod(text, NULL) != value);
+    base_writer_bytes(writer, text, (size_t)length);
 }
 
 /* One byte that must not stand in a string as it is. */

@@ -16,6 +16,9 @@
 
 void restgw_json_put_integer(struct base_writer *writer, int64_t value);
 
+/* Finite. As few digits as say exactly this value, whole numbers without a fraction. */
+void restgw_json_put_double(struct base_writer *writer, double value);
+
 /* With quotes. Bytes that are not UTF-8 become U+FFFD. The null slice is null. */
 void restgw_json_put_string(struct base_writer *writer, struct base_slice text);
 

@@ -1,11 +1,8 @@
 /* Metrics of queues and groups as the monitoring service (Cloud Eye) gives them out: which there
  * are, and the values of one, rolled up to periods. */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/alloc.h"
-#include "core/base/assert.h"
 #include "rest-gw/answer.h"
 #include "rest-gw/gateway_priv.h"
 #include "rest-gw/handlers_priv.h"
@@ -19,7 +16,6 @@
 enum {
     DIMENSIONS_MAX = 2,
     MS_PER_SECOND = 1000,
-    NUMBER_SIZE = 32,
     METRICS_LIMIT_MAX = 1000,
 };
 
@@ -180,20 +176,6 @@ static bool read_range(struct restgw_request *request, struct restgw_query *quer
            read_filter(request, restgw_query_text(query, "filter"), &search->filter);
 }
 
-/* Whole numbers as such. */
-static void put_number(struct base_writer *body, double value)
-{
-    char text[NUMBER_SIZE];
-
-    if (fabs(value) < 9e15 && value == floor(value)) {
-        restgw_json_put_integer(body, (int64_t)value);
-        return;
-    }
-    int length = snprintf(text, sizeof text, "%.6g", value);
-    BASE_ASSERT(length > 0 && length < NUMBER_SIZE);
-    base_writer_bytes(body, text, (size_t)length);
-}
-
 static void put_points(struct base_writer *body, const struct telemetry_series_search *search)
 {
     const struct telemetry_metric_row *row = telemetry_metric_row(search->metric);
@@ -206,7 +188,7 @@ static void put_points(struct base_writer *body, const struct telemetry_series_s
         RESTGW_JSON_PUT(body, "{\"");
         base_writer_slice(body, base_slice_text(filter_names[search->filter]));
         RESTGW_JSON_PUT(body, "\":");
-        put_number(body, search->points[i].value);
+        restgw_json_put_double(body, search->points[i].value);
         RESTGW_JSON_PUT(body, ",\"timestamp\":");
         restgw_json_put_integer(body, search->points[i].timestamp_ms);
         RESTGW_JSON_PUT(body, ",\"unit\":");

@@ -398,6 +398,37 @@ static void the_writer_escapes_and_formats(void **state)
     base_writer_fini(&writer);
 }
 
+static void doubles_keep_their_value(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } rows[] = {
+        {0, "0"},
+        {-0.0, "0"},
+        {42, "42"},
+        {-8999999999999999.0, "-8999999999999999"},
+        {0.1, "0.1"},
+        {-0.5, "-0.5"},
+        {12345678.5, "12345678.5"},
+        {1.0 / 3, "0.3333333333333333"},
+        {10000000.0 / 3, "3333333.3333333335"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1.5e20, "1.5e+20"},
+        {1e-7, "1e-07"},
+    };
+    struct base_writer writer;
+
+    base_writer_init(&writer, 4096);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(is_valid(rows[i].text, strlen(rows[i].text)));
+        restgw_json_put_double(&writer, rows[i].value);
+        assert_written(&writer, rows[i].text);
+    }
+    base_writer_fini(&writer);
+}
+
 static void errors_have_their_documented_form(void **state)
 {
     (void)state;
@@ -494,6 +525,7 @@ int main(void)
         cmocka_unit_test(fields_are_typed_and_fail_once),
         cmocka_unit_test(wrong_fields_are_noticed),
         cmocka_unit_test(the_writer_escapes_and_formats),
+        cmocka_unit_test(doubles_keep_their_value),
         cmocka_unit_test(errors_have_their_documented_form),
         cmocka_unit_test(every_error_has_a_plausible_row),
         cmocka_unit_test(text_becomes_numbers_and_booleans),
