@@ -298,13 +298,14 @@ void telemetry_audit_write(struct telemetry_audit *audit, const struct telemetry
 
 /* Searching. */
 
-/* What of one block matches, oldest first. */
+/* One search; of one block at a time it holds what matches, oldest first. */
 struct block {
-    const struct telemetry_audit_search *search;
+    struct logstore_lookup lookup;         /* of where to end */
+    struct telemetry_audit_search *search; /* borrowed */
     json_t *traces[BLOCK_OFFSETS];
     int64_t offsets[BLOCK_OFFSETS];
     uint32_t count;
-    bool is_past; /* something is older than what is asked for */
+    bool is_past; /* retention has come by */
 };
 
 static bool is_text(const json_t *object, const char *key, struct base_slice wanted)
@@ -332,7 +333,6 @@ static enum base_err visit(void *context, const struct logstore_record *record)
     struct block *block = context;
     const struct telemetry_audit_search *search = block->search;
 
-    block->is_past = block->is_past || record->timestamp_ms < search->from_ms;
     if (record->timestamp_ms < search->from_ms || record->timestamp_ms >= search->to_ms) {
         return BASE_ERR_OK;
     }
@@ -367,7 +367,10 @@ static enum base_err take(struct block *block, struct telemetry_audit_search *se
     return err;
 }
 
-static enum base_err find(struct telemetry_audit_search *search, struct block *block)
+/* Everything in front of oldest is older than what is asked for. What is behind it need not be
+ * in order: clocks are set back. */
+static enum base_err find(struct telemetry_audit_search *search, struct block *block,
+                          int64_t oldest)
 {
     struct telemetry__journal *journal = search->audit->journal;
     enum base_err err = BASE_ERR_OK;
@@ -378,8 +381,8 @@ static enum base_err find(struct telemetry_audit_search *search, struct block *b
     if (search->traces == NULL) {
         return BASE_ERR_NOMEM;
     }
-    block->search = search;
     telemetry__journal_range(journal, &start, &end);
+    start = oldest > start ? oldest : start;
     end = search->before < end ? search->before : end;
     int64_t scan_max = search->audit->scan_max;
     int64_t stop = end - start > scan_max ? end - scan_max : start;
@@ -401,38 +404,55 @@ static enum base_err find(struct telemetry_audit_search *search, struct block *b
     return err;
 }
 
-/* On the worker. */
-static void work(struct base_task *task)
+static void answer(struct telemetry_audit_search *search, enum base_err err)
 {
-    struct telemetry_audit_search *search =
-        BASE_CONTAINER_OF(task, struct telemetry_audit_search, work);
-    struct telemetry_audit *audit = search->audit;
-    struct block *block = base_alloc_object(struct block);
-
-    search->err = block == NULL ? BASE_ERR_NOMEM : find(search, block);
-    base_free(block);
-    if (search->err != BASE_ERR_OK) {
+    search->err = err;
+    if (err != BASE_ERR_OK) {
         json_decref(search->traces);
         search->traces = NULL;
     }
-    atomic_fetch_sub(&audit->searches_count, 1);
+    atomic_fetch_sub(&search->audit->searches_count, 1);
     base_executor_post(search->executor, &search->task);
+}
+
+/* On the worker: it is known where to end. */
+static void looked_up(struct base_task *task)
+{
+    struct logstore_lookup *lookup = BASE_CONTAINER_OF(task, struct logstore_lookup, task);
+    struct block *block = BASE_CONTAINER_OF(lookup, struct block, lookup);
+    struct telemetry_audit_search *search = block->search;
+    enum base_err err = lookup->err;
+
+    if (err == BASE_ERR_OK) {
+        err = find(search, block, lookup->offset < 0 ? INT64_MAX : lookup->offset);
+    }
+    base_free(block);
+    answer(search, err);
 }
 
 void telemetry_audit_find(struct telemetry_audit *audit, struct telemetry_audit_search *search)
 {
+    int64_t start;
+    int64_t end;
+
+    BASE_ASSERT(search->from_ms >= 0);
     BASE_ASSERT(search->limit >= 1);
     BASE_ASSERT(search->limit <= TELEMETRY_AUDIT_LIMIT_MAX);
     settle(audit, search->executor);
     search->audit = audit;
     search->traces = NULL;
     search->marker = -1;
-    search->work.run = work;
-    if (atomic_fetch_add(&audit->searches_count, 1) >= SEARCHES_MAX) {
-        atomic_fetch_sub(&audit->searches_count, 1);
-        search->err = BASE_ERR_BUSY;
-        base_executor_post(search->executor, &search->task);
+    bool is_busy = atomic_fetch_add(&audit->searches_count, 1) >= SEARCHES_MAX;
+    struct block *block = is_busy ? NULL : base_alloc_object(struct block);
+    if (block == NULL) {
+        answer(search, is_busy ? BASE_ERR_BUSY : BASE_ERR_NOMEM);
         return;
     }
-    base_executor_post(audit->worker, &search->work);
+    telemetry__journal_range(audit->journal, &start, &end);
+    block->search = search;
+    block->lookup.timestamp_ms = search->from_ms;
+    block->lookup.limit_offset = end;
+    block->lookup.executor = audit->worker;
+    block->lookup.task.run = looked_up;
+    logstore_log_lookup(telemetry__journal_log(audit->journal), &block->lookup);
 }

@@ -130,7 +130,6 @@ struct telemetry_audit_search {
 
     /* the trail's own */
     struct telemetry_audit *audit;
-    struct base_task work;
 };
 
 /* Always answers by posting task. */

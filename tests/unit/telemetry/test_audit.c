@@ -178,6 +178,43 @@ static void pages_go_backwards_through_everything(void **state)
     assert_int_equal(expected, 0);
 }
 
+static int64_t now_ms(const struct fixture *fixture)
+{
+    return base_clock_wall_ms(sim_scheduler_clock(fixture->ground.scheduler));
+}
+
+static void times_are_found_behind_a_clock_that_was_set_back(void **state)
+{
+    enum { TRACES = 300 }; /* more than a block of a search */
+    struct fixture *fixture = *state;
+    struct telemetry_audit_search wanted = everything();
+
+    write_number(fixture, 1);
+    sim_scheduler_set_wall(fixture->ground.scheduler, (int64_t)2 * MS_PER_HOUR * US_PER_MS);
+    wanted.from_ms = now_ms(fixture);
+    write_number(fixture, 2);
+    sim_scheduler_set_wall(fixture->ground.scheduler, (int64_t)-2 * MS_PER_HOUR * US_PER_MS);
+    for (unsigned i = 0; i < TRACES; i++) {
+        write_number(fixture, 3);
+    }
+    struct telemetry_audit_search some = find(fixture, wanted);
+    assert_int_equal(some.err, BASE_ERR_OK);
+    assert_int_equal(json_array_size(some.traces), 1);
+    assert_string_equal(name_at(&some, 0), "2");
+    json_decref(some.traces);
+    wanted.before = some.marker;
+    some = find(fixture, wanted);
+    assert_int_equal(json_array_size(some.traces), 0);
+    assert_int_equal(some.marker, -1); /* what is older is not looked at */
+    json_decref(some.traces);
+    wanted = everything();
+    wanted.from_ms = now_ms(fixture) + (int64_t)3 * MS_PER_HOUR;
+    some = find(fixture, wanted);
+    assert_int_equal(json_array_size(some.traces), 0);
+    assert_int_equal(some.marker, -1);
+    json_decref(some.traces);
+}
+
 static void a_restart_keeps_them(void **state)
 {
     struct fixture *fixture = *state;
@@ -375,6 +412,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(traces_are_found_while_a_sync_takes_its_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(pages_go_backwards_through_everything, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(times_are_found_behind_a_clock_that_was_set_back, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_restart_keeps_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(filters_are_all_kept_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(texts_of_peers_do_not_break_the_record, set_up, tear_down),
