@@ -1,4 +1,6 @@
 /* Searching: from records of changes to values of intervals, and from these to periods. */
+#include <string.h>
+
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/reader.h"
@@ -124,15 +126,11 @@ static enum base_err visit(void *context, const struct logstore_record *record)
 }
 
 /* In pieces, so that what is behind the end of the search is not read. */
-static enum base_err replay(struct telemetry__find *find, int64_t offset)
+static enum base_err replay_range(struct telemetry__find *find, int64_t offset, int64_t end)
 {
     enum { PIECE = 10000 };
     enum base_err err = BASE_ERR_OK;
-    int64_t start;
-    int64_t end;
 
-    telemetry__journal_range(find->journal, &start, &end);
-    offset = offset < start ? start : offset;
     while (err == BASE_ERR_OK && offset < end && !find->is_over) {
         int64_t next = end - offset > PIECE ? offset + PIECE : end;
         err = logstore_replay(telemetry__journal_log(find->journal), offset, next, visit, find);
@@ -140,6 +138,31 @@ static enum base_err replay(struct telemetry__find *find, int64_t offset)
     }
     if (err == BASE_ERR_OK && !find->is_over) {
         end_interval(find);
+    }
+    return err;
+}
+
+static void forget(struct telemetry__find *find)
+{
+    find->label_ms = -1;
+    find->value = 0;
+    find->is_known = false;
+    find->is_over = false;
+    memset(find->buckets, 0, find->buckets_count * sizeof find->buckets[0]);
+}
+
+/* Retention may overtake it: then from the new start on, knowing nothing. */
+static enum base_err replay(struct telemetry__find *find, int64_t offset)
+{
+    enum { TRIES_MAX = 3 };
+    enum base_err err = BASE_ERR_OUT_OF_RANGE;
+    int64_t start;
+    int64_t end;
+
+    for (unsigned i = 0; i < TRIES_MAX && err == BASE_ERR_OUT_OF_RANGE; i++) {
+        forget(find);
+        telemetry__journal_range(find->journal, &start, &end);
+        err = replay_range(find, offset < start ? start : offset, end);
     }
     return err;
 }
@@ -213,7 +236,6 @@ static enum base_err prepare(struct telemetry_series *series,
     find->journal = telemetry__series_journal(series, search->id);
     find->period_ms = period_ms;
     find->first_ms = first_ms;
-    find->label_ms = -1;
     find->buckets_count = (size_t)count;
     telemetry__series_key(find->key, telemetry_metric_row(search->metric)->of, search->id);
     *out = find;
