@@ -185,10 +185,20 @@ static void end_batches(struct telemetry_series *series)
     }
 }
 
+static void watch_clock(struct telemetry_series *series)
+{
+    if (series->label_ms < series->label_max_ms) {
+        atomic_store(&series->ahead_ms, series->label_max_ms);
+    } else {
+        series->label_max_ms = series->label_ms;
+    }
+}
+
 static void work(struct base_task *task)
 {
     struct telemetry_series *series = BASE_CONTAINER_OF(task, struct telemetry_series, work);
 
+    watch_clock(series);
     series->round++;
     for (unsigned i = 0; i < TELEMETRY_SERIES_SHARDS; i++) {
         telemetry__journal_begin(series->journals[i], &series->batches[i]);
@@ -355,6 +365,8 @@ enum base_err telemetry_series_open(const struct telemetry_series_options *optio
     series->journal_closed.run = journal_closed;
     atomic_init(&series->searches_count, 0);
     atomic_init(&series->objects_count, 0);
+    atomic_init(&series->ahead_ms, -1);
+    series->label_max_ms = -1;
     enum base_err err = base_map_create(&series->objects);
     while (err == BASE_ERR_OK && series->journals_count < TELEMETRY_SERIES_SHARDS) {
         err = open_journal(series, series->journals_count);

@@ -114,7 +114,9 @@ static enum base_err visit(void *context, const struct logstore_record *record)
         }
         end_interval(find);
         find->label_ms = record->timestamp_ms;
-        find->is_over = find->label_ms >= find->search->to_ms;
+        /* Behind a label from before the clock was set back there may be smaller ones. */
+        find->is_over = find->label_ms >= find->search->to_ms &&
+                        find->label_ms > atomic_load(&find->search->series->ahead_ms);
         if (telemetry_metric_row(find->search->metric)->is_rate) {
             find->value = 0;
         }

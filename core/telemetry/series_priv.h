@@ -26,11 +26,16 @@ struct telemetry_series {
     unsigned journals_count;
     atomic_uint searches_count;
 
+    /* Labels grow along the journals unless the clock is set back. The largest one in front of
+     * that; -1: it was not in this run. */
+    atomic_int_fast64_t ahead_ms;
+
     /* Of the sampler, which runs once at a time. */
     struct base_map *objects; /* owned; key to struct object, owned */
     atomic_size_t objects_count;
     uint64_t round;
-    int64_t label_ms; /* of the interval being recorded */
+    int64_t label_ms;     /* of the interval being recorded */
+    int64_t label_max_ms; /* of all that were; -1 before the first */
     struct telemetry__journal_batch batches[TELEMETRY_SERIES_SHARDS];
     bool is_lost[TELEMETRY_SERIES_SHARDS]; /* the batch of the round did not get to the journal */
     struct base_task work;

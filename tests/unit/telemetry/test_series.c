@@ -302,6 +302,24 @@ static void an_idle_state_is_known_behind_skipped_intervals(void **state)
     }
 }
 
+static void a_clock_that_was_set_back_hides_nothing(void **state)
+{
+    enum { STEP = 200 };
+    struct fixture *fixture = *state;
+
+    fixture->queue[0] = 42;
+    pass(fixture, 2);
+    sim_scheduler_set_wall(fixture->ground.scheduler, (int64_t)-STEP * MINUTE_MS * US_PER_MS);
+    pass(fixture, 1);
+    int64_t first = last_label(fixture);
+    CHECK(fixture, QUEUED_MESSAGES, first, 42);
+    fixture->queue[0] = 43;
+    pass(fixture, 2);
+    CHECK(fixture, QUEUED_MESSAGES, first, 42, 43, 43);
+    pass(fixture, STEP);
+    CHECK(fixture, QUEUED_MESSAGES, last_label(fixture), 43);
+}
+
 /* Whatever the interval was when it was recorded. */
 static void an_idle_state_is_known_when_the_interval_is_another(void **state)
 {
@@ -521,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_idle_state_is_known_hours_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_idle_state_is_known_behind_skipped_intervals, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_set_back_hides_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_idle_state_is_known_when_the_interval_is_another,
                                         set_up_hourly, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_known_is_not_recorded, set_up, tear_down),
