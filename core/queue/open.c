@@ -90,8 +90,7 @@ static enum base_err apply(struct queue_group *group, const struct catalog_topic
     enum base_err err = queue__group_update(group, topic);
     struct queue_place *place = queue__group_place(group, partition);
     if (err == BASE_ERR_OK && place != NULL) {
-        err = queue__record_apply(value, &place->cursor);
-        place->is_known = true;
+        err = queue__record_apply(value, &place->is_known, &place->cursor);
     }
     base_mutex_unlock(&group->lock);
     return err;

@@ -174,7 +174,8 @@ static enum base_err apply_lists(struct parser *parser, struct queue_cursor *cur
     return err;
 }
 
-enum base_err queue__record_apply(struct base_slice text, struct queue_cursor *cursor)
+enum base_err queue__record_apply(struct base_slice text, bool *is_known,
+                                  struct queue_cursor *cursor)
 {
     struct parser parser = {.cursor = text.data, .remaining = text.length};
 
@@ -195,8 +196,12 @@ enum base_err queue__record_apply(struct base_slice text, struct queue_cursor *c
     if (parser.failed) {
         return BASE_ERR_CORRUPT;
     }
+    if (!all && !*is_known) {
+        return BASE_ERR_OK; /* what it adds to was trimmed, for a whole one that is to come */
+    }
     if (all) {
         queue_cursor_load_clear(cursor);
+        *is_known = true;
     }
     enum base_err err = queue_cursor_load_floor(cursor, floor, consumed, skipped, used);
     if (dead_to > cursor->dead_to) {

@@ -18,7 +18,9 @@
  * filtered above the floor is not in them as long as it is not in "done": it is found to be so
  * again; done (ranges, both ends
  * included) and fail (offset, failures so far) are added to what earlier records said, or
- * replace it when "all" is there. A third number 1 in fail: the last failure was the end of a
+ * replace it when "all" is there. The first record of a cursor has "all"; a journal whose older
+ * part was trimmed may begin with others, and the next that has it says what they say. Rules and
+ * redrives are whole in every record. A third number 1 in fail: the last failure was the end of a
  * lease. "dead": dead letters of the group below this offset of their log are settled here.
  * "all" and "used" are left out when false, "dead" when 0. Always in this order and without
  * spaces. */
@@ -66,9 +68,10 @@ void queue__record_init(struct queue_record *record, const struct queue_cursor *
 /* Appends the text; failures stick in the writer. */
 void queue__record_encode(const struct queue_record *record, struct base_writer *writer);
 
-/* Applies a record's text to the cursor. UNSUPPORTED: written by a later version; CORRUPT;
- * NOMEM. On an error the cursor is in an unspecified but sound state. */
-BASE_MUST_USE enum base_err queue__record_apply(struct base_slice text,
+/* Applies a record's text to the cursor. *is_known: whether the cursor was read whole; set by a
+ * record that has `all`, and one that has not is passed over before that. UNSUPPORTED: written by a
+ * later version; CORRUPT; NOMEM. On an error the cursor is in an unspecified but sound state. */
+BASE_MUST_USE enum base_err queue__record_apply(struct base_slice text, bool *is_known,
                                                 struct queue_cursor *cursor);
 
 /* The whole cursor as one or more records, given to emit one after the other; the first has

@@ -2,7 +2,11 @@
  *
  * Each cursor is written whole under its group's lock, so it comes behind everything it
  * contains and in front of everything that follows. What lies before the snapshot's first
- * record is trimmed only when its last one is durable; a snapshot that fails is just forgotten. */
+ * record is trimmed only when its last one is durable; a snapshot that fails is just forgotten.
+ *
+ * The log may begin before that: groups go on writing while others are written whole, and a start
+ * that a full disk could not note is forgotten with a crash. So what adds to a cursor comes first
+ * sometimes; recovery passes over it. */
 #include <inttypes.h>
 
 #include "core/base/alloc.h"

@@ -123,14 +123,20 @@ static void assert_same(const struct queue_cursor *a, const struct queue_cursor 
     }
 }
 
+/* A cursor as it is read, and whether a record of it was whole. */
+struct reading {
+    struct queue_cursor cursor;
+    bool is_known;
+};
+
 static void apply_again(void *context, const struct queue_record *record)
 {
-    struct queue_cursor *cursor = context;
+    struct reading *reading = context;
     struct base_writer writer;
 
     base_writer_init(&writer, WRITER_LIMIT);
     queue__record_encode(record, &writer);
-    enum base_err err = queue__record_apply(written(&writer), cursor);
+    enum base_err err = queue__record_apply(written(&writer), &reading->is_known, &reading->cursor);
     BASE_ASSERT(err == BASE_ERR_OK);
     base_writer_fini(&writer);
 }
@@ -154,26 +160,26 @@ static void use(struct queue_cursor *cursor)
 static void cursor(struct base_slice text)
 {
     struct base_timer_heap deadlines = {0};
-    struct queue_cursor first;
-    struct queue_cursor second;
+    struct reading first = {.is_known = true}; /* so that the first line may be of any kind */
+    struct reading second = {.is_known = false};
     enum base_err err = BASE_ERR_OK;
 
-    queue_cursor_init(&first, &deadlines, 0);
-    queue_cursor_init(&second, &deadlines, 0);
+    queue_cursor_init(&first.cursor, &deadlines, 0);
+    queue_cursor_init(&second.cursor, &deadlines, 0);
     while (text.length > 0 && err == BASE_ERR_OK) {
         const uint8_t *end = memchr(text.data, '\n', text.length);
         size_t length = end == NULL ? text.length : (size_t)(end - text.data);
-        err = queue__record_apply(base_slice_of(text.data, length), &first);
+        err = queue__record_apply(base_slice_of(text.data, length), &first.is_known, &first.cursor);
         length += end == NULL ? 0 : 1;
         text = base_slice_of(text.data + length, text.length - length);
     }
     if (err == BASE_ERR_OK) {
-        queue__record_all(&first, apply_again, &second);
-        assert_same(&first, &second);
-        use(&first);
+        queue__record_all(&first.cursor, apply_again, &second);
+        assert_same(&first.cursor, &second.cursor);
+        use(&first.cursor);
     }
-    queue_cursor_fini(&first);
-    queue_cursor_fini(&second);
+    queue_cursor_fini(&first.cursor);
+    queue_cursor_fini(&second.cursor);
 }
 
 static void rule(struct base_slice text)

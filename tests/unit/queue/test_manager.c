@@ -94,6 +94,157 @@ static void journal_is_kept_short_by_snapshots_and_nothing_is_lost(void **state)
     assert_counters(fixture, fixture->group, 400, 400, 0);
 }
 
+static struct queue_journal *journal_of(struct fixture *fixture)
+{
+    return queue__manager_journal(fixture->harness.manager, fixture->topic->id);
+}
+
+static struct partition_offsets journal_offsets(struct fixture *fixture)
+{
+    struct partition_offsets offsets;
+
+    partition_offsets(journal_of(fixture)->partition, &offsets);
+    assert_int_equal(offsets.err, BASE_ERR_OK);
+    return offsets;
+}
+
+static void write_whole(void *context)
+{
+    struct fixture *fixture = context;
+    struct queue_group **groups;
+    size_t count;
+
+    assert_int_equal(
+        queue__manager_groups_of(fixture->harness.manager, journal_of(fixture), &groups, &count),
+        BASE_ERR_OK);
+    for (size_t i = 0; i < count; i++) {
+        base_mutex_lock(&groups[i]->lock);
+        assert_int_equal(queue__group_write_all(groups[i], fixture->harness.loops[0]), BASE_ERR_OK);
+        base_mutex_unlock(&groups[i]->lock);
+        queue__group_release(&groups[i]);
+    }
+    base_free(groups);
+}
+
+struct trimming {
+    struct fixture *fixture;
+    int64_t offset;
+    struct logstore_trim trim;
+    bool is_over;
+};
+
+static void on_trimmed(struct base_task *task)
+{
+    struct logstore_trim *trim = BASE_CONTAINER_OF(task, struct logstore_trim, task);
+    BASE_CONTAINER_OF(trim, struct trimming, trim)->is_over = true;
+}
+
+static void begin_trim(void *context)
+{
+    struct trimming *trimming = context;
+    trimming->trim = (struct logstore_trim){.executor = trimming->fixture->harness.loops[0],
+                                            .task = {.run = on_trimmed}};
+    assert_int_equal(
+        partition_trim(journal_of(trimming->fixture)->partition, trimming->offset, &trimming->trim),
+        BASE_ERR_OK);
+}
+
+/* What a snapshot does to the journal at its end, and starts again. */
+static void restart_with_journal_from(struct fixture *fixture, int64_t offset)
+{
+    struct trimming trimming = {.fixture = fixture, .offset = offset};
+
+    queue_harness_run_on(&fixture->harness, 0, begin_trim, &trimming);
+    queue_harness_wait(&fixture->harness, &trimming.is_over);
+    assert_int_equal(trimming.trim.err, BASE_ERR_OK);
+    assert_int_equal(journal_offsets(fixture).start, offset);
+    restart(fixture, true);
+    assert_int_equal(journal_offsets(fixture).start, offset);
+}
+
+/* One message is leased for long while more are acked than a cursor may know nothing of. An ack is
+ * written between the look at where the snapshot begins and the whole cursor: it comes first. */
+static void ack_in_front_of_the_whole_cursor_does_not_keep_the_broker_down(void **state)
+{
+    enum { ROUNDS = (QUEUE_UNDONE_MAX + QUEUE_UNWRITTEN_MAX) / QUEUE_MESSAGES_MAX + 2 };
+    struct fixture *fixture = *state;
+    struct queue_harness_consume held;
+    int64_t start = 0;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put(fixture, "held", 0, 1);
+    begin_consume(fixture, &held, fixture->group, 1, 0, INT64_C(1000) * 3600 * 24);
+    queue_harness_wait(&fixture->harness, &held.is_over);
+    assert_int_equal(end_consume(&held).count, 1);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        put(fixture, "m", i * QUEUE_MESSAGES_MAX, QUEUE_MESSAGES_MAX);
+        struct messages messages = get(fixture, fixture->group, QUEUE_MESSAGES_MAX);
+        assert_int_equal(messages.count, QUEUE_MESSAGES_MAX);
+        start = journal_offsets(fixture).end;
+        ack_all(fixture, fixture->group, &messages);
+    }
+    int64_t acked = (int64_t)ROUNDS * QUEUE_MESSAGES_MAX;
+    assert_int_equal(count(fixture, fixture->group).leased, 1);
+    assert_int_equal(journal_offsets(fixture).end, start + 1);
+    queue_harness_run_on(&fixture->harness, 0, write_whole, fixture);
+    advance_ms(fixture, 1000);
+    restart_with_journal_from(fixture, start);
+    assert_counters(fixture, fixture->group, acked + 1, acked, 1);
+    struct messages messages = get(fixture, fixture->group, QUEUE_MESSAGES_MAX);
+    assert_int_equal(messages.count, 1);
+    assert_string_equal(messages.values[0], "held0");
+    ack_all(fixture, fixture->group, &messages);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, acked + 1, acked + 1, 0);
+}
+
+static void reset_to_latest(struct fixture *fixture, const char *group)
+{
+    struct queue_harness_reset own = {.reset = {.topic = fixture->topic,
+                                                .group_id = base_slice_text(group),
+                                                .position = QUEUE_RESET_LATEST}};
+
+    queue_harness_start_reset(&fixture->harness, 0, &own);
+    queue_harness_wait(&fixture->harness, &own.is_over);
+    assert_int_equal(own.reset.verdict, QUEUE_OK);
+    queue_reset_release(&own.reset);
+}
+
+/* A disk that was full may bring back some of what was trimmed: from any record on, with tag rules
+ * and resets among them, the journal says the same. */
+static void journal_may_begin_anywhere_in_front_of_a_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put_tagged(fixture, "a", 0, 10);
+    struct messages messages = get_tagged(fixture, "b");
+    assert_int_equal(messages.count, 0);
+    reset_to_latest(fixture, fixture->group); /* ends the rule */
+    put_tagged(fixture, "a", 10, 10);
+    messages = get_tagged(fixture, "a");
+    assert_int_equal(messages.count, 10);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 2, 4, "sssf").success_count, 3);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 8, 1, "").success_count, 1);
+    messages = get(fixture, fixture->group2, 10);
+    ack_all(fixture, fixture->group2, &messages);
+    queue_harness_run_on(&fixture->harness, 0, write_whole, fixture);
+    int64_t last = journal_offsets(fixture).end - 4; /* two cursors, two rules */
+    advance_ms(fixture, 1000);
+
+    assert_true(last > 6);
+    for (int64_t offset = 1; offset <= last; offset++) {
+        restart_with_journal_from(fixture, offset);
+        assert_counters(fixture, fixture->group, 20, 14, 6); /* ten were filtered */
+        assert_counters(fixture, fixture->group2, 20, 10, 10);
+        assert_int_equal(get_tagged(fixture, "b").verdict, QUEUE_TAG_RULE_DIFFERS);
+        messages = get_tagged(fixture, "a");
+        assert_int_equal(messages.count, 6);
+        assert_int_equal(messages.offsets[2], 15);
+        assert_int_equal(messages.failures[2], 1);
+    }
+}
+
 static void deleted_group_is_forgotten_and_its_waiters_are_told(void **state)
 {
     struct fixture *fixture = *state;
@@ -378,6 +529,8 @@ int main(void)
         TEST(acks_failures_and_counters_survive_a_power_cut),
         TEST(time_outs_survive_a_restart),
         TEST(journal_is_kept_short_by_snapshots_and_nothing_is_lost),
+        TEST(ack_in_front_of_the_whole_cursor_does_not_keep_the_broker_down),
+        TEST(journal_may_begin_anywhere_in_front_of_a_snapshot),
         TEST(deleted_group_is_forgotten_and_its_waiters_are_told),
         TEST(group_deleted_while_it_is_announced_is_left_alone),
         TEST(deleted_queue_takes_its_groups_with_it),

@@ -14,9 +14,12 @@
 
 static struct base_timer_heap deadlines;
 
+/* To a cursor that was read whole. */
 static enum base_err apply(struct queue_cursor *cursor, const char *text)
 {
-    return queue__record_apply(base_slice_text(text), cursor);
+    bool is_known = true;
+
+    return queue__record_apply(base_slice_text(text), &is_known, cursor);
 }
 
 static void delta_has_the_documented_text(void **state)
@@ -69,6 +72,48 @@ static void deltas_add_up(void **state)
                      BASE_ERR_OK);
     assert_int_equal(cursor.floor, 2);
     assert_int_equal(cursor.next, 2);
+    queue_cursor_fini(&cursor);
+}
+
+/* A journal may begin with what was added to a cursor whose whole record is not there any more. */
+static void record_that_adds_to_nothing_is_passed_over(void **state)
+{
+    static const char delta[] = "{\"v\":1,\"used\":true,\"floor\":5,\"consumed\":6,\"skipped\":0,"
+                                "\"dead\":3,\"done\":[[400000,400000]],\"fail\":[[5,1]]}";
+    static const char whole[] = "{\"v\":1,\"all\":true,\"floor\":5,\"consumed\":6,\"skipped\":0,"
+                                "\"done\":[[6,399999]],\"fail\":[]}";
+    struct queue_cursor cursor;
+    bool is_known = false;
+
+    (void)state;
+    queue_cursor_init(&cursor, &deadlines, 0);
+    assert_int_equal(queue__record_apply(base_slice_text(delta), &is_known, &cursor), BASE_ERR_OK);
+    assert_false(is_known);
+    assert_int_equal(cursor.floor, 0);
+    assert_int_equal(cursor.next, 0);
+    assert_int_equal(cursor.consumed, 0);
+    assert_int_equal(cursor.dead_to, 0);
+    assert_int_equal(queue__record_apply(base_slice_text(whole), &is_known, &cursor), BASE_ERR_OK);
+    assert_true(is_known);
+    assert_int_equal(queue__record_apply(base_slice_text(delta), &is_known, &cursor), BASE_ERR_OK);
+    assert_int_equal(cursor.floor, 5);
+    assert_int_equal(cursor.next, 400001);
+    assert_int_equal(cursor.dead_to, 3);
+    queue_cursor_fini(&cursor);
+}
+
+/* What is passed over is not what cannot be read. */
+static void later_version_is_refused_before_the_whole_cursor_too(void **state)
+{
+    struct queue_cursor cursor;
+    bool is_known = false;
+
+    (void)state;
+    queue_cursor_init(&cursor, &deadlines, 0);
+    assert_int_equal(queue__record_apply(base_slice_text("{\"v\":2}"), &is_known, &cursor),
+                     BASE_ERR_UNSUPPORTED);
+    assert_int_equal(queue__record_apply(base_slice_text("{\"v\":1}"), &is_known, &cursor),
+                     BASE_ERR_CORRUPT);
     queue_cursor_fini(&cursor);
 }
 
@@ -157,6 +202,7 @@ static void later_version_is_refused_as_such(void **state)
 
 struct copy {
     struct queue_cursor cursor;
+    bool is_known;
     unsigned records;
 };
 
@@ -167,9 +213,9 @@ static void emit(void *context, const struct queue_record *record)
 
     base_writer_init(&writer, 1 << 20);
     queue__record_encode(record, &writer);
-    assert_int_equal(
-        queue__record_apply(base_slice_of(writer.buffer->data, writer.length), &copy->cursor),
-        BASE_ERR_OK);
+    assert_int_equal(queue__record_apply(base_slice_of(writer.buffer->data, writer.length),
+                                         &copy->is_known, &copy->cursor),
+                     BASE_ERR_OK);
     base_writer_fini(&writer);
     copy->records++;
 }
@@ -309,6 +355,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delta_has_the_documented_text),
         cmocka_unit_test(deltas_add_up),
+        cmocka_unit_test(record_that_adds_to_nothing_is_passed_over),
+        cmocka_unit_test(later_version_is_refused_before_the_whole_cursor_too),
         cmocka_unit_test(anything_else_is_corrupt),
         cmocka_unit_test(record_that_leaves_out_more_than_may_be_undone_is_corrupt),
         cmocka_unit_test(later_version_is_refused_as_such),
