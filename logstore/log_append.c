@@ -103,14 +103,13 @@ static void warn_no_space(struct logstore_log *log)
     }
 }
 
-/* Whether what waits may be written later. */
+/* Whether what an append failed for may pass. */
 static bool may_pass(struct logstore_log *log, enum base_err err)
 {
     if (err == BASE_ERR_NO_SPACE) {
         warn_no_space(log);
     }
-    return (err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM) &&
-           !atomic_load(&log->store->stops_waiting);
+    return err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM;
 }
 
 /* The first batches of the chain that go out in one append. */
@@ -180,7 +179,7 @@ void logstore__append_next(struct logstore_log *log, struct base_executor *execu
             logstore__use(log);
             return;
         }
-        if (may_pass(log, log->append_op.err)) {
+        if (may_pass(log, log->append_op.err) && !atomic_load(&log->store->stops_waiting)) {
             logstore__schedule(log); /* to try again */
             return;
         }
@@ -442,10 +441,7 @@ static enum base_err write_now(struct logstore_log *log, const struct base_chunk
         logstore__use(log);
         return BASE_ERR_OK;
     }
-    if (log->append_op.err == BASE_ERR_NO_SPACE || log->append_op.err == BASE_ERR_NOMEM) {
-        if (log->append_op.err == BASE_ERR_NO_SPACE) {
-            warn_no_space(log);
-        }
+    if (may_pass(log, log->append_op.err)) {
         return log->append_op.err;
     }
     if (log->append_op.err != BASE_ERR_OK) {

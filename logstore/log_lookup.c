@@ -132,9 +132,7 @@ static enum base_err search_segment(struct logstore_log *log, struct logstore_se
         return BASE_ERR_OK; /* nothing in here can be it */
     }
     /* Headers that promise what their records do not keep are passed one after the other. */
-    int64_t relative_offset = search->start_offset - segment->base_offset;
-    struct logstore_index_entry by_offset = logstore_index_find_offset(
-        &segment->index, relative_offset < 0 ? 0 : (uint64_t)relative_offset);
+    struct logstore_index_entry by_offset = logstore_segment_entry(segment, search->start_offset);
     struct logstore_index_entry by_time = logstore_index_find_timestamp(&segment->index, least_ms);
     struct logstore__range range = logstore__range_from(
         log, segment, by_offset.position > by_time.position ? by_offset : by_time, false);

@@ -182,8 +182,7 @@ static void aim(struct read_job *job, uint32_t index)
         job->end_offset = log->durable.offset;
         job->limit_is_exact = true;
     }
-    struct logstore_index_entry entry =
-        logstore_index_find_offset(&segment->index, (uint64_t)(job->offset - segment->base_offset));
+    struct logstore_index_entry entry = logstore_segment_entry(segment, job->offset);
     job->position = entry.position;
     job->offset_min = segment->base_offset + entry.relative_offset;
     job->block_length = 0;
@@ -252,8 +251,7 @@ static void jump_ahead(struct read_job *job)
     uint64_t end = budget_end < job->limit_position ? budget_end : job->limit_position;
     struct logstore_index_entry entry = logstore_index_find_position(&segment->index, end);
     if (!job->limit_is_exact) {
-        struct logstore_index_entry limit = logstore_index_find_offset(
-            &segment->index, (uint64_t)(job->limit_offset - segment->base_offset));
+        struct logstore_index_entry limit = logstore_segment_entry(segment, job->limit_offset);
         entry = limit.position < entry.position ? limit : entry;
     }
     base_mutex_unlock(job->log->lock);

@@ -254,9 +254,8 @@ static struct logstore__scan aim(const struct logstore__recovery *recovery, int6
     };
 
     if (recovery->snapshot_offset < covered_offset) {
-        int64_t relative_offset = recovery->snapshot_offset - active->base_offset;
-        struct logstore_index_entry entry = logstore_index_find_offset(
-            &active->index, relative_offset < 0 ? 0 : (uint64_t)relative_offset);
+        struct logstore_index_entry entry =
+            logstore_segment_entry(active, recovery->snapshot_offset);
         scan.position = entry.position;
         scan.next_offset = active->base_offset + entry.relative_offset;
     }

@@ -154,11 +154,9 @@ static enum base_err search_oldest(struct logstore_log *log, int64_t cutoff_ms,
         bool may_have =
             is_active || segment->max_timestamp_ms < 0 || segment->max_timestamp_ms >= cutoff_ms;
         if (err == BASE_ERR_OK && may_have && !log->closing) {
-            int64_t relative_offset = log->start_offset - segment->base_offset;
             /* Not from where the index has younger ones: batches without a time, which stay, may
              * come before. What is passed here has gone with the next look. */
-            struct logstore_index_entry entry = logstore_index_find_offset(
-                &segment->index, relative_offset < 0 ? 0 : (uint64_t)relative_offset);
+            struct logstore_index_entry entry = logstore_segment_entry(segment, log->start_offset);
             struct logstore__range range = logstore__range_from(log, segment, entry, true);
             int64_t start_offset = log->start_offset;
             uint64_t position = 0;

@@ -107,3 +107,11 @@ void logstore_segment_add(struct logstore_segment *segment, const struct logstor
         segment->max_timestamp_offset = batch->base_offset;
     }
 }
+
+struct logstore_index_entry logstore_segment_entry(const struct logstore_segment *segment,
+                                                   int64_t offset)
+{
+    int64_t relative_offset = offset - segment->base_offset;
+    return logstore_index_find_offset(&segment->index,
+                                      relative_offset < 0 ? 0 : (uint64_t)relative_offset);
+}

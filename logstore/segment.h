@@ -62,4 +62,9 @@ struct logstore_batch;
 void logstore_segment_add(struct logstore_segment *segment, const struct logstore_batch *batch,
                           uint32_t index_interval_bytes);
 
+/* Where the index sends who looks for offset: at it or in front of it. Of an offset in front of the
+ * segment, its beginning. */
+struct logstore_index_entry logstore_segment_entry(const struct logstore_segment *segment,
+                                                   int64_t offset);
+
 #endif

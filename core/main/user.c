@@ -295,8 +295,7 @@ static bool create(struct client *client, const char *singular, const char *name
     return send_json(client, "POST", url, json_pack("{s:o}", singular, fields));
 }
 
-/* The URL of access keys, with what and value behind it; false, with the cause told, without one.
- */
+/* The URL of access keys, with what and value behind it. False, with the cause told: none. */
 static bool keys_url(const struct client *client, const char *what, const char *value,
                      char url[LONG_URL_SIZE])
 {
