@@ -3,7 +3,7 @@
  * Reading happens into the loop's one read buffer, which goes back when all of
  * it was consumed. A short rest of a frame is parked in a buffer of its own size
  * meanwhile, so that ten thousand half-sent frames cost kilobytes each, not 64.
- * A long frame gets a buffer that doubles with the bytes that have come. */
+ * A long frame gets a buffer of twice the bytes that have come, and another when that is full. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -80,17 +80,20 @@ static size_t waiting_bytes(const struct net_conn *conn)
     return ioctl(conn->fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
 }
 
-/* Whether the next read may go behind the last one; want is what a new buffer would hold. Where
- * the length of the frame is not known a buffer is filled first: one that doubles with every read
- * would be copied with every read. */
+/* Whether the next read may go behind the last one; want is what a new buffer would hold. A buffer
+ * of its own, or for a frame whose length is not known, is filled first: one that grows with every
+ * read would be copied with every read. */
 static bool has_room(const struct net_conn *conn, size_t want)
 {
     if (conn->input == NULL || conn->input->capacity < NET__INPUT_SIZE) {
         return false;
     }
-    return want <= conn->input->capacity - conn->start ||
-           (conn->expected <= unread(conn) &&
-            conn->input->capacity - conn->end >= NET__INPUT_ROOM_MIN);
+    if (want <= conn->input->capacity - conn->start) {
+        return true;
+    }
+    bool is_filled_first =
+        conn->input->capacity > NET__INPUT_SIZE || conn->expected <= unread(conn);
+    return is_filled_first && conn->input->capacity - conn->end >= NET__INPUT_ROOM_MIN;
 }
 
 /* Makes room behind `end`. Bytes before it may be in use by others and are never
