@@ -98,11 +98,18 @@ class FullDisk(StorageTest):
 
 
 class FailedSync(StorageTest):
+    def start_long_fetch(self):
+        connection = self.connect(self.broker)
+        connection.send(wire.FETCH, 4, wire.fetch_body(self.name, 0, 0, max_wait_ms=600000,
+                                                       min_bytes=1 << 20, max_bytes=2 << 20))
+        return connection
+
     def test_partition_stops_and_stays_stopped_until_restart(self):
         strace = shutil.which("strace")
         if strace is None or ADDRESS_SANITIZED:
             self.skipTest("needs strace, which the leak checker does not bear")
         acknowledged = [self.produce(self.batch())[1] for _ in range(3)]
+        waiting = self.start_long_fetch()
         tracer = subprocess.Popen(
             [strace, "-f", "-p", str(self.broker.process.pid), "-e", "trace=fdatasync",
              "-e", "inject=fdatasync:error=EIO"], stderr=subprocess.PIPE, text=True)
@@ -118,6 +125,9 @@ class FailedSync(StorageTest):
         # The disk works again, but what it lost is not known: never retried and believed.
         self.assertEqual(self.produce(self.batch())[0], STORAGE_ERROR)
         self.assertIn("LOG_OFFLINE", self.broker.log())
+        # Who waits for more than there is gets what there is: no more will come.
+        for connection in (waiting, self.start_long_fetch()):
+            self.assertTrue(wire.FetchAnswer(connection.receive()[1]).parts[0]["records"])
         self.assertEqual(self.offsets_read(at_end=(6, STORAGE_ERROR)), acknowledged)
         self.broker.kill()
         self.broker.restart()

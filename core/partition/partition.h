@@ -119,7 +119,7 @@ struct partition_watch {
 };
 
 /* Registers watch. If there is news already it is not registered and true is returned:
- * look again instead of waiting. */
+ * look again instead of waiting. A partition that ended has news for ever. */
 bool partition_watch(struct partition *partition, struct partition_watch *watch);
 
 /* Unregisters; no-op when it has fired or was never registered. Afterwards the watch's

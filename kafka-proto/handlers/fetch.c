@@ -1,8 +1,9 @@
 /* Fetch (key 1): read whole batches below the high watermark, or wait for them.
  *
- * A fetch tries all its partitions in order. With enough bytes, an error, or no time to wait
- * it answers; otherwise it parks: it watches every partition and tries again when one of
- * them has news, or answers with what there is when max_wait_ms is over. What it asks for is
+ * A fetch tries all its partitions in order. With enough bytes, an error, no time to wait, or
+ * something that a wait would not make more, it answers; otherwise it parks: it watches every
+ * partition and tries again when one of them has news, or answers with what there is when
+ * max_wait_ms is over. What it asks for is
  * in fetch_items.c, what it is answered in fetch_answer.c. */
 #include "core/base/assert.h"
 #include "core/telemetry/counters.h"
@@ -21,7 +22,7 @@ static void release_chunks(struct khandler__fetch *fetch)
     }
     fetch->length = 0;
     fetch->any_error = false;
-    fetch->has_more = false;
+    fetch->waits_in_vain = false;
 }
 
 /* Drops everything the fetch holds, except its request. */
@@ -162,6 +163,8 @@ static bool judge_item(struct khandler__fetch *fetch, struct khandler__fetch_ite
     item->high_watermark = offsets.high_watermark;
     item->last_stable = offsets.last_stable;
     item->start = offsets.start;
+    /* A partition that stopped will never have more, and has news whenever it is watched. */
+    fetch->waits_in_vain = fetch->waits_in_vain || offsets.err != BASE_ERR_OK;
     return item->fetch_offset < offsets.high_watermark;
 }
 
@@ -208,7 +211,8 @@ static void take_read(struct khandler__fetch *fetch, struct khandler__fetch_item
     item->chunks_count = read->chunks_count;
     item->length = read->length;
     fetch->length += read->length;
-    fetch->has_more = fetch->has_more || read->next_offset < item->high_watermark;
+    /* It stopped at a limit of bytes or at the end of a segment. */
+    fetch->waits_in_vain = fetch->waits_in_vain || read->next_offset < item->high_watermark;
     logstore_read_release(read);
 }
 
@@ -372,8 +376,7 @@ static void cancelled(struct khandler_request *request)
     }
 }
 
-/* Whether to answer with what the last try gave. A try that took something and stopped at a limit
- * of bytes or at the end of a segment would give no more after a wait. */
+/* Whether to answer with what the last try gave. */
 static bool is_enough(const struct khandler__fetch *fetch)
 {
     size_t bytes_min = fetch->message->min_bytes > 0 ? (size_t)fetch->message->min_bytes : 0;
@@ -381,7 +384,7 @@ static bool is_enough(const struct khandler__fetch *fetch)
     if (bytes_min > limit) {
         bytes_min = limit;
     }
-    return fetch->length >= bytes_min || (fetch->length > 0 && fetch->has_more);
+    return fetch->length >= bytes_min || (fetch->length > 0 && fetch->waits_in_vain);
 }
 
 /* All partitions were tried: answer, or wait. */

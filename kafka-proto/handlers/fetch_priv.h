@@ -51,8 +51,8 @@ struct khandler__fetch {
     size_t length;            /* bytes of all items */
     bool catalog_changed;     /* since the last try */
     bool any_error;
-    bool has_more; /* some partition has more than was read of it */
-    bool last_try; /* max_wait is over, or the client does not wait */
+    bool waits_in_vain; /* another try after a wait would give no more than this one */
+    bool last_try;      /* max_wait is over, or the client does not wait */
     bool parked;
     bool read_pending;
     bool given_up; /* cancelled: answer as soon as nothing is under way */
