@@ -281,13 +281,21 @@ class Broker:
     def rest(self, project=None):
         return Rest(self.http_port, project)
 
-    def rss_mib(self):
+    def rss_mib(self, field="VmRSS"):
         """Resident memory of the process."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
             for line in file:
-                if line.startswith("VmRSS:"):
+                if line.startswith(field + ":"):
                     return int(line.split()[1]) / 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {field}")
+
+    def rss_mib_max(self):
+        """The most that it was since reset_rss_max."""
+        return self.rss_mib("VmHWM")
+
+    def reset_rss_max(self):
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
 
     def connect(self, timeout=20.0):
         """A raw connection to the Kafka door."""

@@ -46,6 +46,7 @@ RSS_MIB_MAX = {
     "byte_at_a_time": 32,  # a frame's buffer grows with what has come, not with its length
     "never_reads": 320,    # 60 Kafka connections of 2 MiB unsent, 30 HTTP ones of 4, overhead
     "storm": 48,
+    "behind_a_wait": 128,  # 64 MiB in flight per connection, one answer more, overhead
     "dense_json": 48,      # bodies of 6 MiB, and a tree of 10,000 values
     "pipeline": 64,        # 64 requests in flight per Kafka connection, 16 per HTTP connection
 }
@@ -313,6 +314,36 @@ class Hostile(harness.BrokerTest):
             sender.join()
         if not SANITIZED:
             self.assertLess(self.broker.rss_mib() - before, 64)
+
+    def test_large_answers_behind_a_wait(self):
+        """Reading stops while answers that cannot be sent yet take too much memory."""
+        count = 60
+        quiet = self.topic("waits")
+        self.broker.kcat("-P", "-t", quiet, "-p", "0", stdin=b"first\n")
+
+        def fetch(*where, **options):
+            return wire.fetch_body(*where, version=7, **options)
+
+        with wire.Connection(self.broker.connect(60)) as connection:
+            # Each answer of this session has 20,000 errors.
+            session = wire.FetchAnswer(connection.call(wire.FETCH, 7, fetch(
+                self.topic("absent"), 0, 0, session_epoch=0,
+                partitions=[(index, 0) for index in range(20000)])), 7).session
+            self.assertNotEqual(session, 0)
+            before = self.broker.rss_mib()
+            self.broker.reset_rss_max()
+            waiting = wire.request(wire.FETCH, 7, 0, fetch(
+                quiet, 0, 0, max_wait_ms=2000, min_bytes=1 << 20))
+            answers = [wire.request(wire.FETCH, 7, epoch, fetch(
+                "", 0, 0, session=session, session_epoch=epoch, partitions=[]))
+                for epoch in range(1, count + 1)]
+            connection.sock.sendall(waiting + b"".join(answers))
+            for correlation in range(count + 1):
+                self.assertEqual(connection.receive()[0], correlation)
+        grown = self.broker.rss_mib_max() - before
+        print(f"large answers behind a wait: {grown:.0f} MiB more", file=sys.stderr)
+        if not SANITIZED:
+            self.assertLess(grown, RSS_MIB_MAX["behind_a_wait"])
 
     def test_dense_json(self):
         """A tree of JSON costs many times its text: what is no message has few values and is

@@ -18,6 +18,7 @@
 enum {
     FRAME_PREFIX_SIZE = 4,
     REQUESTS_IN_FLIGHT_MAX = 64,    /* then reading stops until answers are ready */
+    IN_FLIGHT_BYTES_MAX = 64 << 20, /* likewise, of what they and their answers take */
     UNSENT_BYTES_MAX = 2 << 20,     /* then reading stops until the client has taken answers */
     RESPONSE_BYTES_MAX = 256 << 20, /* in memory, record batches not counted */
     ARENA_BYTES_MIN = 1 << 20,
@@ -68,6 +69,7 @@ static void free_request(struct khandler_request_own *own)
     }
     base_list_remove(&own->link);
     conn->requests_count--;
+    conn->in_flight_bytes -= own->size;
     base_buffer_release(&own->request.frame);
     base_arena_fini(&own->request.arena);
     base_free(own);
@@ -116,6 +118,19 @@ static bool awaits_offsets(struct khandler_conn *conn, const uint8_t *frame, siz
     return true;
 }
 
+/* Counts what a request takes by now. */
+static void weigh(struct khandler_request_own *own)
+{
+    struct khandler_conn *conn = own->request.conn;
+    size_t size = own->frame_size + own->request.arena.used_bytes;
+
+    for (size_t i = 0; i < own->chunks_count; i++) {
+        size += own->chunks[i].buffer != NULL ? own->chunks[i].length : 0;
+    }
+    conn->in_flight_bytes += size - own->size;
+    own->size = size;
+}
+
 /* Sends what is answered at the head of the line. */
 static void send_answers(struct khandler_conn *conn)
 {
@@ -140,7 +155,8 @@ static void send_answers(struct khandler_conn *conn)
     if (conn->refused && base_list_is_empty(&conn->requests)) {
         close_after_answers(conn);
     }
-    if (conn->paused && conn->net != NULL && conn->requests_count < REQUESTS_IN_FLIGHT_MAX / 2) {
+    if (conn->paused && conn->net != NULL && conn->requests_count < REQUESTS_IN_FLIGHT_MAX / 2 &&
+        conn->in_flight_bytes <= IN_FLIGHT_BYTES_MAX) {
         conn->paused = false;
         net_conn_resume(conn->net);
     }
@@ -156,6 +172,9 @@ void khandler_end(struct khandler_request *request)
     struct khandler_request_own *own = own_of(request);
     BASE_ASSERT(own->state == KHANDLER_RUNNING);
     own->state = KHANDLER_ANSWERED;
+    if (request->conn->requests.next != &own->link) {
+        weigh(own); /* it waits for those in front of it */
+    }
     send_answers(request->conn);
 }
 
@@ -353,6 +372,7 @@ static struct khandler_request_own *begin_request(struct khandler_conn *conn, si
     base_arena_init(&request->arena, ARENA_BYTES_MIN + length * ARENA_BYTES_PER_FRAME_BYTE);
     base_list_push_back(&conn->requests, &own->link);
     conn->requests_count++;
+    own->frame_size = length;
     telemetry_add(TELEMETRY_KAFKA_REQUESTS, 1);
     telemetry_add(TELEMETRY_KAFKA_REQUEST_BYTES, length);
     return own;
@@ -410,6 +430,17 @@ static void on_drained(struct net_conn *net)
     }
 }
 
+/* Whether the requests in flight are so many, or so large, that the next one has to wait. The
+ * newest is weighed now that its handler has begun. */
+static bool is_full(struct khandler_conn *conn)
+{
+    if (!base_list_is_empty(&conn->requests)) {
+        weigh(BASE_CONTAINER_OF(conn->requests.prev, struct khandler_request_own, link));
+    }
+    return conn->requests_count >= REQUESTS_IN_FLIGHT_MAX ||
+           conn->in_flight_bytes > IN_FLIGHT_BYTES_MAX;
+}
+
 static int32_t frame_size_max(const struct khandler_conn *conn)
 {
     return conn->session != NULL && !conn->session->is_open
@@ -463,7 +494,7 @@ static void on_input(struct net_conn *net)
         if (stall(conn)) {
             return;
         }
-        if (conn->requests_count >= REQUESTS_IN_FLIGHT_MAX) {
+        if (is_full(conn)) {
             if (!conn->paused) {
                 conn->paused = true;
                 net_conn_pause(net);

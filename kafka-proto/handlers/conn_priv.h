@@ -37,13 +37,14 @@ struct khandler_conn {
     struct net_conn *net;       /* borrowed; NULL once it is gone */
     struct base_list requests;  /* in flight, in order of arrival */
     uint32_t requests_count;
-    bool paused;         /* too many requests in flight: reading stopped */
-    bool awaits_offsets; /* an OffsetFetch behind an unfinished change: reading stopped */
-    bool stalled;        /* too many bytes the client does not take: reading stopped */
-    bool refused;        /* a bad request, or the broker stops: nothing more is read, and after what
-                          * was asked before is answered the connection is closed */
-    bool closing;        /* the last answer is on its way: no more */
-    bool cancelling;     /* on_close is walking the requests */
+    size_t in_flight_bytes; /* of memory that they take, as far as they were weighed */
+    bool paused;            /* too many or too large requests in flight: reading stopped */
+    bool awaits_offsets;    /* an OffsetFetch behind an unfinished change: reading stopped */
+    bool stalled;           /* too many bytes the client does not take: reading stopped */
+    bool refused;    /* a bad request, or the broker stops: nothing more is read, and after what
+                      * was asked before is answered the connection is closed */
+    bool closing;    /* the last answer is on its way: no more */
+    bool cancelling; /* on_close is walking the requests */
     struct khandler_session *session; /* owned; NULL where there is no authentication */
     struct base_list fetch_sessions;  /* of this connection: see fetch_session.h */
     char host[NET_ADDRESS_SIZE];
@@ -64,6 +65,8 @@ struct khandler_request_own {
     bool is_raw;               /* a SASL token without headers, and so is its answer */
     struct base_chunk *chunks; /* the answer; in the request's arena, references owned */
     size_t chunks_count;
+    size_t frame_size;
+    size_t size; /* its part of in_flight_bytes */
 };
 
 struct khandler_loop *khandler__loop(struct khandler_request *request);

@@ -37,7 +37,7 @@ struct khandler_request {
     struct kproto_request_header header;
     const void *message;            /* decoded, struct kproto_<api>_request; in arena and frame */
     struct base_buffer *frame;      /* held; the bytes that slices of the message point into */
-    struct base_arena arena;        /* freed when the answer is queued */
+    struct base_arena arena;        /* freed when the answer's turn has come */
     struct base_executor *executor; /* the connection's loop */
     const struct khandler_options *broker; /* borrowed: the core's objects */
     const struct security_principal *principal;
