@@ -278,7 +278,12 @@ static enum base_err open_active(struct logstore__recovery *recovery, uint64_t p
     if (err != BASE_ERR_OK || recovery->durable_position >= *size_bytes) {
         return err;
     }
-    BASE_ASSERT(opened_bytes == *size_bytes);
+    if (opened_bytes != *size_bytes) {
+        base_log(BASE_LOG_ERROR, "SEGMENT_CHANGED",
+                 "file=%s bytes=%" PRIu64 " opened_bytes=%" PRIu64, name, *size_bytes,
+                 opened_bytes); /* somebody else is at it: nothing is touched */
+        return BASE_ERR_IO;
+    }
     err = is_zero(active->object, recovery->durable_position, *size_bytes, &is_spare);
     if (err == BASE_ERR_OK && is_spare) {
         *size_bytes = recovery->durable_position;

@@ -52,7 +52,8 @@ const struct partition_table_options *partition__table_options(const struct part
 
 struct catalog *partition__table_catalog(const struct partition_table *table);
 
-/* Opens what partitions the topic has and the table does not. Worker only. */
+/* Opens what partitions the topic has and the table does not; one that was deleted meanwhile
+ * has none. Worker only. */
 BASE_MUST_USE enum base_err partition__table_open(struct partition_table *table,
                                                   const struct catalog_topic *topic);
 

@@ -221,6 +221,15 @@ static enum base_err add_to_slot(struct partition_table *table, const struct cat
     return BASE_ERR_OK;
 }
 
+static bool is_in_view(struct partition_table *table, struct base_uuid topic_id)
+{
+    struct catalog_view *view = catalog_view(table->options.catalog);
+    bool is_known = catalog_view_topic_by_id(view, topic_id) != NULL;
+
+    catalog_view_release(&view);
+    return is_known;
+}
+
 static int32_t count_of(struct partition_table *table, struct base_uuid topic_id)
 {
     read_lock(table);
@@ -230,13 +239,19 @@ static int32_t count_of(struct partition_table *table, struct base_uuid topic_id
     return count;
 }
 
-/* Opens partitions until the topic has all of its own. Worker only, alone for the topic. */
+/* Opens partitions until the topic has all of its own. Worker only, alone for the topic.
+ * NOT_FOUND: it was deleted meanwhile. */
 static enum base_err open_missing(struct partition_table *table, const struct catalog_topic *topic)
 {
     int32_t first = count_of(table, topic->id);
     int32_t count = topic->partitions_count - first;
     if (count <= 0) {
         return BASE_ERR_OK;
+    }
+    /* Looked at after the count: a topic leaves the view before its slot is dropped. What was
+     * dropped is still open until its last handle has gone. */
+    if (!is_in_view(table, topic->id)) {
+        return BASE_ERR_NOT_FOUND;
     }
     struct partition **added = base_alloc_array((size_t)count, sizeof added[0]);
     if (added == NULL) {
@@ -270,7 +285,7 @@ enum base_err partition__table_open(struct partition_table *table,
     enum base_err err = open_missing(table, topic);
     failed = pthread_mutex_unlock(lock);
     BASE_ASSERT(!failed);
-    return err;
+    return err == BASE_ERR_NOT_FOUND ? BASE_ERR_OK : err;
 }
 
 /* Opening everything at start-up. */
@@ -341,10 +356,7 @@ static bool judge_orphan(void *context, const char *log_name, uint64_t size_byte
         !base_uuid_parse(log_name, id_length, &id)) {
         return true; /* one of the broker's own */
     }
-    struct catalog_view *view = catalog_view(table->options.catalog);
-    bool known = catalog_view_topic_by_id(view, id) != NULL;
-    catalog_view_release(&view);
-    if (known) {
+    if (is_in_view(table, id)) {
         return true;
     }
     if (!catalog_knows_deleted(table->options.catalog, id)) {
@@ -458,11 +470,9 @@ static void drop_slot(struct partition_table *table, struct base_uuid topic_id)
 
 void partition__table_forget_deleted(struct partition_table *table, struct base_uuid topic_id)
 {
-    struct catalog_view *view = catalog_view(table->options.catalog);
-    if (catalog_view_topic_by_id(view, topic_id) == NULL) {
+    if (!is_in_view(table, topic_id)) {
         drop_slot(table, topic_id);
     }
-    catalog_view_release(&view);
 }
 
 static void topic_wants_partitions(struct base_task *task)

@@ -486,6 +486,34 @@ static void failed_sync_stops_the_log_and_is_not_tried_again(void **state)
     assert_int_equal(log_harness_verify(harness, 0, 2, NULL), 2);
 }
 
+static const struct logstore_io_ops *true_ops;
+
+/* As if somebody wrote to the object after it was listed. */
+static enum base_err open_larger(struct logstore_io *io, const char *name,
+                                 struct logstore_object **out, uint64_t *size_bytes)
+{
+    enum base_err err = true_ops->open(io, name, out, size_bytes);
+
+    *size_bytes += 1;
+    return err;
+}
+
+static void segment_that_changes_while_it_is_opened_is_an_error(void **state)
+{
+    struct log_harness *harness = *state;
+
+    write_and_kill(harness, 3);
+    drop(harness, "durable");
+    true_ops = harness->io->ops;
+    struct logstore_io_ops ops = *true_ops;
+    ops.open = open_larger;
+    harness->io->ops = &ops;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_IO);
+    harness->io->ops = true_ops;
+    open_log(harness);
+    assert_int_equal(log_harness_verify(harness, 0, 6, NULL), 6);
+}
+
 static void lost_active_segment_is_noticed(void **state)
 {
     struct log_harness *harness = *state;
@@ -547,6 +575,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(failed_sync_stops_the_log_and_is_not_tried_again, setup_sim,
                                         teardown),
+        cmocka_unit_test_setup_teardown(segment_that_changes_while_it_is_opened_is_an_error,
+                                        setup_files, teardown),
         cmocka_unit_test_setup_teardown(lost_active_segment_is_noticed, setup_files, teardown),
         cmocka_unit_test_setup_teardown(lost_segments_do_not_make_a_new_log, setup_files, teardown),
     };

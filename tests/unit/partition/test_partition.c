@@ -411,6 +411,84 @@ static void growing_adds_partitions_and_keeps_the_old(void **state)
     partition_release(&bench.partition);
 }
 
+/* The pool, but for two tasks that a test runs when it sees fit. */
+struct held_pool {
+    struct base_executor executor;
+    struct base_executor *pool;
+    const struct base_task *held[2];
+    unsigned came_count;
+};
+
+static void held_post(struct base_executor *executor, struct base_task *task)
+{
+    struct held_pool *held = BASE_CONTAINER_OF(executor, struct held_pool, executor);
+
+    if (task == held->held[0] || task == held->held[1]) {
+        held->came_count++;
+    } else {
+        base_executor_post(held->pool, task);
+    }
+}
+
+static bool held_is_current(struct base_executor *executor)
+{
+    return base_executor_is_current(BASE_CONTAINER_OF(executor, struct held_pool, executor)->pool);
+}
+
+static const struct base_executor_ops held_ops = {.post = held_post, .is_current = held_is_current};
+
+static int set_up_held(void **state)
+{
+    struct fixture *fixture = base_alloc_object(struct fixture);
+    static struct held_pool held;
+
+    sim_ground_init(&fixture->ground, 11, 0, 300);
+    held = (struct held_pool){.executor = {&held_ops, fixture->ground.worker->clock},
+                              .pool = fixture->ground.worker};
+    fixture->ground.worker = &held.executor;
+    open_all(fixture);
+    *state = fixture;
+    return 0;
+}
+
+/* Both changes are in the catalog when the tasks of their operations come to the pool, and the
+ * deletion's is the first to run. */
+static void growing_a_deleted_topic_opens_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct held_pool *held = BASE_CONTAINER_OF(fixture->ground.worker, struct held_pool, executor);
+    struct bench bench = bench_of(fixture, CATALOG_KAFKA_HA);
+    struct base_uuid id = partition_topic_id(bench.partition);
+    struct topic_wait growth = {.op = {.executor = fixture->ground.loop, .task = {.run = op_done}}};
+    struct topic_wait deletion = growth;
+    struct append_wait wait;
+    char id_text[BASE_UUID_TEXT_SIZE];
+    char name[LOGSTORE_NAME_SIZE];
+
+    append(&bench, "a", PARTITION_ACK_ALL, &wait);
+    wait_append(&bench, &wait);
+    held->held[0] = &growth.op.change.task;
+    held->held[1] = &deletion.op.change.task;
+    partition_grow_topic(fixture->table, id, 3, &growth.op);
+    partition_delete_topic(fixture->table, id, &deletion.op);
+    sim_scheduler_advance(fixture->ground.scheduler, SYNC_US);
+    assert_int_equal(held->came_count, 2);
+    held->held[0] = NULL;
+    held->held[1] = NULL;
+    deletion.op.change.task.run(&deletion.op.change.task);
+    growth.op.change.task.run(&growth.op.change.task);
+    assert_int_equal(finish_op(fixture, &deletion), CATALOG_DONE);
+    assert_int_equal(finish_op(fixture, &growth), CATALOG_DONE); /* just before it was deleted */
+    sim_scheduler_advance(fixture->ground.scheduler, SYNC_US);
+    assert_null(partition_table_get(fixture->table, id, 0));
+    base_uuid_format(id, id_text);
+    (void)snprintf(name, sizeof name, "%s-0/00000000000000000000.log", id_text);
+    assert_true(io_sim_size(fixture->ground.sim, name) >= 0); /* the only one that has it open */
+    partition_release(&bench.partition);
+    sim_scheduler_advance(fixture->ground.scheduler, SYNC_US);
+    assert_int_equal(io_sim_size(fixture->ground.sim, name), -1);
+}
+
 static void a_partition_made_on_a_full_disk_works_when_there_is_room(void **state)
 {
     struct fixture *fixture = *state;
@@ -460,6 +538,8 @@ int main(void)
         TEST(trim_moves_the_start_and_not_beyond_the_high_watermark),
         TEST(deleting_a_topic_ends_waits_and_removes_its_log),
         TEST(growing_adds_partitions_and_keeps_the_old),
+        cmocka_unit_test_setup_teardown(growing_a_deleted_topic_opens_nothing, set_up_held,
+                                        tear_down),
         TEST(a_partition_made_on_a_full_disk_works_when_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
