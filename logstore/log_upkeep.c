@@ -252,10 +252,11 @@ static void run_footers(struct logstore_log *log)
     log->snapshot_offset = -1; /* taken; the job is the only one to make another */
     /* Only the newest object carries the snapshot: the older ones would never be asked. It is
      * written first, as a sealed one may have to give up the snapshot that it carries. */
-    if (log->checkpoint_wanted && write_checkpoint(log, snapshot_offset)) {
+    bool checkpoint_wanted = log->checkpoint_wanted;
+    log->checkpoint_wanted = false; /* the next one may be asked for while this one is written */
+    if (checkpoint_wanted && write_checkpoint(log, snapshot_offset)) {
         snapshot_offset = -1;
     }
-    log->checkpoint_wanted = false;
     for (uint32_t i = log->segments_count - 1; i > 0; i--) {
         struct logstore_segment *segment = log->segments[i - 1];
         if (segment->footer_wanted && !segment->doomed) {

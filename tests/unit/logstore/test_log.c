@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
+#include "logstore/footer.h"
 #include "tests/unit/logstore/fixture.h"
 
 /* Appends end later, always: as over a network. */
@@ -337,6 +339,65 @@ static void progress_is_told(void **state)
     assert_true(harness->progress_count > before);
 }
 
+enum { CHECKPOINT_BYTES = 16 << 20, LARGE_BYTES = 1 << 20 };
+
+/* The io of a log that goes on while its first checkpoint is being written. */
+static struct {
+    const struct logstore_io_ops *ops; /* of the simulator */
+    struct log_harness *harness;
+    int puts_count; /* of the index */
+} growing;
+
+/* So much that a checkpoint is asked for. */
+static void put_much(struct log_harness *harness)
+{
+    for (int bytes = 0; bytes < CHECKPOINT_BYTES; bytes += LARGE_BYTES) {
+        (void)log_harness_put(harness, 1, LARGE_BYTES);
+    }
+}
+
+static enum base_err put_and_grow(struct logstore_io *io, const char *name,
+                                  struct base_slice content)
+{
+    if (strstr(name, ".index") != NULL && growing.puts_count++ == 0) {
+        put_much(growing.harness);
+    }
+    return growing.ops->put(io, name, content);
+}
+
+static void checkpoint_asked_for_while_one_is_written_comes_next(void **state)
+{
+    struct log_harness *harness = *state;
+    struct logstore_io_ops ops = *harness->io->ops;
+    struct logstore_footer footer = {.covered_bytes = 0};
+    struct logstore_index index;
+    struct base_buffer *content = NULL;
+    struct base_slice snapshot;
+    size_t length = 0;
+
+    growing.ops = harness->io->ops;
+    growing.harness = harness;
+    growing.puts_count = 0;
+    ops.put = put_and_grow;
+    harness->io->ops = &ops;
+    harness->config.segment_bytes = 64 << 20;
+    open_log(harness);
+    put_much(harness);
+    sim_scheduler_advance(harness->scheduler, 1000000);
+    harness->io->ops = growing.ops;
+    assert_int_equal(growing.puts_count, 2);
+    assert_int_equal(ops.get(harness->io, LOG_HARNESS_NAME "/00000000000000000000.index", 1 << 20,
+                             &content, &length),
+                     BASE_ERR_OK);
+    logstore_index_init(&index);
+    assert_int_equal(
+        logstore_footer_decode(base_slice_of(content->data, length), &footer, &index, &snapshot),
+        BASE_ERR_OK);
+    logstore_index_fini(&index);
+    base_buffer_release(&content);
+    assert_true(footer.covered_bytes >= 2 * CHECKPOINT_BYTES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +427,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_log_closes_its_file_and_opens_it_again, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(progress_is_told, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(checkpoint_asked_for_while_one_is_written_comes_next,
+                                        setup_sim, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
