@@ -243,6 +243,10 @@ void queue__place_look(struct queue_group *group, struct queue_place *place, boo
     }
     if (place->is_uncut && offsets.err == BASE_ERR_OK) {
         queue__place_cut(group, place, offsets.opened_end);
+        if (!group->is_closed) {
+            int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
+            base_alarm_set(&group->alarm, now_us); /* to be written at once */
+        }
     }
     bool is_ours = consumes || place->cursor.used || !catalog_kind_is_kafka(group->topic->kind);
     if (is_ours && place->start > place->cursor.trimmed_to) {

@@ -131,12 +131,13 @@ BASE_MUST_USE enum base_err queue__group_update(struct queue_group *group,
 /* NULL when there is no such partition. */
 struct queue_place *queue__group_place(struct queue_group *group, int32_t index);
 
-/* The log lies open, and ended at `end` before anything was added: what is known of more goes. */
+/* The log lies open, and ended at `end` before anything was added: what is known of more goes,
+ * and is still to be written. */
 void queue__place_cut(struct queue_group *group, struct queue_place *place, int64_t end);
 
-/* Looks at the partition's offsets; gives a new cursor its start and trims the others. The
- * cursor of a Kafka queue is left alone until it is consumed from over REST: before that, the
- * group's position is elsewhere. */
+/* Looks at the partition's offsets; gives a new cursor its start, cuts one whose log was opened
+ * late, and trims the others. The cursor of a Kafka queue is left alone until it is consumed from
+ * over REST: before that, the group's position is elsewhere. */
 void queue__place_look(struct queue_group *group, struct queue_place *place, bool consumes);
 
 /* See above. current: the executor of the calling thread. */

@@ -56,7 +56,9 @@ static void on_cut_durable(struct base_task *task)
     write_cut(open);
 }
 
-/* Cursors that were cut must be on disk before new messages take the offsets that were cut. */
+/* Cursors that were cut must be on disk before new messages take the offsets that were cut: a crash
+ * would make those count as consumed. That does not hold for a log that is opened later: its
+ * cursors are cut, and written at once, when the group looks at it first. */
 static void write_cut(struct queue_open *open)
 {
     bool pending = false;
@@ -264,7 +266,7 @@ static int32_t delay_partitions(const struct queue_manager *manager)
     return manager->options.delay_partitions;
 }
 
-/* In this order: cursors that were cut must be on disk before what is delayed is moved. */
+/* In this order: cursors that were cut here must be on disk before what is delayed is moved. */
 static const struct step steps[] = {
     {QUEUE_JOURNAL_TOPIC, journal_partitions, recover_cursors, write_cut},
     {QUEUE_DELAY_TOPIC, delay_partitions, recover_delays, next_step},

@@ -490,10 +490,10 @@ static void what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_ag
     restart(fixture, true);
 }
 
-/* The same when the log, of which nothing is left, cannot be opened at first. */
-static void log_that_is_opened_late_has_lost_messages_too(void **state)
+/* A log of four messages, all of them acked, of which nothing is left, and which cannot be opened
+ * at first. Then it gets six messages, before the group is looked at. */
+static void lose_and_open_late(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     char name[128];
 
     make_queue(fixture, CATALOG_KAFKA_HT, 1, 0);
@@ -507,19 +507,39 @@ static void log_that_is_opened_late_has_lost_messages_too(void **state)
     io_sim_drop(fixture->harness.sim, name);
     fixture->harness.opens_full = true;
     assert_int_equal(queue_harness_start(&fixture->harness), BASE_ERR_OK);
+    fixture->harness.opens_full = false;
     advance_ms(fixture, 2000);
     assert_int_equal(produce(fixture, "refused", 0, 1).produce.verdict, QUEUE_STORAGE_FAILED);
     advance_ms(fixture, 2000);
-    put(fixture, "after", 0, 6); /* before the group is looked at */
-    messages = get(fixture, fixture->group, 10);
+    put(fixture, "after", 0, 6);
+}
+
+static void log_that_is_opened_late_has_lost_messages_too(void **state)
+{
+    struct fixture *fixture = *state;
+
+    lose_and_open_late(fixture);
+    struct messages messages = get(fixture, fixture->group, 10);
     assert_int_equal(messages.count, 6);
     assert_string_equal(messages.values[0], "after0");
     ack_all(fixture, fixture->group, &messages);
-    fixture->harness.opens_full = false;
     restart(fixture, false);
     assert_int_equal(count(fixture, fixture->group).available, 0);
     put(fixture, "more", 0, 1);
     assert_int_equal(get(fixture, fixture->group, 10).count, 1);
+}
+
+static void what_a_log_that_is_opened_late_has_lost_is_written_at_the_first_look(void **state)
+{
+    struct fixture *fixture = *state;
+
+    lose_and_open_late(fixture);
+    (void)count(fixture, fixture->group); /* looks, and consumes nothing */
+    advance_ms(fixture, 10);
+    restart(fixture, false);
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 6);
+    assert_string_equal(messages.values[0], "after0");
 }
 
 int main(void)
@@ -544,6 +564,7 @@ int main(void)
         TEST(kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_later),
         TEST(what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again),
         TEST(log_that_is_opened_late_has_lost_messages_too),
+        TEST(what_a_log_that_is_opened_late_has_lost_is_written_at_the_first_look),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
