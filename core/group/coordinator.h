@@ -108,9 +108,10 @@ enum group_verdict group_offsets_each(struct group_coordinator *coordinator,
                                       struct base_slice group_id, group_offsets_visit *visit,
                                       void *context);
 
-/* One committed offset; -1 when there is none (or the coordinator is not ready). */
-int64_t group_committed_offset(struct group_coordinator *coordinator, struct base_slice group_id,
-                               struct base_slice topic, int32_t partition);
+/* The offsets committed in the partitions [0, count) of the topic; -1 where there is none (or the
+ * coordinator is not ready). */
+void group_committed_offsets(struct group_coordinator *coordinator, struct base_slice group_id,
+                             struct base_slice topic, int64_t *offsets, int32_t count);
 
 /* True when the group has members, also while it rebalances. */
 bool group_coordinator_is_active(struct group_coordinator *coordinator, struct base_slice group_id);

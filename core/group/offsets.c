@@ -262,6 +262,17 @@ void group__offsets_clear(struct group *group)
     BASE_ASSERT(group->entries_count == 0);
 }
 
+/* Borrowed; NULL when there is none that counts. */
+static struct group_offset *find_offset(struct group *group, struct catalog_view *view,
+                                        struct base_slice topic, int32_t partition)
+{
+    const struct group_offset_entry *entry = group__entry_find(group, topic, partition);
+    bool counts = entry != NULL && entry->visible != NULL &&
+                  !group__offset_is_stale(view, topic, entry->visible);
+
+    return counts ? entry->visible : NULL;
+}
+
 enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
                                        struct base_slice group_id, struct group_fetch_item *items,
                                        uint32_t items_count)
@@ -277,12 +288,8 @@ enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
     }
     struct catalog_view *view = view_of(coordinator);
     for (uint32_t i = 0; i < items_count; i++) {
-        const struct group_offset_entry *entry =
-            group__entry_find(group, items[i].topic, items[i].partition);
-        if (entry != NULL && entry->visible != NULL &&
-            !group__offset_is_stale(view, items[i].topic, entry->visible)) {
-            items[i].offset = group_offset_hold(entry->visible);
-        }
+        struct group_offset *offset = find_offset(group, view, items[i].topic, items[i].partition);
+        items[i].offset = offset == NULL ? NULL : group_offset_hold(offset);
     }
     release_view(view);
     group__exit(&group);
@@ -328,13 +335,23 @@ enum group_verdict group_offsets_each(struct group_coordinator *coordinator,
     return GROUP_OK;
 }
 
-int64_t group_committed_offset(struct group_coordinator *coordinator, struct base_slice group_id,
-                               struct base_slice topic, int32_t partition)
+void group_committed_offsets(struct group_coordinator *coordinator, struct base_slice group_id,
+                             struct base_slice topic, int64_t *offsets, int32_t count)
 {
-    struct group_fetch_item item = {.topic = topic, .partition = partition};
+    enum group_verdict verdict;
 
-    (void)group_offsets_fetch(coordinator, group_id, &item, 1);
-    int64_t offset = item.offset == NULL ? -1 : item.offset->offset;
-    group_offset_release(&item.offset);
-    return offset;
+    for (int32_t i = 0; i < count; i++) {
+        offsets[i] = -1;
+    }
+    struct group *group = group__enter(coordinator, group_id, false, NULL, &verdict);
+    if (group == NULL) {
+        return;
+    }
+    struct catalog_view *view = view_of(coordinator);
+    for (int32_t i = 0; i < count; i++) {
+        const struct group_offset *offset = find_offset(group, view, topic, i);
+        offsets[i] = offset == NULL ? -1 : offset->offset;
+    }
+    release_view(view);
+    group__exit(&group);
 }

@@ -131,12 +131,12 @@ static bool kafka_group_is_active(void *context, const char *group_id)
     return group_coordinator_is_active(broker->groups, base_slice_text(group_id));
 }
 
-static int64_t committed_offset(void *context, const char *group_id,
-                                const struct catalog_topic *topic, int32_t partition)
+static void committed_offsets(void *context, const char *group_id,
+                              const struct catalog_topic *topic, int64_t *offsets)
 {
     struct main_broker *broker = context;
-    return group_committed_offset(broker->groups, base_slice_text(group_id),
-                                  base_slice_text(topic->name), partition);
+    group_committed_offsets(broker->groups, base_slice_text(group_id), base_slice_text(topic->name),
+                            offsets, topic->partitions_count);
 }
 
 static void queues_opened(struct base_task *task)
@@ -163,7 +163,7 @@ static enum base_err open_queues(struct main_broker *broker)
         .delayed_max = main_config_int(broker->config, MAIN_DELAYED_MAX),
         .delayed_queue_max = main_config_int(broker->config, MAIN_DELAYED_QUEUE_MAX),
         .kafka_group_is_active = kafka_group_is_active,
-        .committed_offset = committed_offset,
+        .committed_offsets = committed_offsets,
         .context = broker};
     enum base_err err = queue_manager_create(&options, &broker->queues);
     if (err != BASE_ERR_OK) {

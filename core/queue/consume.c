@@ -21,93 +21,52 @@ static enum queue_progress refuse(struct queue_consume *consume, enum queue_verd
 }
 
 /* What a group of a Kafka queue committed over Kafka is where it goes on over REST, in a partition
- * of which nothing has been delivered over REST. Hooks are called without locks, so the offsets
- * come first. */
-struct adoption {
-    int64_t *committed; /* owned array, by partition; -1 none, or it does not count any more */
-    int32_t count;
-};
+ * of which nothing has been delivered over REST. */
 
-static bool is_used(const struct queue_group *group, int32_t index)
+static bool any_is_unused(struct queue_group *group, const struct catalog_topic *topic)
 {
-    return index < group->places_count && group->places[index]->cursor.used;
-}
+    bool is_used = true;
 
-/* Makes room for the offsets, if any of them counts: 0 for those that do, -1 for the others. */
-static enum base_err adoption_begin(struct queue_group *group, const struct catalog_topic *topic,
-                                    struct adoption *adoption)
-{
-    int32_t first = 0;
-
-    base_mutex_assert_held(&group->lock);
-    while (first < topic->partitions_count && is_used(group, first)) {
-        first++;
-    }
-    if (first == topic->partitions_count) {
-        return BASE_ERR_OK;
-    }
-    adoption->committed =
-        base_alloc_array((size_t)topic->partitions_count, sizeof adoption->committed[0]);
-    if (adoption->committed == NULL) {
-        return BASE_ERR_NOMEM;
-    }
-    adoption->count = topic->partitions_count;
-    for (int32_t i = 0; i < adoption->count; i++) {
-        adoption->committed[i] = is_used(group, i) ? -1 : 0;
-    }
-    return BASE_ERR_OK;
-}
-
-static enum base_err adoption_prepare(struct queue_group *group, const struct catalog_topic *topic,
-                                      struct adoption *adoption)
-{
-    const struct queue_manager_options *options = &group->manager->options;
-
-    *adoption = (struct adoption){0};
-    if (options->committed_offset == NULL || !catalog_kind_is_kafka(topic->kind)) {
-        return BASE_ERR_OK;
-    }
     base_mutex_lock(&group->lock);
-    enum base_err err = adoption_begin(group, topic, adoption);
-    base_mutex_unlock(&group->lock);
-    for (int32_t i = 0; i < adoption->count; i++) {
-        if (adoption->committed[i] == 0) {
-            adoption->committed[i] =
-                options->committed_offset(options->context, group->id, topic, i);
-        }
+    for (int32_t i = 0; is_used && i < topic->partitions_count; i++) {
+        is_used = i < group->places_count && group->places[i]->cursor.used;
     }
-    return err;
+    base_mutex_unlock(&group->lock);
+    return !is_used;
 }
 
-static void adoption_apply(struct queue_group *group, struct adoption *adoption)
+static void adopt(struct queue_group *group, const struct catalog_topic *topic,
+                  const int64_t *committed)
 {
-    for (int32_t i = 0; i < adoption->count && i < group->places_count; i++) {
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
         struct queue_place *place = group->places[i];
+        if (committed[i] < 0 || place->cursor.used) {
+            continue;
+        }
         queue__place_look(group, place, false);
-        bool is_ahead = place->is_known && !place->cursor.used &&
-                        adoption->committed[i] > place->cursor.floor &&
-                        adoption->committed[i] <= place->end;
+        bool is_ahead =
+            place->is_known && committed[i] > place->cursor.floor && committed[i] <= place->end;
         if (is_ahead && place->cursor.next == place->cursor.floor) {
-            queue_cursor_adopt(&place->cursor, adoption->committed[i]);
+            queue_cursor_adopt(&place->cursor, committed[i]);
             place->is_unwritten = true;
             group->has_unwritten = true;
         }
     }
-    base_free(adoption->committed);
 }
 
-/* Puts the consume into the line and runs the group. Locked. */
+/* Puts the consume into the line and runs the group. committed: by partition, or NULL. Locked. */
 static enum queue_progress enter(struct queue_group *group, struct queue_consume *consume,
-                                 struct adoption *adoption)
+                                 const int64_t *committed)
 {
     int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
 
     enum base_err err = queue__group_update(group, consume->topic);
     if (err != BASE_ERR_OK) {
-        base_free(adoption->committed);
         return refuse(consume, QUEUE_STORAGE_FAILED, err);
     }
-    adoption_apply(group, adoption);
+    if (committed != NULL) {
+        adopt(group, consume->topic, committed);
+    }
     if (group->is_closed) {
         return refuse(consume, QUEUE_GROUP_NOT_FOUND, BASE_ERR_OK);
     }
@@ -132,7 +91,8 @@ static enum queue_progress enter(struct queue_group *group, struct queue_consume
 enum queue_progress queue_consume(struct queue_manager *manager, struct queue_consume *consume)
 {
     const struct queue_manager_options *options = &manager->options;
-    struct adoption adoption;
+    int64_t *committed = NULL;
+    enum base_err err = BASE_ERR_OK;
 
     BASE_ASSERT(consume->executor != NULL);
     BASE_ASSERT(consume->task.run != NULL);
@@ -156,13 +116,16 @@ enum queue_progress queue_consume(struct queue_manager *manager, struct queue_co
         options->kafka_group_is_active(options->context, group->id)) {
         return refuse(consume, QUEUE_GROUP_BUSY_ON_KAFKA, BASE_ERR_OK);
     }
-    enum base_err err = adoption_prepare(group, consume->topic, &adoption);
+    if (catalog_kind_is_kafka(consume->topic->kind) && any_is_unused(group, consume->topic)) {
+        err = queue__group_committed(group, consume->topic, &committed);
+    }
     if (err != BASE_ERR_OK) {
         return refuse(consume, QUEUE_STORAGE_FAILED, err);
     }
     base_mutex_lock(&group->lock);
-    enum queue_progress progress = enter(group, consume, &adoption);
+    enum queue_progress progress = enter(group, consume, committed);
     base_mutex_unlock(&group->lock);
+    base_free(committed);
     return progress;
 }
 

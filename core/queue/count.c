@@ -52,23 +52,20 @@ static void add_cursor(const struct queue_place *place, struct queue_counters *o
     out->available += queue_cursor_available(cursor, place->start, place->end);
 }
 
-/* Offsets committed over Kafka, by partition; NULL when there are none to ask for. */
-static enum base_err ask_committed(struct queue_group *group, const struct catalog_topic *topic,
-                                   int64_t **out)
+enum base_err queue__group_committed(struct queue_group *group, const struct catalog_topic *topic,
+                                     int64_t **out)
 {
     const struct queue_manager_options *options = &group->manager->options;
 
     *out = NULL;
-    if (!catalog_kind_is_kafka(topic->kind) || options->committed_offset == NULL) {
+    if (!catalog_kind_is_kafka(topic->kind) || options->committed_offsets == NULL) {
         return BASE_ERR_OK;
     }
     int64_t *committed = base_alloc_array((size_t)topic->partitions_count, sizeof committed[0]);
     if (committed == NULL) {
         return BASE_ERR_NOMEM;
     }
-    for (int32_t i = 0; i < topic->partitions_count; i++) {
-        committed[i] = options->committed_offset(options->context, group->id, topic, i);
-    }
+    options->committed_offsets(options->context, group->id, topic, committed);
     *out = committed;
     return BASE_ERR_OK;
 }
@@ -78,7 +75,7 @@ static enum base_err count_group(struct queue_group *group, const struct catalog
 {
     int64_t *committed;
 
-    enum base_err err = ask_committed(group, topic, &committed);
+    enum base_err err = queue__group_committed(group, topic, &committed);
     if (err != BASE_ERR_OK) {
         return err;
     }

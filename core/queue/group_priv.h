@@ -122,6 +122,11 @@ void queue__group_release(struct queue_group **group);
  * locked. */
 void queue__group_close(struct queue_group *group, bool is_deleted);
 
+/* Offsets committed over Kafka, by partition of the topic, -1 where there is none, in a new array;
+ * NULL when there is nobody to ask. Hooks are called without locks: not locked. NOMEM. */
+BASE_MUST_USE enum base_err
+queue__group_committed(struct queue_group *group, const struct catalog_topic *topic, int64_t **out);
+
 /* The following: locked. */
 
 /* Takes note of the newest topic and of partitions it has more. */

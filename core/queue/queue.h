@@ -88,9 +88,10 @@ struct queue_manager_options {
     /* Of the Kafka group coordinator, for Kafka queues; may be NULL: no group is ever
      * active and nothing is committed. Called without locks held, from any thread. */
     bool (*kafka_group_is_active)(void *context, const char *group_id);
-    int64_t (*committed_offset)(void *context, const char *group_id,
-                                const struct catalog_topic *topic, int32_t partition); /* -1 none */
-    void *context; /* borrowed */
+    void (*committed_offsets)(void *context, const char *group_id,
+                              const struct catalog_topic *topic,
+                              int64_t *offsets); /* of each partition; -1 none */
+    void *context;                               /* borrowed */
 };
 
 /* Registers itself with partition_table_on_deleted. */

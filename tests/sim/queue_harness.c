@@ -67,14 +67,15 @@ static bool is_active(void *context, const char *group_id)
     return harness->kafka_is_active;
 }
 
-static int64_t committed_offset(void *context, const char *group_id,
-                                const struct catalog_topic *topic, int32_t partition)
+static void committed_offsets(void *context, const char *group_id,
+                              const struct catalog_topic *topic, int64_t *offsets)
 {
     struct queue_harness *harness = context;
     (void)group_id;
-    (void)topic;
-    (void)partition;
-    return harness->committed;
+    harness->committed_asked++;
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        offsets[i] = harness->committed;
+    }
 }
 
 /* The part of starting that belongs to the worker. */
@@ -153,7 +154,7 @@ static void open_queues(void *context)
         .delay_rewrite_bytes = harness->delay_rewrite_bytes,
         .snapshot_updates = harness->snapshot_updates,
         .kafka_group_is_active = is_active,
-        .committed_offset = committed_offset,
+        .committed_offsets = committed_offsets,
         .context = harness,
     };
     enum base_err err = queue_manager_create(&options, &harness->manager);

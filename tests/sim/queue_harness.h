@@ -42,7 +42,8 @@ struct queue_harness {
 
     /* What the Kafka hooks say. */
     bool kafka_is_active;
-    int64_t committed; /* of every partition; -1 none */
+    int64_t committed;        /* of every partition; -1 none */
+    unsigned committed_asked; /* how often */
 };
 
 void queue_harness_init(struct queue_harness *harness, uint64_t seed,

@@ -532,7 +532,10 @@ static inline enum group_answer commit_as(struct fixture *fixture, struct commit
 
 static inline int64_t offset_of(struct fixture *fixture, const char *topic)
 {
-    return group_committed_offset(fixture->coordinator, text("g"), text(topic), 0);
+    int64_t offset;
+
+    group_committed_offsets(fixture->coordinator, text("g"), text(topic), &offset, 1);
+    return offset;
 }
 
 #endif

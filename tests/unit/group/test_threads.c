@@ -126,10 +126,12 @@ static void begin_round(struct base_task *task)
 static void committed(struct base_task *task)
 {
     struct actor *actor = BASE_CONTAINER_OF(task, struct actor, commit.task);
+    int64_t offset;
 
     BASE_ASSERT(actor->commit.verdict == GROUP_OK);
-    BASE_ASSERT(group_committed_offset(actor->coordinator, actor->commit.group_id,
-                                       actor->item.topic, 0) == actor->rounds);
+    group_committed_offsets(actor->coordinator, actor->commit.group_id, actor->item.topic, &offset,
+                            1);
+    BASE_ASSERT(offset == actor->rounds);
     if (group_join(actor->coordinator, &actor->join) == GROUP_DONE) {
         actor->join.task.run(&actor->join.task);
     } else if (actor->rounds % 7 == 0 && group_join_cancel(actor->coordinator, &actor->join)) {

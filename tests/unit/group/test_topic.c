@@ -138,8 +138,11 @@ static enum group_verdict commit(struct fixture *fixture, const char *group, con
 
 static int64_t offset_of(struct fixture *fixture, const char *group, const char *topic)
 {
-    return group_committed_offset(fixture->coordinator, base_slice_text(group),
-                                  base_slice_text(topic), 0);
+    int64_t offset;
+
+    group_committed_offsets(fixture->coordinator, base_slice_text(group), base_slice_text(topic),
+                            &offset, 1);
+    return offset;
 }
 
 struct topic_wait {

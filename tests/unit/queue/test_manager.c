@@ -467,6 +467,26 @@ static void kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_
     assert_counters(fixture, fixture->group, 11, 10, 1);
 }
 
+static void kafka_group_asks_once_a_poll_what_it_committed_and_only_while_that_counts(void **state)
+{
+    struct fixture *fixture = *state;
+    const unsigned *asked = &fixture->harness.committed_asked;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 3, 0);
+    for (unsigned i = 1; i <= 5; i++) {
+        assert_int_equal(get(fixture, fixture->group, 10).count, 0);
+        assert_int_equal(*asked, i);
+    }
+    for (unsigned i = 0; i < 3; i++) { /* one comes from each */
+        put(fixture, "m", i, 1);
+        assert_int_equal(get(fixture, fixture->group, 10).count, 1);
+        assert_int_equal(*asked, 6 + i);
+        advance_ms(fixture, 1);
+    }
+    assert_int_equal(get(fixture, fixture->group, 10).count, 0);
+    assert_int_equal(*asked, 8);
+}
+
 static void what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -562,6 +582,7 @@ int main(void)
         TEST(group_active_on_kafka_is_refused_over_rest),
         TEST(kafka_group_counts_by_what_it_committed_and_goes_on_there),
         TEST(kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_later),
+        TEST(kafka_group_asks_once_a_poll_what_it_committed_and_only_while_that_counts),
         TEST(what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again),
         TEST(log_that_is_opened_late_has_lost_messages_too),
         TEST(what_a_log_that_is_opened_late_has_lost_is_written_at_the_first_look),
