@@ -52,10 +52,14 @@ void logstore_footer_encode(const struct logstore_footer *footer,
 static bool fields_are_good(const struct logstore_footer *footer,
                             const struct logstore_index *index)
 {
+    struct logstore_index_entry last = logstore_index_find_position(index, UINT32_MAX);
+
     return footer->base_offset >= 0 && footer->next_offset >= footer->base_offset &&
            footer->covered_bytes <= UINT32_MAX && footer->snapshot_offset >= -1 &&
            footer->created_at_ms >= 0 && footer->written_at_ms >= 0 &&
-           (index->count == 0 || logstore_index_last_position(index) < footer->covered_bytes);
+           (index->count == 0 || last.position < footer->covered_bytes) &&
+           last.relative_offset <= footer->next_offset - footer->base_offset &&
+           last.max_timestamp_ms <= footer->max_timestamp_ms; /* -1 without an entry */
 }
 
 static enum base_err check_frame(struct base_reader *reader, struct base_slice content)

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/base/log.h"
+#include "logstore/footer.h"
 #include "tests/unit/logstore/fixture.h"
 
 #define FIRST "00000000000000000000.log"
@@ -416,6 +417,80 @@ static void sealed_segment_of_another_size_is_found(void **state)
     assert_non_null(log_harness_reason(harness));
 }
 
+/* What a hostile checkpoint says, with a checksum that is right. */
+struct hostile {
+    bool has_index;
+    int64_t next_offset_less;      /* than that of the last entry */
+    int64_t max_timestamp_ms_less; /* than that of the last entry */
+};
+
+static void write_hostile(struct log_harness *harness, const struct hostile *hostile)
+{
+    const char *name = LOG_HARNESS_NAME "/00000000000000000000.index";
+    struct logstore_footer footer;
+    struct logstore_index index;
+    struct base_buffer *content = NULL;
+    struct base_slice snapshot;
+    struct base_writer writer;
+    size_t length = 0;
+
+    logstore_index_init(&index);
+    base_writer_init(&writer, 1 << 20);
+    assert_int_equal(harness->io->ops->get(harness->io, name, 1 << 20, &content, &length),
+                     BASE_ERR_OK);
+    assert_int_equal(
+        logstore_footer_decode(base_slice_of(content->data, length), &footer, &index, &snapshot),
+        BASE_ERR_OK);
+    assert_true(index.count > 0);
+    if (!hostile->has_index) {
+        logstore_index_fini(&index);
+    }
+    struct logstore_index_entry last = logstore_index_find_position(&index, UINT32_MAX);
+    if (hostile->next_offset_less > 0) {
+        footer.next_offset = footer.base_offset + last.relative_offset - hostile->next_offset_less;
+    }
+    if (hostile->max_timestamp_ms_less > 0) {
+        footer.max_timestamp_ms = last.max_timestamp_ms - hostile->max_timestamp_ms_less;
+    }
+    logstore_footer_encode(&footer, &index, snapshot, &writer);
+    assert_int_equal(
+        harness->io->ops->put(harness->io, name, base_slice_of(writer.buffer->data, writer.length)),
+        BASE_ERR_OK);
+    base_writer_fini(&writer);
+    logstore_index_fini(&index);
+    base_buffer_release(&content);
+}
+
+static void checkpoint_that_contradicts_its_index_is_not_used(void **state)
+{
+    static const struct hostile rows[] = {
+        {.has_index = true, .max_timestamp_ms_less = 1},
+        {.has_index = true, .max_timestamp_ms_less = 1 + (INT64_C(1) << 50)},
+        {.has_index = false, .max_timestamp_ms_less = 1},
+        {.has_index = true, .next_offset_less = 1},
+    };
+    struct log_harness *harness = *state;
+    int64_t end = 0;
+
+    harness->config.segment_bytes = 1 << 20;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        open_log(harness);
+        for (int k = 0; k < 3; k++) {
+            end = log_harness_put(harness, 2, 30000) + 2;
+        }
+        log_harness_close(harness, true);
+        write_hostile(harness, &rows[i]);
+        open_log(harness);
+        assert_int_equal(log_harness_end(harness), end);
+        for (int k = 0; k < 2; k++) {
+            end = log_harness_put(harness, 2, 30000) + 2;
+        }
+        assert_true(log_harness_wait_durable(harness, end));
+        assert_int_equal(log_harness_verify(harness, 0, end, NULL), end);
+        log_harness_close(harness, true);
+    }
+}
+
 static void good_close_spares_the_next_open_its_scan(void **state)
 {
     struct log_harness *harness = *state;
@@ -569,6 +644,8 @@ int main(void)
                                         setup_files, teardown),
         cmocka_unit_test_setup_teardown(sealed_segment_of_another_size_is_found, setup_files,
                                         teardown),
+        cmocka_unit_test_setup_teardown(checkpoint_that_contradicts_its_index_is_not_used,
+                                        setup_files, teardown),
         cmocka_unit_test_setup_teardown(good_close_spares_the_next_open_its_scan, setup_sim,
                                         teardown),
         cmocka_unit_test_setup_teardown(damaged_batch_gives_a_replay_no_record, setup_files,
