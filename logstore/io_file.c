@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,11 +12,29 @@
 
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
+#include "core/base/clock.h"
 #include "core/base/list.h"
 #include "core/base/log.h"
 #include "logstore/io_file_priv.h"
 
-enum { DIRECTORY_MODE = 0750 };
+enum {
+    DIRECTORY_MODE = 0750,
+    STARVED_WARNING_US = 60 * 1000 * 1000, /* between two of them */
+};
+
+/* Descriptors are the process's, and whatever is opened fails while there are none. */
+static void warn_starved(const char *call, const char *name, int cause)
+{
+    static atomic_int_fast64_t due_us;
+    int64_t now_us = base_clock_monotonic_us(base_clock_system());
+    int_fast64_t seen_us = atomic_load(&due_us);
+
+    if (now_us >= seen_us &&
+        atomic_compare_exchange_strong(&due_us, &seen_us, now_us + STARVED_WARNING_US)) {
+        base_log(BASE_LOG_WARN, "DESCRIPTORS_RAN_OUT", "call=%s file=%s errno=%d", call, name,
+                 cause);
+    }
+}
 
 enum base_err logstore__file_failed(const char *call, const char *name)
 {
@@ -27,9 +46,11 @@ enum base_err logstore__file_failed(const char *call, const char *name)
         return BASE_ERR_NOT_FOUND;
     case EEXIST:
         return BASE_ERR_EXISTS;
-    case ENOMEM:
     case EMFILE: /* connections may have taken them, and will give them back */
     case ENFILE:
+        warn_starved(call, name, cause);
+        return BASE_ERR_NOMEM;
+    case ENOMEM:
         return BASE_ERR_NOMEM;
     case ENOSPC:
     case EDQUOT:

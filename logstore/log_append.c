@@ -103,7 +103,7 @@ static void warn_no_space(struct logstore_log *log)
     }
 }
 
-/* Whether what an append failed for may pass. */
+/* Whether what an append or a roll failed for may pass. */
 static bool may_pass(struct logstore_log *log, enum base_err err)
 {
     if (err == BASE_ERR_NO_SPACE) {
@@ -318,8 +318,7 @@ static void run_roll(struct logstore_log *log, struct logstore_segment *sealed)
     if (err == BASE_ERR_OK) {
         publish(log, segment);
         logstore__want(log, LOGSTORE__WANT_RETENTION);
-    } else if (err == BASE_ERR_NO_SPACE || err == BASE_ERR_NOMEM) {
-        warn_no_space(log);
+    } else if (may_pass(log, err)) {
         log->roll_retry_us = base_clock_monotonic_us(log->store->clock) + LOGSTORE__RETRY_US;
     } else {
         logstore__offline(log, sealed, sealed->size_bytes, what, err);

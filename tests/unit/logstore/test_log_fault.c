@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "core/base/alloc.h"
@@ -81,6 +84,36 @@ static void file_size_limit_refuses_and_resumes(void **state)
     assert_int_equal(log_harness_verify(harness, 0, accepted + 1, NULL), accepted + 1);
 }
 
+/* Lines that are logged between begin and end. */
+struct capture {
+    int pipe_fds[2];
+    int saved_fd;
+    char text[4096];
+};
+
+static void capture_begin(struct capture *capture)
+{
+    fflush(stderr);
+    capture->saved_fd = dup(STDERR_FILENO);
+    assert_int_equal(pipe(capture->pipe_fds), 0);
+    assert_true(dup2(capture->pipe_fds[1], STDERR_FILENO) >= 0);
+    base_log_configure(BASE_LOG_WARN, BASE_LOG_LOGFMT);
+}
+
+static void capture_end(struct capture *capture)
+{
+    base_log(BASE_LOG_WARN, "END", "nothing=more"); /* so that there is something to read */
+    base_log_configure(BASE_LOG_ERROR + 1, BASE_LOG_LOGFMT);
+    fflush(stderr);
+    assert_true(dup2(capture->saved_fd, STDERR_FILENO) >= 0);
+    ssize_t length = read(capture->pipe_fds[0], capture->text, sizeof capture->text - 1);
+    assert_true(length > 0);
+    capture->text[length] = '\0';
+    (void)close(capture->pipe_fds[0]);
+    (void)close(capture->pipe_fds[1]);
+    (void)close(capture->saved_fd);
+}
+
 /* Connections that took all descriptors there are give them back one day. */
 static void roll_without_a_descriptor_waits_and_goes_on(void **state)
 {
@@ -88,6 +121,7 @@ static void roll_without_a_descriptor_waits_and_goes_on(void **state)
     struct log_harness_batch spec = batch_of(-1, -1);
     struct logstore_appended appended;
     struct rlimit before;
+    struct capture capture;
 
     harness->config.segment_bytes = 1000;
     assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
@@ -96,11 +130,17 @@ static void roll_without_a_descriptor_waits_and_goes_on(void **state)
     assert_true(log_harness_wait_durable(harness, 2));
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    capture_begin(&capture);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     enum base_err err = log_harness_append(harness, &spec, &appended);
     sim_scheduler_advance(harness->scheduler, 3000000);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    capture_end(&capture);
     assert_int_equal(err, BASE_ERR_OK);
+    const char *line = strstr(capture.text, "event=DESCRIPTORS_RAN_OUT");
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "event=DESCRIPTORS_RAN_OUT")); /* it fails again and again */
+    assert_null(strstr(capture.text, "event=LOG_NO_SPACE"));
     assert_null(log_harness_reason(harness));
     assert_true(log_harness_wait_durable(harness, 3));
     assert_int_equal(log_harness_verify(harness, 0, 3, NULL), 3);
