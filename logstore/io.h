@@ -57,8 +57,8 @@ struct logstore_io_ops {
      * bytes stay alive until the operation ends, the array of chunks only during the call.
      * On an error nothing counts as written: a later append starts at the same position.
      * Zeros may follow what was appended, at the latest until truncate.
-     *   NO_SPACE  nothing can be written now, but may be later
-     *   IO        the object must not be used any more */
+     *   NO_SPACE, NOMEM  at once: the same may be tried again later
+     *   others, and any after PENDING: the object must not be used any more */
     enum logstore_io_state (*append)(struct logstore_io *io, struct logstore_object *object,
                                      uint64_t position, const struct base_chunk *chunks,
                                      size_t chunks_count, struct logstore_io_op *op);
@@ -93,8 +93,9 @@ struct logstore_io_ops {
     enum base_err (*open)(struct logstore_io *io, const char *name, struct logstore_object **out,
                           uint64_t *size_bytes);
 
-    /* Makes the bytes from position on those that are on disk, not those of a cache whose
-     * write-back failed, and what is read from then on durable. For recovery. */
+    /* Makes the bytes from position on, and maybe those in front of it, those that are on disk,
+     * not those of a cache whose write-back failed, and what is read from then on durable. For
+     * recovery. */
     enum base_err (*settle)(struct logstore_io *io, struct logstore_object *object,
                             uint64_t position);
 

@@ -28,7 +28,7 @@ enum {
     LOGSTORE__GATHERED_BYTES_MAX = 16 << 10, /* a larger batch is worth a write of its own */
     LOGSTORE__CHECKPOINT_BYTES = 16 << 20,   /* between checkpoints of the active segment */
     LOGSTORE__CLOSE_BYTES = 64 << 10,        /* so few to scan are not worth one at close */
-    LOGSTORE__RETRY_US = 1000000,            /* after NO_SPACE in the background */
+    LOGSTORE__RETRY_US = 1000000,            /* after NO_SPACE or NOMEM in the background */
     LOGSTORE__TAIL_IDLE_US = 10000000,       /* then a log gives its tail back */
     LOGSTORE__OBJECT_IDLE_US = 60000000,     /* then the active object is closed */
     LOGSTORE__EXACT_LAG_US = 500000,         /* exact retention: least time between looks */
@@ -80,7 +80,8 @@ struct logstore_log {
     uint32_t users;       /* operations under way; close waits for them */
     bool offline;         /* also once state is CLOSING */
     bool closing;         /* close was called */
-    bool no_space;        /* the last write found no room: for one warning per episode */
+    bool no_space;        /* the last write or roll found no room: one warning per episode; until
+                           * something is written nothing is gathered, and no snapshot waited for */
     bool dirty;           /* HT: a flush deadline is set */
     bool roll_wanted;     /* the active segment has expired as a whole */
     bool sync_in_flight;

@@ -29,8 +29,10 @@ BASE_MUST_USE enum base_err logstore_store_create(const struct logstore_store_op
 /* All logs must be closed (their `closed` tasks have run). From any thread. NULL-safe. */
 void logstore_store_close(struct logstore_store **store);
 
-/* For a broker that stops: batches that wait for space on a full disk wait no longer. Their log
- * goes offline when it tries again, within a second, and tells its owner. From any thread. */
+/* For a broker that stops: batches that wait since an append found no space, or no memory, wait no
+ * longer. Their log goes offline when it tries again, in about a second, and tells its owner. Not
+ * those that wait until there is a descriptor, or memory, to open their segment again with. From
+ * any thread. */
 void logstore_store_stop_waiting(struct logstore_store *store);
 
 struct logstore_io *logstore_store_io(struct logstore_store *store);
