@@ -67,7 +67,11 @@ static void answer_messages(struct consume *consume)
         put_message(body, &done->messages[i], consume->is_kafka, !consume->is_dead);
     }
     RESTGW_JSON_PUT(body, "]");
-    telemetry_add(TELEMETRY_QUEUE_CONSUMED, done->messages_count);
+    if (body->err != BASE_ERR_OK) {
+        (void)queue_consume_cancel(done); /* an error is answered: nobody is told of them */
+    } else {
+        telemetry_add(TELEMETRY_QUEUE_CONSUMED, done->messages_count);
+    }
     queue_consume_release(done);
     restgw_answer_end(consume->request, 200);
 }

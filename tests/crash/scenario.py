@@ -34,6 +34,7 @@ class Scenario:
         self.sent = set()
         self.consumed = set()  # messages whose ack was acknowledged
         self.maybe_consumed = set()
+        self.maybe_leased = False  # a call got no answer
         self.refusals = []  # what was said
         self.mark = 0
 
@@ -64,6 +65,7 @@ class Scenario:
             raise Hang(f"{method} {path}: no answer in {seconds} s") from None
         except (OSError, http.client.HTTPException) as error:
             self.refused(f"{method} {path}", repr(error))
+            self.maybe_leased = True
             return None
         if answer.status >= 400:
             said = answer.body if isinstance(answer.body, dict) else {}
@@ -254,6 +256,11 @@ class Scenario:
             self.rest("POST", f"/queues/{made['id']}/messages", {"messages": [{"body": 1}]})
             self.rest("DELETE", f"/queues/{made['id']}")
 
+    def dead(self):
+        """Bodies of messages that failed: also what was leased with an answer that never came."""
+        got = self.rest("GET", f"{self.path()}/deadletters?max_msgs=10&time_wait=1")
+        return {one["message"]["body"] for one in got or []}
+
     # After a restart without faults.
 
     def verify(self):
@@ -284,6 +291,8 @@ class Scenario:
         left = self.bodies - self.maybe_consumed
         deadline = time.monotonic() + ANSWER_SECONDS_MAX
         while left:
+            if self.maybe_leased:
+                left -= self.dead()
             assert time.monotonic() < deadline, f"lost: {left}"
             got = self.lease()
             if got:
