@@ -104,8 +104,8 @@ enum base_err security_identity_create(const struct security_identity_options *o
     identity->started_us = base_clock_monotonic_us(options->clock);
     enum base_err err = security__throttle_create(&identity->throttle);
     if (err == BASE_ERR_OK) {
-        err = security__replay_create(options->signatures_max, options->signature_repeat_ms,
-                                      &identity->replay);
+        err = security__replay_create(options->clock, options->signatures_max,
+                                      options->signature_repeat_ms, &identity->replay);
     }
     if (err != BASE_ERR_OK) {
         identity->options.keystone = NULL; /* stays the caller's */

@@ -33,6 +33,12 @@ static inline int64_t security__now_ms(const struct security_identity *identity)
     return base_clock_wall_ms(identity->options.clock);
 }
 
+/* For what lasts for a while, whatever the wall clock is set to. */
+static inline int64_t security__monotonic_ms(const struct security_identity *identity)
+{
+    return base_clock_monotonic_ms(identity->options.clock);
+}
+
 /* Users. */
 
 /* By id, or by name within a domain given by id or name (null: "Default"). NULL when absent. */
@@ -114,24 +120,24 @@ void security__throttle_close(struct security__throttle **throttle);
 
 /* Counts an attempt for a user from an address; false when there were too many, of it or of so many
  * users that there is no room to count. An id, of a user or access key that exists, has no domain.
- * *key names it for the success that takes it back. */
+ * *key names it for the success that takes it back. now_ms is monotonic. */
 bool security__throttle_enter(struct security__throttle *throttle, int64_t now_ms,
                               struct security__login_name user, const char *address, uint64_t *key);
 void security__throttle_succeeded(struct security__throttle *throttle, uint64_t key);
 
 /* Signatures that were used. */
 
-BASE_MUST_USE enum base_err security__replay_create(size_t entries_max, int64_t repeat_ms,
+BASE_MUST_USE enum base_err security__replay_create(struct base_clock *clock, size_t entries_max,
+                                                    int64_t repeat_ms,
                                                     struct security__replay **out);
 void security__replay_close(struct security__replay **replay);
 
-/* Remembers a signature made at date_s (seconds since 1970) until the window around it is over.
- * REPLAYED when it is there already (unless may_repeat and the first was within repeat_ms);
- * NOT_IN_TIME outside the window, or when it is older than what there is room to remember;
- * OVERLOADED when there is no room that may be made. */
-enum security_verdict security__replay_check(struct security__replay *replay, int64_t now_ms,
-                                             int64_t date_s, const uint8_t signature[32],
-                                             bool may_repeat);
+/* Remembers a signature made at date_s (seconds since 1970) until the window around it is over, or
+ * the wall clock is set back by more than that. REPLAYED when it is there already (unless
+ * may_repeat and the first was within repeat_ms); NOT_IN_TIME outside the window, or when it is
+ * older than what there is room to remember; OVERLOADED when there is no room that may be made. */
+enum security_verdict security__replay_check(struct security__replay *replay, int64_t date_s,
+                                             const uint8_t signature[32], bool may_repeat);
 
 /* Removes what is expired, now and then. Home only. */
 void security__sweep_start(struct security_identity *identity);

@@ -35,7 +35,7 @@ struct security_keystone {
     struct base_map *entries;   /* owned; by token id: struct entry */
     struct base_map *questions; /* owned; by token id: struct question */
     struct base_list oldest;    /* entries, in order of coming */
-    int64_t down_until_ms;
+    int64_t down_until_ms;      /* monotonic */
     char service_token[SECURITY_HTTP_SUBJECT_SIZE_MAX];
     int64_t service_expires_ms;
 };
@@ -44,7 +44,7 @@ struct security_keystone {
 struct entry {
     struct base_list link;
     char id[SECURITY_ID_SIZE];
-    int64_t until_ms;
+    int64_t until_ms; /* monotonic; a principal may end before by the wall clock */
     enum security_verdict verdict;
     struct security_principal principal;
 };
@@ -58,9 +58,16 @@ struct question {
     char *token; /* owned */
 };
 
+/* The monotonic clock: what lasts for a while. */
 static int64_t now_ms(const struct security_keystone *keystone)
 {
-    return base_clock_wall_ms(keystone->clock);
+    return base_clock_monotonic_ms(keystone->clock);
+}
+
+/* Whether a time that Keystone said is behind us by the wall clock. */
+static bool has_come(const struct security_keystone *keystone, int64_t time_ms)
+{
+    return time_ms <= base_clock_wall_ms(keystone->clock);
 }
 
 char *security__keystone_body(json_t *body)
@@ -166,7 +173,9 @@ void security_keystone_close(struct security_keystone **closed)
 static const struct entry *recall(struct security_keystone *keystone, const char *id)
 {
     struct entry *entry = base_map_get(keystone->entries, base_slice_text(id));
-    if (entry != NULL && entry->until_ms <= now_ms(keystone)) {
+    if (entry != NULL &&
+        (entry->until_ms <= now_ms(keystone) ||
+         (entry->verdict == SECURITY_OK && has_come(keystone, entry->principal.expires_ms)))) {
         forget(keystone, entry);
         entry = NULL;
     }
@@ -177,18 +186,13 @@ static const struct entry *recall(struct security_keystone *keystone, const char
 static void remember(struct security_keystone *keystone, const char *id,
                      enum security_verdict verdict, const struct security_principal *principal)
 {
-    int64_t now = now_ms(keystone);
-    int64_t until =
-        now + (verdict == SECURITY_OK ? SECURITY_KEYSTONE_GOOD_MS : SECURITY_KEYSTONE_BAD_MS);
     struct entry *entry = base_alloc_object(struct entry);
 
     if (entry == NULL) {
         return; /* it will be asked about again */
     }
-    if (verdict == SECURITY_OK && principal->expires_ms < until) {
-        until = principal->expires_ms;
-    }
-    entry->until_ms = until;
+    entry->until_ms = now_ms(keystone) + (verdict == SECURITY_OK ? SECURITY_KEYSTONE_GOOD_MS
+                                                                 : SECURITY_KEYSTONE_BAD_MS);
     entry->verdict = verdict;
     entry->principal = *principal;
     (void)security_copy_text(entry->id, sizeof entry->id, id);
@@ -326,7 +330,7 @@ static bool login_service(struct security_keystone *keystone)
 static bool take_service_token(struct security_keystone *keystone, char *line, size_t size)
 {
     base_mutex_lock(&keystone->lock);
-    bool is_good = keystone->service_expires_ms > now_ms(keystone) + SERVICE_TOKEN_MARGIN_MS;
+    bool is_good = !has_come(keystone, keystone->service_expires_ms - SERVICE_TOKEN_MARGIN_MS);
     if (is_good) {
         (void)snprintf(line, size, "X-Auth-Token: %s", keystone->service_token);
     }
@@ -370,7 +374,7 @@ static enum security_verdict ask_once(struct security_keystone *keystone,
     } else if (is_answered && is_refusal(call.status)) {
         verdict = SECURITY_REFUSED; /* it is the token that it does not like: others may be good */
     }
-    if (verdict == SECURITY_OK && principal->expires_ms <= now_ms(keystone)) {
+    if (verdict == SECURITY_OK && has_come(keystone, principal->expires_ms)) {
         verdict = SECURITY_EXPIRED;
     }
     security_http_call_release(&call);

@@ -94,8 +94,9 @@ static struct security__login_name failing_of(const struct security_login *login
 
 static bool enter_throttle(struct security_login *login, struct security__login_name who)
 {
-    return security__throttle_enter(login->identity->throttle, security__now_ms(login->identity),
-                                    who, login->address, &login->throttle_key);
+    return security__throttle_enter(login->identity->throttle,
+                                    security__monotonic_ms(login->identity), who, login->address,
+                                    &login->throttle_key);
 }
 
 static void begin_secret_key(struct security_login *login, const struct catalog_object *access_key)
@@ -223,8 +224,8 @@ bool security_scram_enter(struct security_identity *identity, struct base_slice 
                                           ? id_of(owner)
                                           : security__login_name_of(view, name);
 
-    bool is_allowed = security__throttle_enter(identity->throttle, security__now_ms(identity), who,
-                                               address, attempt);
+    bool is_allowed = security__throttle_enter(identity->throttle, security__monotonic_ms(identity),
+                                               who, address, attempt);
     catalog_view_release(&view);
     return is_allowed;
 }

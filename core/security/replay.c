@@ -6,7 +6,11 @@
  * accepted, and a client whose clock is right does not notice. The window never ends later than a
  * margin before now, whatever dates signatures have; and those dated ahead, which stay longest,
  * take a share of the room only: whose clock is right cannot be crowded out by them. What was used
- * before a start is not known: signature_verify.c refuses those made before it. */
+ * before a start is not known: signature_verify.c refuses those made before it.
+ *
+ * Where the wall clock was set back to before the window, everybody would be refused until it is
+ * there again. As after a start, everything is forgotten then and the window begins now. So what
+ * was used before, and is dated in time that comes again, could be used again. */
 #include <string.h>
 
 #include "core/base/alloc.h"
@@ -25,12 +29,13 @@ static_assert(SECONDS_COUNT > 2 * SECURITY_SIGNATURE_WINDOW_S + 1, "each second 
 
 struct entry {
     uint8_t signature[16]; /* half of it tells them apart well enough */
-    int64_t first_ms;
+    int64_t first_ms;      /* monotonic */
     uint32_t hash_next;
     uint32_t second_next;
 };
 
 struct security__replay {
+    struct base_clock *clock; /* borrowed */
     struct base_mutex lock;
     int64_t repeat_ms;
     int64_t floor_s; /* seconds before it are forgotten */
@@ -47,8 +52,8 @@ struct security__replay {
     struct entry *entries;          /* owned */
 };
 
-enum base_err security__replay_create(size_t entries_max, int64_t repeat_ms,
-                                      struct security__replay **out)
+enum base_err security__replay_create(struct base_clock *clock, size_t entries_max,
+                                      int64_t repeat_ms, struct security__replay **out)
 {
     BASE_ASSERT(entries_max > 0 && entries_max < UINT32_MAX / 4);
 
@@ -57,6 +62,7 @@ enum base_err security__replay_create(size_t entries_max, int64_t repeat_ms,
     if (replay == NULL) {
         return BASE_ERR_NOMEM;
     }
+    replay->clock = clock;
     base_mutex_init(&replay->lock);
     uint32_t heads_count = 1;
     while (heads_count < entries_max) {
@@ -144,6 +150,18 @@ static void raise_near(struct security__replay *replay, int64_t second)
     }
 }
 
+static void forget_all(struct security__replay *replay, int64_t now_s)
+{
+    memset(replay->heads, 0, (replay->heads_mask + (size_t)1) * sizeof replay->heads[0]);
+    memset(replay->seconds, 0, sizeof replay->seconds);
+    memset(replay->aheads, 0, sizeof replay->aheads);
+    replay->free_entry = NONE;
+    replay->fresh_entry = 1;
+    replay->ahead_count = 0;
+    replay->floor_s = now_s;
+    replay->near_s = now_s;
+}
+
 /* An entry that is free; NONE when even the seconds up to last_s held none. */
 static uint32_t take_entry(struct security__replay *replay, int64_t last_s)
 {
@@ -160,13 +178,17 @@ static uint32_t take_entry(struct security__replay *replay, int64_t last_s)
     return index;
 }
 
-static enum security_verdict check(struct security__replay *replay, int64_t now_ms, int64_t date_s,
+static enum security_verdict check(struct security__replay *replay, int64_t date_s,
                                    const uint8_t *signature, bool may_repeat)
 {
-    int64_t now_s = now_ms / 1000;
+    int64_t now_s = base_clock_wall_ms(replay->clock) / 1000;
+    int64_t now_ms = base_clock_monotonic_ms(replay->clock);
     int64_t oldest_s = now_s - SECURITY_SIGNATURE_WINDOW_S;
     int64_t spared_s = now_s - SECURITY_SIGNATURE_MARGIN_S; /* from here on nothing is forgotten */
 
+    if (replay->floor_s > now_s) {
+        forget_all(replay, now_s);
+    }
     raise_near(replay, now_s + SECURITY_SIGNATURE_MARGIN_S);
     if (oldest_s > replay->floor_s) {
         raise_floor(replay, oldest_s);
@@ -205,12 +227,11 @@ static enum security_verdict check(struct security__replay *replay, int64_t now_
     return SECURITY_OK;
 }
 
-enum security_verdict security__replay_check(struct security__replay *replay, int64_t now_ms,
-                                             int64_t date_s, const uint8_t signature[32],
-                                             bool may_repeat)
+enum security_verdict security__replay_check(struct security__replay *replay, int64_t date_s,
+                                             const uint8_t signature[32], bool may_repeat)
 {
     base_mutex_lock(&replay->lock);
-    enum security_verdict verdict = check(replay, now_ms, date_s, signature, may_repeat);
+    enum security_verdict verdict = check(replay, date_s, signature, may_repeat);
     base_mutex_unlock(&replay->lock);
     return verdict;
 }

@@ -225,7 +225,7 @@ enum security_verdict security_signature_verify(struct security_identity *identi
     /* Last: what is refused takes no room among those remembered. */
     bool may_repeat =
         base_slice_is(request->method, "GET") || base_slice_is(request->method, "HEAD");
-    return security__replay_check(identity->replay, now_ms, date_s, signature, may_repeat);
+    return security__replay_check(identity->replay, date_s, signature, may_repeat);
 }
 
 bool security_signature_is_plausible(struct security_identity *identity, struct catalog_view *view,

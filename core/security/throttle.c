@@ -15,8 +15,8 @@ enum {
 };
 
 struct slot {
-    uint64_t key; /* 0: never used */
-    int64_t since_ms;
+    uint64_t key;     /* 0: never used */
+    int64_t since_ms; /* monotonic */
     uint32_t count;
 };
 

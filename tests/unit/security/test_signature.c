@@ -213,12 +213,39 @@ enum {
     OLD_S = NOW_S - SECURITY_SIGNATURE_MARGIN_S, /* the last second that is not spared */
 };
 
+/* Of all memories of signatures. */
+static int64_t wall_s = NOW_S;
+static int64_t monotonic_s = 1000;
+
+static int64_t read_wall_us(struct base_clock *clock)
+{
+    (void)clock;
+    return wall_s * 1000000;
+}
+
+static int64_t read_monotonic_us(struct base_clock *clock)
+{
+    (void)clock;
+    return monotonic_s * 1000000;
+}
+
+static struct base_clock fixed_clock = {read_monotonic_us, read_wall_us};
+
+/* Somebody sets the wall clock to now_s; no time passes. */
+static void set_clock(int64_t now_s)
+{
+    wall_s = now_s;
+}
+
+/* At now_s by the wall clock, which time gets to by passing. */
 static enum security_verdict use(struct security__replay *replay, int64_t now_s, int64_t date_s,
                                  uint32_t number, bool may_repeat)
 {
     uint8_t signature[32] = {0};
     memcpy(signature, &number, sizeof number);
-    return security__replay_check(replay, now_s * 1000, date_s, signature, may_repeat);
+    monotonic_s += now_s - wall_s;
+    wall_s = now_s;
+    return security__replay_check(replay, date_s, signature, may_repeat);
 }
 
 static void signature_is_used_once(void **state)
@@ -226,14 +253,15 @@ static void signature_is_used_once(void **state)
     (void)state;
     struct security__replay *replay = NULL;
 
-    assert_int_equal(security__replay_create(100, 1000, &replay), BASE_ERR_OK);
+    set_clock(NOW_S);
+    assert_int_equal(security__replay_create(&fixed_clock, 100, 1000, &replay), BASE_ERR_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S, 1, false), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S, 1, false), SECURITY_REPLAYED);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 901, 3, false), SECURITY_NOT_IN_TIME);
     assert_int_equal(use(replay, NOW_S + 899, NOW_S, 1, false), SECURITY_REPLAYED);
     assert_int_equal(use(replay, NOW_S + 900, NOW_S, 1, false), SECURITY_REPLAYED);
     assert_int_equal(use(replay, NOW_S + 901, NOW_S, 1, false), SECURITY_NOT_IN_TIME);
     assert_int_equal(use(replay, NOW_S + 901, NOW_S, 2, false), SECURITY_NOT_IN_TIME);
-    assert_int_equal(use(replay, NOW_S, NOW_S + 901, 3, false), SECURITY_NOT_IN_TIME);
     security__replay_close(&replay);
 }
 
@@ -242,7 +270,8 @@ static void poll_may_repeat_within_its_second(void **state)
     (void)state;
     struct security__replay *replay = NULL;
 
-    assert_int_equal(security__replay_create(100, 1000, &replay), BASE_ERR_OK);
+    set_clock(NOW_S);
+    assert_int_equal(security__replay_create(&fixed_clock, 100, 1000, &replay), BASE_ERR_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S, 1, true), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S, 1, true), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S, 1, false), SECURITY_REPLAYED);
@@ -256,7 +285,8 @@ static void full_memory_forgets_the_oldest_seconds_and_refuses_them(void **state
     (void)state;
     struct security__replay *replay = NULL;
 
-    assert_int_equal(security__replay_create(4, 0, &replay), BASE_ERR_OK);
+    set_clock(NOW_S);
+    assert_int_equal(security__replay_create(&fixed_clock, 4, 0, &replay), BASE_ERR_OK);
     assert_int_equal(use(replay, NOW_S, OLD_S - 2, 1, false), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, OLD_S - 2, 2, false), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, OLD_S - 1, 3, false), SECURITY_OK);
@@ -281,7 +311,8 @@ static void signatures_dated_ahead_take_a_share_only(void **state)
     struct security__replay *replay = NULL;
     uint32_t number = 100;
 
-    assert_int_equal(security__replay_create(8, 0, &replay), BASE_ERR_OK);
+    set_clock(NOW_S);
+    assert_int_equal(security__replay_create(&fixed_clock, 8, 0, &replay), BASE_ERR_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S + 900, 1, false), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S + 11, 2, false), SECURITY_OK);
     assert_int_equal(use(replay, NOW_S, NOW_S + 900, 3, false), SECURITY_OVERLOADED);
@@ -305,6 +336,39 @@ static void signatures_dated_ahead_take_a_share_only(void **state)
     security__replay_close(&replay);
 }
 
+/* A little: what was used stays used. By more than the window: it begins again, as after a start.
+ */
+static void clock_that_was_set_back_refuses_nobody(void **state)
+{
+    (void)state;
+    struct security__replay *replay = NULL;
+    uint32_t number = 100;
+
+    set_clock(NOW_S);
+    assert_int_equal(security__replay_create(&fixed_clock, 8, 1000, &replay), BASE_ERR_OK);
+    assert_int_equal(use(replay, NOW_S, NOW_S, 1, true), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 900, 2, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S, NOW_S + 900, 3, false), SECURITY_OK);
+    set_clock(NOW_S - 60);
+    assert_int_equal(use(replay, NOW_S - 60, NOW_S, 1, true), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S - 59, NOW_S, 1, true), SECURITY_REPLAYED);
+    assert_int_equal(use(replay, NOW_S - 59, NOW_S - 60, 4, false), SECURITY_OK);
+
+    set_clock(NOW_S - 3600);
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 3600, 5, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 3600, 5, false), SECURITY_REPLAYED);
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 3601, 6, false), SECURITY_NOT_IN_TIME);
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 2700, 7, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 2700, 8, false), SECURITY_OK);
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 2700, 9, false), SECURITY_OVERLOADED);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 3600, number++, false), SECURITY_OK);
+    }
+    assert_int_equal(use(replay, NOW_S - 3600, NOW_S - 3600, 10, false), SECURITY_OVERLOADED);
+    assert_int_equal(use(replay, NOW_S, NOW_S, 11, false), SECURITY_OK);
+    security__replay_close(&replay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +382,7 @@ int main(void)
         cmocka_unit_test(poll_may_repeat_within_its_second),
         cmocka_unit_test(full_memory_forgets_the_oldest_seconds_and_refuses_them),
         cmocka_unit_test(signatures_dated_ahead_take_a_share_only),
+        cmocka_unit_test(clock_that_was_set_back_refuses_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
