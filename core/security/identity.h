@@ -22,14 +22,15 @@ struct security_keystone;
 
 enum {
     SECURITY_KEY_SIZE = 32,
-    SECURITY_TOKEN_SIZE = 65,               /* 64 hex digits and a terminator */
-    SECURITY_ACCESS_KEY_SIZE = 21,          /* 20 upper-case letters and digits */
-    SECURITY_SECRET_KEY_SIZE = 41,          /* 40 letters and digits */
-    SECURITY_TOKENS_MAX = 100000,           /* alive at once; more are refused */
-    SECURITY_ACCESS_KEYS_MAX = 100000,      /* permanent and temporary */
-    SECURITY_ACCESS_KEYS_PER_USER_MAX = 16, /* permanent ones */
-    SECURITY_LOGINS_WAITING_MAX = 64,       /* for a thread that hashes; more are refused */
-    SECURITY_FAILED_LOGINS_MAX = 10,        /* of a user from an address, within the window */
+    SECURITY_TOKEN_SIZE = 65,                  /* 64 hex digits and a terminator */
+    SECURITY_ACCESS_KEY_SIZE = 21,             /* 20 upper-case letters and digits */
+    SECURITY_SECRET_KEY_SIZE = 41,             /* 40 letters and digits */
+    SECURITY_TOKENS_MAX = 100000,              /* alive at once; more are refused */
+    SECURITY_ACCESS_KEYS_MAX = 100000,         /* permanent and temporary */
+    SECURITY_ACCESS_KEYS_PER_USER_MAX = 16,    /* permanent ones */
+    SECURITY_LOGINS_WAITING_MAX = 64,          /* for a thread that hashes; more are refused */
+    SECURITY_FAILED_LOGINS_MAX = 10,           /* of a user from an address, within the window */
+    SECURITY_FAILED_LOGINS_ADDRESS_MAX = 1000, /* of all users from an address */
     SECURITY_FAILED_LOGINS_WINDOW_MS = 60 * 1000,
     SECURITY_SWEEP_INTERVAL_MS = 60 * 1000, /* how often expired tokens and keys are removed */
     SECURITY_SWEEP_AGAIN_MS = 100,          /* while there are more than one change can remove */
@@ -105,6 +106,12 @@ struct security_token_check {
     struct base_list link; /* its own */
 };
 
+/* What an attempt counts as until it succeeds. */
+struct security_attempt {
+    uint64_t user_key; /* of the user from this address */
+    uint64_t address_key;
+};
+
 /* One attempt to log in, embedded in what waits for it. Slices are borrowed until it is over. */
 struct security_login {
     struct base_executor *executor;
@@ -128,7 +135,7 @@ struct security_login {
     struct base_task work;
     struct catalog_view *view;
     const struct catalog_object *user;
-    uint64_t throttle_key;
+    struct security_attempt attempt;
     struct security_token_check check;
 };
 
@@ -145,8 +152,9 @@ bool security_scram_lookup(struct security_identity *identity, struct catalog_vi
  * when too many failed and nothing is to be believed. *attempt names it for the success that takes
  * it back. Nothing may be waited for between the two: what is under way counts as failed. */
 bool security_scram_enter(struct security_identity *identity, struct base_slice name,
-                          const char *address, uint64_t *attempt);
-void security_scram_succeeded(struct security_identity *identity, uint64_t attempt);
+                          const char *address, struct security_attempt *attempt);
+void security_scram_succeeded(struct security_identity *identity,
+                              const struct security_attempt *attempt);
 
 /* Sessions. */
 

@@ -118,12 +118,15 @@ enum security_verdict security__keystone_ask_login(struct security_keystone *key
 BASE_MUST_USE enum base_err security__throttle_create(struct security__throttle **out);
 void security__throttle_close(struct security__throttle **throttle);
 
-/* Counts an attempt for a user from an address; false when there were too many, of it or of so many
- * users that there is no room to count. An id, of a user or access key that exists, has no domain.
- * *key names it for the success that takes it back. now_ms is monotonic. */
+/* Counts an attempt for a user from an address; false when there were too many, of both, of the
+ * address or of so many users that there is no room to count. An id, of a user or access key that
+ * exists, has no domain. *attempt names it for the success that takes it back. now_ms is monotonic.
+ */
 bool security__throttle_enter(struct security__throttle *throttle, int64_t now_ms,
-                              struct security__login_name user, const char *address, uint64_t *key);
-void security__throttle_succeeded(struct security__throttle *throttle, uint64_t key);
+                              struct security__login_name user, const char *address,
+                              struct security_attempt *attempt);
+void security__throttle_succeeded(struct security__throttle *throttle,
+                                  const struct security_attempt *attempt);
 
 /* Signatures that were used. */
 

@@ -74,7 +74,7 @@ static char *make_body(struct base_slice text, struct base_slice password)
 static void is_over(struct security_login *login, enum security_verdict verdict)
 {
     if (verdict != SECURITY_REFUSED) {
-        security__throttle_succeeded(login->identity->throttle, login->throttle_key);
+        security__throttle_succeeded(login->identity->throttle, &login->attempt);
     }
     login->verdict = verdict;
     base_executor_post(login->executor, &login->task);

@@ -61,7 +61,7 @@ static void check_password(struct base_task *task)
     bool is_right = security_password_verify(stored, login->password);
     atomic_fetch_sub(&identity->waiting, 1);
     if (is_right && login->user != NULL) {
-        security__throttle_succeeded(identity->throttle, login->throttle_key);
+        security__throttle_succeeded(identity->throttle, &login->attempt);
         verdict = security__principal_of(login->view, security__now_ms(identity), login->user,
                                          SECURITY_PASSWORD, login->user->id, &login->scope,
                                          &login->principal);
@@ -96,7 +96,7 @@ static bool enter_throttle(struct security_login *login, struct security__login_
 {
     return security__throttle_enter(login->identity->throttle,
                                     security__monotonic_ms(login->identity), who, login->address,
-                                    &login->throttle_key);
+                                    &login->attempt);
 }
 
 static void begin_secret_key(struct security_login *login, const struct catalog_object *access_key)
@@ -107,7 +107,7 @@ static void begin_secret_key(struct security_login *login, const struct catalog_
     }
     enum security_verdict verdict = check_secret_key(login, access_key);
     if (verdict != SECURITY_REFUSED) {
-        security__throttle_succeeded(login->identity->throttle, login->throttle_key);
+        security__throttle_succeeded(login->identity->throttle, &login->attempt);
     }
     end_login(login, verdict);
 }
@@ -148,7 +148,7 @@ void security_login(struct security_identity *identity, struct security_login *l
         return;
     }
     if (!security__enter_line(identity)) {
-        security__throttle_succeeded(identity->throttle, login->throttle_key);
+        security__throttle_succeeded(identity->throttle, &login->attempt);
         end_login(login, SECURITY_OVERLOADED);
         return;
     }
@@ -215,7 +215,7 @@ bool security_scram_lookup(struct security_identity *identity, struct catalog_vi
 }
 
 bool security_scram_enter(struct security_identity *identity, struct base_slice name,
-                          const char *address, uint64_t *attempt)
+                          const char *address, struct security_attempt *attempt)
 {
     struct catalog_view *view = catalog_view(identity->options.catalog);
     const struct catalog_object *owner = NULL;
@@ -230,7 +230,8 @@ bool security_scram_enter(struct security_identity *identity, struct base_slice 
     return is_allowed;
 }
 
-void security_scram_succeeded(struct security_identity *identity, uint64_t attempt)
+void security_scram_succeeded(struct security_identity *identity,
+                              const struct security_attempt *attempt)
 {
     security__throttle_succeeded(identity->throttle, attempt);
 }

@@ -283,14 +283,14 @@ static void step_scram_final(struct khandler_exchange *exchange, struct base_sli
     struct security_scram *scram = &exchange->scram;
     char signature[SECURITY_SCRAM_ANSWER_SIZE];
     size_t length = 0;
-    uint64_t attempt = 0;
+    struct security_attempt attempt;
 
     bool is_right = security_scram_enter(identity, base_slice_of(scram->user, scram->user_length),
                                          (const char *)khandler_client_host(exchange->request).data,
                                          &attempt) &&
                     security_scram_finish(scram, token, signature, &length);
     if (is_right && exchange->is_known) {
-        security_scram_succeeded(identity, attempt);
+        security_scram_succeeded(identity, &attempt);
         struct security_principal principal = exchange->principal;
         succeed(exchange, &principal, base_slice_of(signature, length));
     } else {

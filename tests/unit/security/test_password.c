@@ -142,25 +142,25 @@ static void failures_are_counted_by_user_and_address(void **state)
 {
     (void)state;
     struct security__throttle *throttle = NULL;
-    uint64_t key = 0;
+    struct security_attempt attempt;
     struct security__login_name ann = {.name = base_slice_text("ann")};
     struct security__login_name bob = {.name = base_slice_text("bob")};
 
     assert_int_equal(security__throttle_create(&throttle), BASE_ERR_OK);
     for (unsigned i = 0; i < SECURITY_FAILED_LOGINS_MAX; i++) {
-        assert_true(security__throttle_enter(throttle, 1000, ann, "10.0.0.1", &key));
+        assert_true(security__throttle_enter(throttle, 1000, ann, "10.0.0.1", &attempt));
     }
-    assert_false(security__throttle_enter(throttle, 1000, ann, "10.0.0.1", &key));
-    assert_true(security__throttle_enter(throttle, 1000, ann, "10.0.0.2", &key));
-    assert_true(security__throttle_enter(throttle, 1000, bob, "10.0.0.1", &key));
+    assert_false(security__throttle_enter(throttle, 1000, ann, "10.0.0.1", &attempt));
+    assert_true(security__throttle_enter(throttle, 1000, ann, "10.0.0.2", &attempt));
+    assert_true(security__throttle_enter(throttle, 1000, bob, "10.0.0.1", &attempt));
     bob = (struct security__login_name){.domain = ann.name, .name = ann.name};
-    assert_true(security__throttle_enter(throttle, 1000, bob, "10.0.0.1", &key));
+    assert_true(security__throttle_enter(throttle, 1000, bob, "10.0.0.1", &attempt));
     assert_true(security__throttle_enter(throttle, 1000 + SECURITY_FAILED_LOGINS_WINDOW_MS, ann,
-                                         "10.0.0.1", &key));
+                                         "10.0.0.1", &attempt));
     /* What succeeded does not count. */
     for (unsigned i = 0; i < 3 * SECURITY_FAILED_LOGINS_MAX; i++) {
-        assert_true(security__throttle_enter(throttle, 200000, ann, "10.0.0.3", &key));
-        security__throttle_succeeded(throttle, key);
+        assert_true(security__throttle_enter(throttle, 200000, ann, "10.0.0.3", &attempt));
+        security__throttle_succeeded(throttle, &attempt);
     }
     security__throttle_close(&throttle);
 }
@@ -171,17 +171,52 @@ static void full_counts_are_not_pushed_out(void **state)
     (void)state;
     struct security__throttle *throttle = NULL;
     struct security__login_name ann = {.name = base_slice_text("ann")};
-    uint64_t key = 0;
+    struct security_attempt attempt;
 
     assert_int_equal(security__throttle_create(&throttle), BASE_ERR_OK);
     for (unsigned i = 0; i < SECURITY_FAILED_LOGINS_MAX; i++) {
-        assert_true(security__throttle_enter(throttle, 0, ann, "10.0.0.1", &key));
+        assert_true(security__throttle_enter(throttle, 0, ann, "10.0.0.1", &attempt));
     }
     for (unsigned i = 0; i < 100000; i++) {
         struct security__login_name other = {.name = base_slice_of(&i, sizeof i)};
-        (void)security__throttle_enter(throttle, i / 4, other, "10.0.0.1", &key);
+        char address[16];
+        (void)snprintf(address, sizeof address, "10.1.0.%u", i % 250);
+        (void)security__throttle_enter(throttle, i / 4, other, address, &attempt);
     }
-    assert_false(security__throttle_enter(throttle, 25000, ann, "10.0.0.1", &key));
+    assert_false(security__throttle_enter(throttle, 25000, ann, "10.0.0.1", &attempt));
+    security__throttle_close(&throttle);
+}
+
+/* However many names one address invents, others can log in. */
+static void one_address_does_not_take_all_room(void **state)
+{
+    (void)state;
+    struct security__throttle *throttle = NULL;
+    struct security__login_name ann = {.name = base_slice_text("ann")};
+    struct security_attempt attempt;
+    unsigned allowed_count = 0;
+
+    assert_int_equal(security__throttle_create(&throttle), BASE_ERR_OK);
+    for (unsigned i = 0; i < 50000 * SECURITY_FAILED_LOGINS_MAX; i++) {
+        unsigned number = i / SECURITY_FAILED_LOGINS_MAX;
+        struct security__login_name other = {.name = base_slice_of(&number, sizeof number)};
+        allowed_count += security__throttle_enter(throttle, 0, other, "10.0.0.1", &attempt);
+    }
+    assert_true(security__throttle_enter(throttle, 0, ann, "10.0.0.2", &attempt));
+    assert_int_equal(allowed_count, SECURITY_FAILED_LOGINS_ADDRESS_MAX);
+    assert_false(security__throttle_enter(throttle, 0, ann, "10.0.0.1", &attempt));
+    assert_true(security__throttle_enter(throttle, SECURITY_FAILED_LOGINS_WINDOW_MS, ann,
+                                         "10.0.0.1", &attempt));
+    /* What succeeded does not count, and what a full count refused neither. */
+    for (unsigned i = 0; i < 2 * SECURITY_FAILED_LOGINS_ADDRESS_MAX; i++) {
+        assert_true(security__throttle_enter(throttle, 200000, ann, "10.0.0.1", &attempt));
+        security__throttle_succeeded(throttle, &attempt);
+    }
+    for (unsigned i = 0; i < 2 * SECURITY_FAILED_LOGINS_ADDRESS_MAX; i++) {
+        (void)security__throttle_enter(throttle, 200000, ann, "10.0.0.1", &attempt);
+    }
+    struct security__login_name bob = {.name = base_slice_text("bob")};
+    assert_true(security__throttle_enter(throttle, 200000, bob, "10.0.0.1", &attempt));
     security__throttle_close(&throttle);
 }
 
@@ -195,6 +230,7 @@ int main(void)
         cmocka_unit_test(sealed_secret_opens_with_its_key_and_name_only),
         cmocka_unit_test(failures_are_counted_by_user_and_address),
         cmocka_unit_test(full_counts_are_not_pushed_out),
+        cmocka_unit_test(one_address_does_not_take_all_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
