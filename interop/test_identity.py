@@ -552,6 +552,30 @@ class Signatures(IdentityTest):
         self.assertEqual(signed(), [401, 401])
         self.assertEqual(self.rest.signed(permanent, "GET", self.target).status, 200)
 
+    def test_temporary_key_changes_no_identities(self):
+        # What lasts longer than the key is not to be had with it, whatever its user may.
+        user_id, user = self.login_new("admin")
+        permanent = self.make_key(user_id)
+        key = self.make_temporary_key(user.token)
+        token = {"X-Security-Token": key["securitytoken"]}
+        name = "user-" + uuid.uuid4().hex[:12]
+        created = json.dumps({"user": {"name": name, "password": "a good password"}}).encode()
+        password = b'{"user":{"password":"another good password"}}'
+        role = f"/v3/projects/{DEFAULT_PROJECT}/users/{user_id}/roles/dms_admin"
+        for method, target, body in (
+                ("POST", "/v3/users", created), ("PATCH", f"/v3/users/{user_id}", password),
+                ("POST", f"/v3/users/{user_id}/password", b'{"user":{"original_password":'
+                 b'"a good password","password":"another good password"}}'),
+                ("DELETE", f"/v3/users/{user_id}", b""), ("PUT", role, b""),
+                ("POST", "/v3/projects", b'{"project":{"name":"temporary"}}')):
+            self.iam_error(self.rest.signed(key, method, target, body, headers=token), 403)
+        looked = self.rest.signed(key, "GET", f"/v3/users/{user_id}", headers=token)
+        self.assertEqual(looked.status, 200, looked.raw)
+        # Its token is none to log in with.
+        self.iam_error(Rest(self.broker).iam("POST", "/v3/auth/tokens", {"auth": {"identity": {
+            "methods": ["token"], "token": {"id": key["securitytoken"]}}}}), 401)
+        self.assertEqual(self.rest.signed(permanent, "POST", "/v3/users", created).status, 201)
+
     def test_temporary_key_manages_no_keys(self):
         path = "/v3.0/OS-CREDENTIAL/credentials"
         for role in ("dms_user", "admin"):

@@ -72,6 +72,17 @@ static bool is_for_administrator(const struct session *session)
            (session->principal.roles & SECURITY_ROLE_ADMIN) != 0;
 }
 
+/* A temporary key is for one project and some hours. What is changed in the identity service, a
+ * key, a password or another user, would last longer. */
+static bool would_outlast_key(const struct session *session)
+{
+    const struct restgw_request *request = session->request;
+    enum restgw_http_method method = restgw_request_method(request);
+
+    return is_iam(request) && method != RESTGW_HTTP_GET && method != RESTGW_HTTP_HEAD &&
+           security_is_temporary(restgw__view(request), &session->principal);
+}
+
 /* The credentials are good: now the place and the role. */
 static void admit(struct session *session)
 {
@@ -97,6 +108,10 @@ static void admit(struct session *session)
     if ((restgw_request_route(request)->flags & RESTGW_ROUTE_ADMIN) != 0 &&
         (principal->roles & SECURITY_ROLE_ADMIN) == 0) {
         refuse(request, RESTGW_ERROR_ROLE_LACKS_PERMISSION);
+        return;
+    }
+    if (would_outlast_key(session)) {
+        refuse(request, RESTGW_ERROR_DENIED);
         return;
     }
     restgw_request_run(request);

@@ -32,18 +32,18 @@ static bool may_manage(const struct restgw_request *request, const char *user_id
            (user_id != NULL && strcmp(user_id, principal->user_id) == 0);
 }
 
-/* The identity service; NULL, with the request answered, when there is none here or who asks has a
- * temporary key. That is for one project and some hours, which a key made with it would not be. */
-static struct security_identity *begin(struct restgw_request *request)
+/* False, with the request answered, when there are no keys here or who asks has a temporary one,
+ * which does not even show the others. */
+static bool may_look(struct restgw_request *request)
 {
-    struct security_identity *identity = restgw__iam(request);
-
-    if (identity != NULL &&
-        security_is_temporary(restgw__view(request), restgw__principal(request))) {
-        restgw__iam_refuse(request, RESTGW_ERROR_DENIED);
-        return NULL;
+    if (restgw__iam(request) == NULL) {
+        return false;
     }
-    return identity;
+    if (security_is_temporary(restgw__view(request), restgw__principal(request))) {
+        restgw__iam_refuse(request, RESTGW_ERROR_DENIED);
+        return false;
+    }
+    return true;
 }
 
 struct search {
@@ -69,7 +69,7 @@ static bool add_key(void *context, const struct catalog_object *key)
 
 void restgw__iam_key_list(struct restgw_request *request)
 {
-    if (begin(request) == NULL) {
+    if (!may_look(request)) {
         return;
     }
     struct restgw_query query = restgw_request_query(request);
@@ -117,7 +117,7 @@ static void key_is_issued(struct base_task *task)
 
 void restgw__iam_key_create(struct restgw_request *request)
 {
-    struct security_identity *identity = begin(request);
+    struct security_identity *identity = restgw__iam(request);
     const json_t *body = identity == NULL ? NULL : restgw__iam_body(request, "credential");
     if (body == NULL) {
         return;
@@ -178,7 +178,7 @@ static void answer_key(struct restgw_request *request, const struct catalog_obje
 void restgw__iam_key_get(struct restgw_request *request)
 {
     const struct catalog_object *key =
-        begin(request) == NULL ? NULL : find(request, restgw__view(request));
+        may_look(request) ? find(request, restgw__view(request)) : NULL;
     if (key != NULL) {
         answer_key(request, key);
     }
@@ -230,7 +230,8 @@ static void change_key(struct restgw_request *request, const struct catalog_obje
 
 void restgw__iam_key_update(struct restgw_request *request)
 {
-    const json_t *body = begin(request) == NULL ? NULL : restgw__iam_body(request, "credential");
+    const json_t *body =
+        restgw__iam(request) == NULL ? NULL : restgw__iam_body(request, "credential");
     const struct catalog_object *key = body == NULL ? NULL : find(request, restgw__view(request));
     if (key == NULL) {
         return;
@@ -264,7 +265,7 @@ void restgw__iam_key_update(struct restgw_request *request)
 void restgw__iam_key_delete(struct restgw_request *request)
 {
     const struct catalog_object *key =
-        begin(request) == NULL ? NULL : find(request, restgw__view(request));
+        restgw__iam(request) == NULL ? NULL : find(request, restgw__view(request));
     if (key != NULL) {
         change_key(request, key, NULL);
     }
