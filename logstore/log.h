@@ -179,6 +179,10 @@ enum { LOGSTORE_LOOKUP_MAX = -3 };
 /* Always answers by posting. Not locked. */
 void logstore_log_lookup(struct logstore_log *log, struct logstore_lookup *lookup);
 
+/* The waiting form, for start-up. Worker only, not locked; lookup->task and executor are not
+ * used. */
+enum base_err logstore_log_lookup_wait(struct logstore_log *log, struct logstore_lookup *lookup);
+
 /* KIP-320: the largest epoch <= epoch that has batches, and the offset where the next
  * one starts (end offset for the latest). False and -1, -1 when epoch is unknown (lower
  * than all: epoch itself and the first start; see spec). Locked. */

@@ -221,7 +221,7 @@ static void lookup_run(struct base_task *task)
     base_mutex_unlock(lock);
 }
 
-void logstore_log_lookup(struct logstore_log *log, struct logstore_lookup *lookup)
+static void begin(struct logstore_log *log, struct logstore_lookup *lookup)
 {
     BASE_ASSERT(lookup->timestamp_ms >= 0 || lookup->timestamp_ms == LOGSTORE_LOOKUP_MAX);
 
@@ -229,6 +229,20 @@ void logstore_log_lookup(struct logstore_log *log, struct logstore_lookup *looku
     lookup->err = BASE_ERR_OK;
     lookup->offset = -1;
     lookup->found_timestamp_ms = -1;
+}
+
+enum base_err logstore_log_lookup_wait(struct logstore_log *log, struct logstore_lookup *lookup)
+{
+    begin(log, lookup);
+    base_mutex_lock(log->lock);
+    lookup->err = logstore__lookup_run(log, lookup);
+    base_mutex_unlock(log->lock);
+    return lookup->err;
+}
+
+void logstore_log_lookup(struct logstore_log *log, struct logstore_lookup *lookup)
+{
+    begin(log, lookup);
     lookup->work.run = lookup_run;
     base_mutex_lock(log->lock);
     BASE_ASSERT(!log->closing);

@@ -345,6 +345,23 @@ static enum base_err open_journal(struct telemetry_series *series, unsigned inde
     return telemetry__journal_open(&options, &series->journals[index]);
 }
 
+/* How far the clock had come. Where that cannot be read, searches read to the end. */
+static void look_back(struct telemetry_series *series)
+{
+    series->label_max_ms = -1;
+    for (unsigned i = 0; i < series->journals_count; i++) {
+        struct logstore_lookup lookup = {.timestamp_ms = LOGSTORE_LOOKUP_MAX,
+                                         .limit_offset = INT64_MAX};
+        enum base_err err =
+            logstore_log_lookup_wait(telemetry__journal_log(series->journals[i]), &lookup);
+        int64_t label_ms = err == BASE_ERR_OK ? lookup.found_timestamp_ms : INT64_MAX;
+        if (label_ms > series->label_max_ms) {
+            series->label_max_ms = label_ms;
+        }
+    }
+    atomic_init(&series->ahead_ms, series->label_max_ms);
+}
+
 enum base_err telemetry_series_open(const struct telemetry_series_options *options,
                                     struct telemetry_series **out)
 {
@@ -365,12 +382,13 @@ enum base_err telemetry_series_open(const struct telemetry_series_options *optio
     series->journal_closed.run = journal_closed;
     atomic_init(&series->searches_count, 0);
     atomic_init(&series->objects_count, 0);
-    atomic_init(&series->ahead_ms, -1);
-    series->label_max_ms = -1;
     enum base_err err = base_map_create(&series->objects);
     while (err == BASE_ERR_OK && series->journals_count < TELEMETRY_SERIES_SHARDS) {
         err = open_journal(series, series->journals_count);
         series->journals_count += series->journals[series->journals_count] != NULL;
+    }
+    if (err == BASE_ERR_OK) {
+        look_back(series);
     }
     *out = series;
     return err;

@@ -27,7 +27,8 @@ struct telemetry_series {
     atomic_uint searches_count;
 
     /* Labels grow along the journals unless the clock is set back. The largest one in front of
-     * that; -1: it was not in this run. */
+     * that, or of all that were there at the start: it may have been set back before. -1: there
+     * was none. */
     atomic_int_fast64_t ahead_ms;
 
     /* Of the sampler, which runs once at a time. */

@@ -316,6 +316,9 @@ static void a_clock_that_was_set_back_hides_nothing(void **state)
     fixture->queue[0] = 43;
     pass(fixture, 2);
     CHECK(fixture, QUEUED_MESSAGES, first, 42, 43, 43);
+    close_all(fixture);
+    open_all(fixture);
+    CHECK(fixture, QUEUED_MESSAGES, first, 42, 43, 43, 43);
     pass(fixture, STEP);
     CHECK(fixture, QUEUED_MESSAGES, last_label(fixture), 43);
 }
