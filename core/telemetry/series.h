@@ -30,7 +30,7 @@ enum {
 };
 
 /* Fills values of a queue (group NULL) or of a group, in the order of telemetry_metric's slots;
- * values that grow only (telemetry_metric_is_rate) are totals since the broker started. False:
+ * values that grow only (is_rate of their metric) are totals since the broker started. False:
  * not known now, nothing is recorded. Called on a disk thread. */
 typedef bool telemetry_series_sample(void *context, const struct catalog_topic *topic,
                                      const struct catalog_group *group,
@@ -98,7 +98,6 @@ struct telemetry_series_search {
 
     /* the series' own */
     struct telemetry_series *series;
-    struct telemetry__find *find;
 };
 
 /* Always answers by posting task. */
