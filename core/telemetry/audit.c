@@ -367,6 +367,25 @@ static enum base_err take(struct block *block, struct telemetry_audit_search *se
     return err;
 }
 
+/* The traces of [first, end). Retention may overtake it: then those from the new start on, and
+ * nothing older is left. What was visited until then is in front of that. */
+static enum base_err replay(struct block *block, int64_t first, int64_t end)
+{
+    enum { TRIES_MAX = 3 };
+    struct telemetry__journal *journal = block->search->audit->journal;
+    enum base_err err = logstore_replay(telemetry__journal_log(journal), first, end, visit, block);
+    int64_t journal_end;
+
+    for (unsigned i = 1; err == BASE_ERR_OUT_OF_RANGE && i < TRIES_MAX; i++) {
+        block->is_past = true;
+        telemetry__journal_range(journal, &first, &journal_end);
+        err = first < end
+                  ? logstore_replay(telemetry__journal_log(journal), first, end, visit, block)
+                  : BASE_ERR_OK;
+    }
+    return err;
+}
+
 /* Everything in front of oldest is older than what is asked for. What is behind it need not be
  * in order: clocks are set back. */
 static enum base_err find(struct telemetry_audit_search *search, struct block *block,
@@ -389,11 +408,7 @@ static enum base_err find(struct telemetry_audit_search *search, struct block *b
     while (err == BASE_ERR_OK && end > stop && !block->is_past &&
            json_array_size(search->traces) < search->limit) {
         int64_t first = end - stop > BLOCK_OFFSETS ? end - BLOCK_OFFSETS : stop;
-        err = logstore_replay(telemetry__journal_log(journal), first, end, visit, block);
-        if (err == BASE_ERR_OUT_OF_RANGE) {
-            err = BASE_ERR_OK; /* retention took it meanwhile: nothing older is left */
-            block->is_past = true;
-        }
+        err = replay(block, first, end);
         enum base_err taken = take(block, search);
         err = err == BASE_ERR_OK ? taken : err;
         end = first;
