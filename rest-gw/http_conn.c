@@ -21,7 +21,6 @@ enum {
     INPUT_STEP_SIZE = 4 * 1024,         /* least input to wait for in a long body */
     OUTPUT_LOW_SIZE = 1024 * 1024,      /* unsent answers below which requests go on */
     OUTPUT_HIGH_SIZE = 4 * 1024 * 1024, /* and above which they stop */
-    OUTPUT_NONE_SIZE = 1,               /* and below which nothing is unsent */
 };
 
 enum conn_state {
@@ -651,7 +650,7 @@ struct net_conn_options restgw_http_conn_options(void)
     return (struct net_conn_options){.ops = &conn_ops,
                                      .input_bytes_max = RESTGW_HTTP_MESSAGE_SIZE_MAX,
                                      .output_bytes_max = RESTGW_HTTP_OUTPUT_SIZE_MAX,
-                                     .output_low_bytes = OUTPUT_NONE_SIZE,
+                                     .output_low_bytes = OUTPUT_LOW_SIZE,
                                      .idle_timeout_ms = RESTGW_HTTP_IDLE_TIMEOUT_MS};
 }
 

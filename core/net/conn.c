@@ -172,11 +172,9 @@ static void write_and_tell(struct net_conn *conn)
         net_conn_close(conn, err);
         return;
     }
-    if (conn->above_low && conn->output_bytes < conn->options->output_low_bytes) {
-        conn->above_low = false;
-        if (conn->state == CONN_OPEN && conn->options->ops->on_drained != NULL) {
-            conn->options->ops->on_drained(conn);
-        }
+    if (conn->output_bytes < conn->options->output_low_bytes && conn->state == CONN_OPEN &&
+        conn->options->ops->on_drained != NULL) {
+        conn->options->ops->on_drained(conn);
     }
     if (conn->state == CONN_DRAINING && conn->chunks_count == 0) {
         end_output(conn);

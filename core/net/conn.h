@@ -33,7 +33,7 @@ struct net_conn_ops {
     void (*on_input)(struct net_conn *conn);
     /* The peer will send no more (FIN). Default when NULL: close. */
     void (*on_end)(struct net_conn *conn);
-    /* The output queue fell below output_low_bytes after having been above it. May be NULL. */
+    /* Output was written, and less than output_low_bytes is left now. May be NULL. */
     void (*on_drained)(struct net_conn *conn);
     /* The listener drains: answer what waits, read nothing more, and close (when_sent) with
      * the last answer. Default when NULL: closed when sent at once. */

@@ -66,7 +66,6 @@ struct net_conn {
     uint32_t chunks_count;
     uint32_t chunks_capacity; /* power of two */
     size_t output_bytes;
-    bool above_low; /* on_drained is owed */
 
     char peer[NET_ADDRESS_SIZE];
     char local[NET_ADDRESS_SIZE];

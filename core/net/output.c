@@ -228,9 +228,6 @@ void net_conn_send(struct net_conn *conn, const struct base_chunk *chunks, size_
         *chunk_at(conn, conn->chunks_count - 1) = chunks[i];
     }
     conn->output_bytes += length;
-    if (conn->output_bytes >= conn->options->output_low_bytes) {
-        conn->above_low = true;
-    }
     if (!ev_is_active(&conn->write_watcher)) {
         net__conn_flush_later(conn);
     }

@@ -227,7 +227,9 @@ static void drained_raises(struct net_conn *conn)
 {
     struct server *server = net_conn_context(conn);
     BASE_ASSERT(net_conn_output_bytes(conn) < 64 * 1024);
-    gate_raise(&server->event);
+    if (net_conn_output_bytes(conn) == 0) {
+        gate_raise(&server->event); /* also when it was below before */
+    }
 }
 
 static void drained_is_told_once_the_peer_has_read(void **state)
