@@ -78,7 +78,7 @@ static bool read_times(struct restgw_request *request, struct restgw_query *quer
                        struct telemetry_audit_search *search)
 {
     int64_t now_ms = base_clock_wall_ms(restgw__gateway(request)->options.clock);
-    struct restgw_range from = {0, INT64_MAX, now_ms - MS_PER_HOUR};
+    struct restgw_range from = {0, INT64_MAX, now_ms > MS_PER_HOUR ? now_ms - MS_PER_HOUR : 0};
     struct restgw_range to = {0, INT64_MAX, now_ms + 1};
     struct restgw_range next = {0, INT64_MAX, INT64_MAX};
     bool has_from = restgw_query_text(query, "from").data != NULL;
