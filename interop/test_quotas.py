@@ -111,6 +111,23 @@ class Quotas(RestTest):
                 self.own_broker(max_partitions=most)
             self.assertIn("max.partitions is too small", str(caught.exception))
 
+    def test_what_is_not_named_is_neither_judged_nor_kept(self):
+        own = self.own_broker()
+        self.rest = own.rest()
+        queue = self.fill(3)[0]
+        for name in "ab":
+            self.rest.create_group(queue, name)
+        for queues, groups in ((2, 1), (4, 2)):  # less than there is, and more again
+            own.stop()
+            own.options.update({"dms.queues.per.project": str(queues),
+                                "dms.groups.per.queue": str(groups)})
+            own.start()
+            self.set(group=2)
+            self.assertEqual(self.rows(), {"queue": (queues, 3), "group": (2, 2)})
+        self.set(queue=3)
+        self.assertEqual(self.rows(), {"queue": (3, 3), "group": (2, 2)})
+        self.assert_error(403, 10240304, "PUT", self.path, self.body(group=1, queue=5))
+
     def test_quota_survives_kill_9(self):
         own = self.own_broker()
         self.rest = own.rest()

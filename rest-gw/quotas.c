@@ -68,7 +68,7 @@ static bool read_resource(struct restgw_request *request, const json_t *json,
     return !restgw_answer_bad_fields(request, &fields);
 }
 
-/* The body has the shape of what GET answers; a type that it leaves out stays as it is. */
+/* The body has the shape of what GET answers; a type that it leaves out stays 0. */
 static bool read_quota(struct restgw_request *request, struct catalog_quota *quota)
 {
     const json_t *json = restgw_request_json(request);
@@ -105,12 +105,13 @@ void restgw__quota_set(struct restgw_request *request)
         return;
     }
     const struct catalog_view *view = restgw__view(request);
-    struct catalog_quota quota = catalog_quota(catalog, view, project_id);
+    struct catalog_quota quota = {0};
     if (!read_quota(request, &quota)) {
         return;
     }
     struct catalog_quota used = catalog_quota_used(view, project_id);
-    if (quota.queues < used.queues || quota.groups < used.groups) {
+    if ((quota.queues != 0 && quota.queues < used.queues) ||
+        (quota.groups != 0 && quota.groups < used.groups)) {
         restgw_answer_error(request, RESTGW_ERROR_QUOTA_BELOW_USED);
         return;
     }

@@ -4,17 +4,30 @@
 #include "core/base/assert.h"
 #include "core/catalog/catalog_priv.h"
 
-struct catalog_quota catalog_quota(struct catalog *catalog, const struct catalog_view *view,
-                                   struct base_slice project_id)
+/* What was set for a project; 0: nothing was. */
+static struct catalog_quota quota_set(const struct catalog_object *object)
 {
-    const struct catalog_object *object =
-        catalog_view_object(view, CATALOG_OBJECT_QUOTA, project_id);
     if (object == NULL) {
-        return (struct catalog_quota){.queues = catalog->options.queues_per_project_max,
-                                      .groups = catalog->options.groups_per_queue_max};
+        return (struct catalog_quota){0};
     }
     return (struct catalog_quota){.queues = (int32_t)catalog_object_integer(object, "queues"),
                                   .groups = (int32_t)catalog_object_integer(object, "groups")};
+}
+
+/* first, and what it leaves at 0 of second. */
+static struct catalog_quota merge(struct catalog_quota first, struct catalog_quota second)
+{
+    return (struct catalog_quota){.queues = first.queues != 0 ? first.queues : second.queues,
+                                  .groups = first.groups != 0 ? first.groups : second.groups};
+}
+
+struct catalog_quota catalog_quota(struct catalog *catalog, const struct catalog_view *view,
+                                   struct base_slice project_id)
+{
+    struct catalog_quota configured = {.queues = catalog->options.queues_per_project_max,
+                                       .groups = catalog->options.groups_per_queue_max};
+    return merge(quota_set(catalog_view_object(view, CATALOG_OBJECT_QUOTA, project_id)),
+                 configured);
 }
 
 struct use {
@@ -50,10 +63,13 @@ void catalog_set_quota(struct catalog *catalog, const struct catalog_view *view,
 {
     BASE_ASSERT(quota.queues >= 0);
     BASE_ASSERT(quota.groups >= 0);
+    const struct catalog_object *before =
+        catalog_view_object(view, CATALOG_OBJECT_QUOTA, project_id);
+    quota = merge(quota, quota_set(before));
     json_t *fields =
         json_pack("{s:i, s:i}", "queues", (int)quota.queues, "groups", (int)quota.groups);
     struct catalog_object_edit edit = {
-        .before = catalog_view_object(view, CATALOG_OBJECT_QUOTA, project_id),
+        .before = before,
         .after = fields == NULL ? NULL
                                 : catalog_object_create(CATALOG_OBJECT_QUOTA, project_id, fields)};
     if (edit.after == NULL) {

@@ -20,8 +20,9 @@ struct catalog_quota catalog_quota(struct catalog *catalog, const struct catalog
 struct catalog_quota catalog_quota_used(const struct catalog_view *view,
                                         struct base_slice project_id);
 
-/* Sets the quota of a project whose quota in view, which the caller holds, was looked at.
- * CONFLICT when somebody else has changed it since. */
+/* Sets what is not 0 of the quota of a project whose quota in view, which the caller holds, was
+ * looked at; the other stays as it was set, or is as the broker is configured. CONFLICT when
+ * somebody else has changed it since. */
 void catalog_set_quota(struct catalog *catalog, const struct catalog_view *view,
                        struct base_slice project_id, struct catalog_quota quota,
                        struct catalog_change *change);
