@@ -241,6 +241,17 @@ class Kafka(MetricsTest):
         self.settle({"queued_messages": 3, "request_count": 3, "message_size": 11 + 2 * 109},
                     queue=self.queue)
 
+    def test_groups_have_no_other_metric(self):
+        for name in GROUP_METRICS:
+            answer = self.query(namespace="SYS.DMS", metric_name=name, period=1, filter="max",
+                                dim_0=f"queue_instance_id,{self.queue}",
+                                dim_1=f"group_instance_id,{self.group}",
+                                **{"from": self.started, "to": self.started + 60000})
+            if name == "accumulated_messages":
+                self.assertEqual(answer.status, 200, answer.raw)
+            else:
+                self.assertEqual((answer.status, answer.body["code"]), (400, 10540014), name)
+
     def test_accumulated_from_committed_offsets(self):
         """Kafka queues: of groups only what has accumulated; here from what a client committed."""
         producer = KafkaProducer(bootstrap_servers=self.broker.bootstrap, acks="all")

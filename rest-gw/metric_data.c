@@ -80,6 +80,13 @@ struct metric_query {
     struct telemetry_series_search search;
 };
 
+/* Groups of Kafka queues have only the messages that wait for them. */
+static bool has_metric(const struct catalog_topic *topic, enum telemetry_metric_id metric)
+{
+    return telemetry_metric_row(metric)->of == TELEMETRY_OF_QUEUE ||
+           metric == TELEMETRY_METRIC_ACCUMULATED_MESSAGES || !catalog_kind_is_kafka(topic->kind);
+}
+
 /* The queue and group that the dimensions name, in the project of the path; the search's id. */
 static bool find_subject(struct restgw_request *request, const struct subject *subject,
                          struct base_slice project_id, struct telemetry_series_search *search)
@@ -117,6 +124,9 @@ static bool find_subject(struct restgw_request *request, const struct subject *s
     }
     if (!restgw__scope_allows(request, SECURITY_GET_QUEUE, security_topic(view, topic))) {
         return false;
+    }
+    if (!has_metric(topic, search->metric)) {
+        return refuse(request, "groups of Kafka queues have no metric but accumulated_messages");
     }
     search->id = topic->id;
     return !of_group ||
@@ -299,13 +309,6 @@ static void list_one(struct metric_list *list, const struct telemetry_metric_row
         put_dimension(body, GROUP_DIMENSION, group->id);
     }
     RESTGW_JSON_PUT(body, "]}");
-}
-
-/* Groups of Kafka queues have only the messages that wait for them. */
-static bool has_metric(const struct catalog_topic *topic, enum telemetry_metric_id metric)
-{
-    return telemetry_metric_row(metric)->of == TELEMETRY_OF_QUEUE ||
-           metric == TELEMETRY_METRIC_ACCUMULATED_MESSAGES || !catalog_kind_is_kafka(topic->kind);
 }
 
 static void list_object(struct metric_list *list, const struct catalog_topic *topic,
