@@ -297,6 +297,12 @@ class Broker:
         with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
 
+    def cpu_seconds(self):
+        """What the process has used of its processors."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def connect(self, timeout=20.0):
         """A raw connection to the Kafka door."""
         return socket.create_connection((HOST, self.kafka_port), timeout=timeout)

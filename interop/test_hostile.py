@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 import harness
 import hostile
@@ -344,6 +345,26 @@ class Hostile(harness.BrokerTest):
         print(f"large answers behind a wait: {grown:.0f} MiB more", file=sys.stderr)
         if not SANITIZED:
             self.assertLess(grown, RSS_MIB_MAX["behind_a_wait"])
+
+    def test_undated_batches_that_inflate(self):
+        """A batch without its largest timestamp is opened for it. It may be small and inflate to
+        thousands of times that, and one request may have many of them."""
+        count = 300
+        packed = zlib.compress(bytes(15 << 20), 9, 31)
+        batch = wire.batch([b""], 0, attributes=1, records=packed, max_timestamp=-1)
+        parts = [wire.i32(0) + wire.data(batch)] * count
+        body = (wire.string(None) + wire.i16(1) + wire.i32(10000)
+                + wire.array([wire.string(self.full_topic) + wire.array(parts)]))
+        with wire.Connection(self.broker.connect(60)) as connection:
+            before = self.broker.cpu_seconds()
+            answer = connection.call(wire.PRODUCE, 3, body)
+            used = self.broker.cpu_seconds() - before
+            topics = answer.array(lambda one: (one.string(), one.array(
+                lambda row: (row.i32(), row.i16(), row.i64(), row.i64())[1])))
+        self.assertEqual(topics[0][1], [87] * count)
+        print(f"undated batches that inflate: {used:.2f} s", file=sys.stderr)
+        if not SANITIZED:
+            self.assertLess(used, 1)
 
     def test_dense_json(self):
         """A tree of JSON costs many times its text: what is no message has few values and is

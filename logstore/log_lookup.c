@@ -5,6 +5,10 @@
 #include "logstore/records.h"
 #include "logstore/scan.h"
 
+/* What one search may read and inflate of batches that promise what they do not keep: compressed
+ * ones may say anything. Then the batch is the answer. */
+enum { OPENED_BYTES_MAX = 32 << 20 };
+
 /* The batch that a search ends at. */
 struct hit {
     bool is_found;
@@ -21,6 +25,7 @@ struct search {
     int64_t from_ms; /* LOGSTORE_LOOKUP_MAX: the largest */
     int64_t start_offset;
     int64_t limit_offset;
+    size_t opened_bytes_left;
     struct hit hit;
 };
 
@@ -65,34 +70,48 @@ static enum base_err scan_headers(struct search *search, const struct logstore__
     return err == BASE_ERR_MALFORMED ? BASE_ERR_CORRUPT : err;
 }
 
-/* Takes the first record that the lookup asks for out of a batch's bytes. False: there is
- * none at or behind the start, although the header promises it. */
-static bool search_records(struct logstore_lookup *lookup, const struct hit *hit,
-                           const struct base_buffer *bytes, int64_t start_offset)
+static void open_less(struct search *search, size_t bytes)
 {
+    search->opened_bytes_left -=
+        bytes < search->opened_bytes_left ? bytes : search->opened_bytes_left;
+}
+
+/* Takes the batch as a whole: the best answer where its records are not known. */
+static void take_batch(struct logstore_lookup *lookup, const struct search *search)
+{
+    const struct hit *hit = &search->hit;
+
+    lookup->offset =
+        hit->base_offset < search->start_offset ? search->start_offset : hit->base_offset;
+    lookup->found_timestamp_ms = hit->max_timestamp_ms;
+}
+
+/* Takes the first record that the lookup asks for out of a batch's bytes. There may be none at or
+ * behind the start, although the header promises it. */
+static void search_records(struct logstore_lookup *lookup, struct search *search,
+                           const struct base_buffer *bytes)
+{
+    const struct hit *hit = &search->hit;
     struct logstore_records records;
     struct logstore_record record;
     bool wants_max = lookup->timestamp_ms == LOGSTORE_LOOKUP_MAX;
     int64_t from_ms = wants_max ? hit->max_timestamp_ms : lookup->timestamp_ms;
 
     enum base_err err =
-        logstore_records_open(&records, bytes->data, hit->size_bytes, LOGSTORE__RECORDS_BYTES_MAX);
+        logstore_records_open(&records, bytes->data, hit->size_bytes, search->opened_bytes_left);
     if (err == BASE_ERR_OK) {
         while (lookup->offset < 0 && logstore_records_next(&records, &record)) {
-            if (record.timestamp_ms >= from_ms && record.offset >= start_offset) {
+            if (record.timestamp_ms >= from_ms && record.offset >= search->start_offset) {
                 lookup->offset = record.offset;
                 lookup->found_timestamp_ms = record.timestamp_ms;
             }
         }
+        open_less(search, records.inflated_bytes);
         logstore_records_close(&records);
     }
     if (lookup->offset < 0 && (err != BASE_ERR_OK || wants_max)) {
-        /* The broker takes compressed records unopened, so they may be anything. The batch
-         * is the best answer there is. */
-        lookup->offset = hit->base_offset < start_offset ? start_offset : hit->base_offset;
-        lookup->found_timestamp_ms = hit->max_timestamp_ms;
+        take_batch(lookup, search);
     }
-    return lookup->offset >= 0;
 }
 
 /* Reads the batch that was found and looks inside. Not locked. */
@@ -101,8 +120,13 @@ static enum base_err open_hit(struct logstore_lookup *lookup, struct logstore_ob
 {
     struct logstore_io *io = object->io;
     size_t length = 0;
-    struct base_buffer *bytes = base_buffer_create(search->hit.size_bytes);
 
+    if (search->hit.size_bytes > search->opened_bytes_left) {
+        take_batch(lookup, search);
+        return BASE_ERR_OK;
+    }
+    open_less(search, search->hit.size_bytes);
+    struct base_buffer *bytes = base_buffer_create(search->hit.size_bytes);
     if (bytes == NULL) {
         return BASE_ERR_NOMEM;
     }
@@ -111,8 +135,9 @@ static enum base_err open_hit(struct logstore_lookup *lookup, struct logstore_ob
     if (err == BASE_ERR_OK && length < search->hit.size_bytes) {
         err = BASE_ERR_IO;
     }
-    if (err == BASE_ERR_OK && !search_records(lookup, &search->hit, bytes, search->start_offset)) {
-        search->start_offset = search->hit.next_offset; /* go on behind it */
+    if (err == BASE_ERR_OK) {
+        search_records(lookup, search, bytes);
+        search->start_offset = search->hit.next_offset; /* if it has none: go on behind it */
     }
     base_buffer_release(&bytes);
     return err;
@@ -184,6 +209,7 @@ enum base_err logstore__lookup_run(struct logstore_log *log, struct logstore_loo
         .start_offset = log->start_offset,
         .limit_offset =
             lookup->limit_offset < log->written_offset ? lookup->limit_offset : log->written_offset,
+        .opened_bytes_left = OPENED_BYTES_MAX,
     };
     enum base_err err = BASE_ERR_OK;
     bool is_found = true;

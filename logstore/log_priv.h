@@ -32,7 +32,6 @@ enum {
     LOGSTORE__TAIL_IDLE_US = 10000000,       /* then a log gives its tail back */
     LOGSTORE__OBJECT_IDLE_US = 60000000,     /* then the active object is closed */
     LOGSTORE__EXACT_LAG_US = 500000,         /* exact retention: least time between looks */
-    LOGSTORE__RECORDS_BYTES_MAX = 128 << 20, /* of one batch decompressed for a lookup */
     LOGSTORE__DURABLE_SIZE = 4 + 4 + 8 + 8,  /* magic, CRC, base offset, position */
     LOGSTORE__HEAD_SIZE = 4 + 4 + 4 + 4 + 8, /* magic, CRC, version, reserved, start */
 };

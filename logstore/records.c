@@ -18,6 +18,7 @@ static enum base_err inflate_records(struct logstore_records *records, struct ba
     if (err == BASE_ERR_OK) {
         size_t length = 0;
         records->inflated = base_writer_take(&writer, &length);
+        records->inflated_bytes = length;
         *plain = base_slice_of(records->inflated == NULL ? NULL : records->inflated->data, length);
     }
     base_writer_fini(&writer);
@@ -108,7 +109,7 @@ void logstore_records_close(struct logstore_records *records)
 }
 
 enum base_err logstore_records_date_batch(void *data, struct logstore_batch *batch,
-                                          size_t inflated_bytes_max)
+                                          size_t *inflated_bytes_left)
 {
     struct logstore_records records;
     struct logstore_record record;
@@ -118,10 +119,12 @@ enum base_err logstore_records_date_batch(void *data, struct logstore_batch *bat
         return BASE_ERR_OK;
     }
     enum base_err err =
-        logstore_records_open(&records, data, batch->size_bytes, inflated_bytes_max);
+        logstore_records_open(&records, data, batch->size_bytes, *inflated_bytes_left);
     if (err != BASE_ERR_OK) {
+        *inflated_bytes_left = 0;
         return err;
     }
+    *inflated_bytes_left -= records.inflated_bytes;
     while (logstore_records_next(&records, &record)) {
         max_timestamp = record.timestamp_ms > max_timestamp ? record.timestamp_ms : max_timestamp;
     }

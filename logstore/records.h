@@ -43,6 +43,7 @@ struct logstore_records {
     struct base_reader reader;    /* what is left */
     struct base_buffer *inflated; /* owned; NULL unless the batch is compressed. Hold it to
                                    * keep slices alive past close */
+    size_t inflated_bytes;        /* in it */
     int32_t records_read;
     int32_t offset_delta_last; /* -1 before the first record */
     enum base_err err;
@@ -68,11 +69,12 @@ void logstore_records_close(struct logstore_records *records);
 /* Some clients (sarama 1.22) date their records but leave the batch's largest timestamp at -1.
  * Lookups by time and retention believe that one, so this sets it, and the CRC, to what the
  * records say; *batch follows. A batch that has it, or whose records have no time, stays as
- * it is. Compressed records are inflated, up to inflated_bytes_max.
+ * it is. Compressed records are inflated, while *inflated_bytes_left lasts: it becomes what is
+ * left, 0 if they cannot be inflated.
  * data: one whole batch, batch: from logstore_batch_peek(data). Errors as of open and finish,
  * nothing changed then. */
 BASE_MUST_USE enum base_err logstore_records_date_batch(void *data, struct logstore_batch *batch,
-                                                        size_t inflated_bytes_max);
+                                                        size_t *inflated_bytes_left);
 
 /* The headers of one record, in order. Cannot fail: next() above checked them. */
 struct logstore_headers {

@@ -10,8 +10,9 @@
 
 enum { ACKS_ALL = -1, ACKS_NONE = 0, ACKS_LEADER = 1, ZSTD_VERSION_MIN = 7 };
 
-/* Most that the records of a batch without its largest timestamp may inflate to. */
-enum { DATED_BYTES_MAX = 16 * 1024 * 1024 };
+/* What the records of batches without their largest timestamp may inflate to: of one request, and
+ * more for each of their bytes. */
+enum { DATED_BYTES_MAX = 16 << 20, DATED_BYTES_PER_BYTE = 16 };
 
 /* One partition whose answer waits. */
 struct produce_wait {
@@ -28,6 +29,7 @@ struct produce {
     struct produce_wait *waits;
     uint32_t waits_count;
     uint32_t pending_count;                    /* waits whose task has not come */
+    size_t dated_bytes_left;                   /* that records may inflate to, to be dated */
     bool failed;                               /* some partition was refused: acks=0 closes then */
     const struct catalog_topic *counted_topic; /* the last one counted; only compared */
     struct base_timer timer;
@@ -83,14 +85,15 @@ static enum kproto_error judge_batch(const struct khandler_request *request,
 }
 
 /* Finds the batch's largest timestamp where the client did not say it. */
-static enum kproto_error date_batch(const struct khandler_request *request,
-                                    struct base_slice records, struct logstore_batch *batch,
-                                    const char **why)
+static enum kproto_error date_batch(struct produce *produce, struct base_slice records,
+                                    struct logstore_batch *batch, const char **why)
 {
-    uint8_t *bytes = request->frame->data + (records.data - request->frame->data);
+    struct base_buffer *frame = produce->request->frame;
+    uint8_t *bytes = frame->data + (records.data - frame->data);
 
-    *why = "the records of the batch cannot be read";
-    return logstore_records_date_batch(bytes, batch, DATED_BYTES_MAX) == BASE_ERR_OK
+    *why = "the records of the batch cannot be read, or inflate to too much";
+    produce->dated_bytes_left += records.length * DATED_BYTES_PER_BYTE;
+    return logstore_records_date_batch(bytes, batch, &produce->dated_bytes_left) == BASE_ERR_OK
                ? KPROTO_ERROR_NONE
                : KPROTO_ERROR_INVALID_RECORD;
 }
@@ -263,7 +266,7 @@ static void produce_partition(struct produce *produce, const struct catalog_topi
         error = judge_batch(request, data->records.bytes, &batch, &why);
     }
     if (error == KPROTO_ERROR_NONE) {
-        error = date_batch(request, data->records.bytes, &batch, &why);
+        error = date_batch(produce, data->records.bytes, &batch, &why);
     }
     if (error == KPROTO_ERROR_NONE) {
         error = judge_by_config(topic, &batch, base_clock_wall_ms(request->broker->clock), &why);
@@ -390,6 +393,7 @@ static bool prepare(struct produce *produce)
 
     kproto_init(request->api->response->schema, &produce->response);
     produce->timer.fire = timed_out;
+    produce->dated_bytes_left = DATED_BYTES_MAX;
     produce->response.responses =
         khandler_array(request, produce_response_topic, message->topic_data_count);
     produce->response.responses_count = message->topic_data_count;

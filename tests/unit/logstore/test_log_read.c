@@ -350,7 +350,7 @@ static struct base_chunk compressed(struct base_chunk *plain)
     struct base_writer writer;
     const uint8_t *bytes = plain->buffer->data + plain->position;
 
-    base_writer_init(&writer, 1 << 20);
+    base_writer_init(&writer, 8 << 20);
     base_writer_bytes(&writer, bytes, LOGSTORE_BATCH_HEADER_SIZE);
     pack_gzip(base_slice_of(bytes + LOGSTORE_BATCH_HEADER_SIZE,
                             plain->length - LOGSTORE_BATCH_HEADER_SIZE),
@@ -441,6 +441,34 @@ static void lookup_goes_by_offset_when_time_runs_backwards(void **state)
     check_lookup(harness, LOGSTORE_LOOKUP_MAX, 2, 0, 5000);
 }
 
+/* Headers of compressed batches may promise what their records do not keep: only so many of them
+ * are inflated, then one is the answer as it is. */
+static void lookup_opens_only_so_many_batches(void **state)
+{
+    struct log_harness *harness = *state;
+    struct logstore_appended appended;
+    enum { PROMISES_COUNT = 20 };
+
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    for (int i = 0; i < PROMISES_COUNT; i++) {
+        struct log_harness_batch spec = {.records_count = 1,
+                                         .value_bytes = 4 << 20,
+                                         .timestamp_ms = 1000,
+                                         .producer_id = -1,
+                                         .base_sequence = -1};
+        struct base_chunk plain = log_harness_make(harness, &spec);
+        struct base_chunk chunk = compressed(&plain);
+        logstore_batch_set_max_timestamp(chunk.buffer->data, chunk.length, 5000);
+        assert_int_equal(log_harness_append_chunk(harness, &chunk, &appended), BASE_ERR_OK);
+        base_chunk_release(&chunk);
+    }
+    struct logstore_lookup lookup = {.timestamp_ms = 2000, .limit_offset = PROMISES_COUNT};
+    log_harness_lookup(harness, &lookup);
+    assert_int_equal(lookup.err, BASE_ERR_OK);
+    assert_in_range(lookup.offset, 1, 32 / 4);
+    assert_int_equal(lookup.found_timestamp_ms, 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +497,7 @@ int main(void)
                                         setup_files, teardown),
         cmocka_unit_test_setup_teardown(lookup_goes_by_offset_when_time_runs_backwards, setup_files,
                                         teardown),
+        cmocka_unit_test_setup_teardown(lookup_opens_only_so_many_batches, setup_files, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,8 @@ static void undated_batches_are_dated_by_their_records(void **state)
         logstore_batch_set_max_timestamp(bytes, goldens[i].size, -1);
         assert_int_equal(logstore_batch_peek(bytes, goldens[i].size, &batch, NULL), BASE_ERR_OK);
         assert_true(batch.max_timestamp == -1);
-        assert_int_equal(logstore_records_date_batch(bytes, &batch, INFLATED_MAX), BASE_ERR_OK);
+        size_t left = INFLATED_MAX;
+        assert_int_equal(logstore_records_date_batch(bytes, &batch, &left), BASE_ERR_OK);
         assert_true(batch.max_timestamp == 1700000000030);
         assert_memory_equal(bytes, goldens[i].bytes, goldens[i].size);
 
@@ -86,8 +87,7 @@ static void undated_batches_are_dated_by_their_records(void **state)
         assert_int_equal(logstore_batch_peek(bytes, goldens[i].size, &batch, NULL), BASE_ERR_OK);
         batch.records_count++;
         base_put_i32(bytes + LOGSTORE_BATCH_AT_RECORDS_COUNT, batch.records_count);
-        assert_int_equal(logstore_records_date_batch(bytes, &batch, INFLATED_MAX),
-                         BASE_ERR_MALFORMED);
+        assert_int_equal(logstore_records_date_batch(bytes, &batch, &left), BASE_ERR_MALFORMED);
         assert_true(batch.max_timestamp == -1);
     }
 }
