@@ -48,6 +48,7 @@ RSS_MIB_MAX = {
     "never_reads": 320,    # 60 Kafka connections of 2 MiB unsent, 30 HTTP ones of 4, overhead
     "storm": 48,
     "behind_a_wait": 128,  # 64 MiB in flight per connection, one answer more, overhead
+    "inflate": 160,        # 8 MiB looked through and two batches more, which may have 64 each
     "dense_json": 48,      # bodies of 6 MiB, and a tree of 10,000 values
     "pipeline": 64,        # 64 requests in flight per Kafka connection, 16 per HTTP connection
 }
@@ -365,6 +366,28 @@ class Hostile(harness.BrokerTest):
         print(f"undated batches that inflate: {used:.2f} s", file=sys.stderr)
         if not SANITIZED:
             self.assertLess(used, 1)
+
+    def test_messages_that_inflate(self):
+        """A look at messages holds what they were inflated into: however little of it they are."""
+        rest = self.broker.rest()
+        queue = rest.create_queue(queue_mode="KAFKA_HT")
+        packed = zlib.compress(wire.record(0, b"tiny") + bytes(15 << 20), 9, 31)
+        batch = wire.batch([b""], now_ms(), attributes=1, records=packed)
+        body = wire.produce_body(queue["kafka_topic"], 0, batch, acks=1)
+        with wire.Connection(self.broker.connect(60)) as connection:
+            for _ in range(100):
+                self.assertEqual(wire.read_produce(connection.call(wire.PRODUCE, 3, body), 3)[0], 0)
+        before = self.broker.rss_mib()
+        self.broker.reset_rss_max()
+        for order in ("asc", "desc"):
+            answer = rest.raw("GET", f"{rest.prefix}/queues/{queue['id']}/messages"
+                                     f"?limit=100&order={order}")
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.body["messages"])
+        grown = self.broker.rss_mib_max() - before
+        print(f"messages that inflate: {grown:.0f} MiB more", file=sys.stderr)
+        if not SANITIZED:
+            self.assertLess(grown, RSS_MIB_MAX["inflate"])
 
     def test_dense_json(self):
         """A tree of JSON costs many times its text: what is no message has few values and is

@@ -1,5 +1,6 @@
 /* Walks over a partition. Logs are read forward; newest first, that means pieces of the log from
  * its end towards its start, each walked forward while the last matches are kept. */
+#define _GNU_SOURCE /* memmem. NOLINT(bugprone-reserved-identifier) */
 #include "core/queue/browse.h"
 
 #include <string.h>
@@ -26,6 +27,7 @@ struct queue_browse_walk {
     int64_t stop;      /* exclusive */
     uint32_t scanned_count;
     size_t scanned_bytes;
+    size_t inflated_bytes; /* those of the reader that were counted */
     unsigned retries;
 
     /* Newest first. */
@@ -49,21 +51,7 @@ enum walked {
 
 static bool holds(struct base_slice value, struct base_slice text)
 {
-    const uint8_t *at = value.data;
-    size_t left = value.length;
-
-    while (text.length > 0 && left >= text.length) {
-        const uint8_t *found = memchr(at, text.data[0], left - text.length + 1);
-        if (found == NULL) {
-            return false;
-        }
-        if (memcmp(found, text.data, text.length) == 0) {
-            return true;
-        }
-        left -= (size_t)(found + 1 - at);
-        at = found + 1;
-    }
-    return text.length == 0;
+    return text.length == 0 || memmem(value.data, value.length, text.data, text.length) != NULL;
 }
 
 static bool is_wanted(const struct queue_browse_walk *walk, const struct logstore_record *record)
@@ -158,14 +146,27 @@ static bool fetch(struct queue_browse_walk *walk, enum walked *result)
     return false;
 }
 
+static void count_bytes(struct queue_browse_walk *walk, size_t bytes)
+{
+    walk->scanned_bytes += bytes;
+    walk->piece_bytes += bytes;
+}
+
+/* Compressed batches count as what they inflated to, once they were left: however little of that
+ * is records. */
+static void count_inflated(struct queue_browse_walk *walk)
+{
+    count_bytes(walk, walk->reader.inflated_bytes - walk->inflated_bytes);
+    walk->inflated_bytes = walk->reader.inflated_bytes;
+}
+
 static void scan(struct queue_browse_walk *walk, const struct logstore_record *record,
                  struct base_buffer *buffer)
 {
-    size_t size = record->key.length + record->value.length + record->headers.length;
-
     walk->scanned_count++;
-    walk->scanned_bytes += size;
-    walk->piece_bytes += size;
+    if (buffer != walk->reader.records.inflated) {
+        count_bytes(walk, record->key.length + record->value.length + record->headers.length);
+    }
     walk->position = record->offset + 1;
     if (is_wanted(walk, record)) {
         keep(walk, record, buffer);
@@ -190,7 +191,10 @@ static enum walked walk_forward(struct queue_browse_walk *walk)
             walk->piece_size > 1) {
             return WALKED_TOO_FAR;
         }
-        switch (queue__reader_find(&walk->reader, walk->position, &record, &buffer, &gap_to)) {
+        enum queue_reader_found found =
+            queue__reader_find(&walk->reader, walk->position, &record, &buffer, &gap_to);
+        count_inflated(walk);
+        switch (found) {
         case QUEUE_READER_RECORD:
             scan(walk, &record, buffer);
             break;

@@ -12,6 +12,7 @@ void queue__reader_init(struct queue_reader *reader)
 static void close_batch(struct queue_reader *reader)
 {
     if (reader->is_open) {
+        reader->inflated_bytes += reader->records.inflated_bytes;
         logstore_records_close(&reader->records);
         reader->is_open = false;
     }
@@ -52,6 +53,7 @@ static enum step open_batch(struct queue_reader *reader, const uint8_t *data,
     reader->position += batch->size_bytes;
     if (err != BASE_ERR_OK) {
         reader->passed_to = logstore_batch_next_offset(batch);
+        reader->inflated_bytes += QUEUE_READER_INFLATED_BYTES; /* at the most */
         return STEP_DAMAGED;
     }
     reader->buffer = reader->read.chunks[reader->chunk].buffer;

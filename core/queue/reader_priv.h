@@ -33,6 +33,7 @@ struct queue_reader {
     int64_t passed_to; /* everything below was walked over */
     struct logstore_records records;
     struct base_buffer *buffer; /* borrowed from the window: of the open batch */
+    size_t inflated_bytes;      /* of all compressed batches that it has left, since init */
     struct logstore_record record;
 };
 
