@@ -355,6 +355,15 @@ class ListOffsets(RulesTest):
     def test_other_negative_timestamps_are_error_35(self):
         self.assertEqual(self.lookup(-77)[0], 35)
 
+    def test_long_names_are_not_compared_once_a_partition(self):
+        partitions = wire.array([wire.i32(0) + wire.i64(-1)] * 12000)
+        body = wire.i32(-1) + wire.array([wire.string("n" * 32767) + partitions] * 60)
+        started = time.monotonic()
+        reader = self.connection.call(wire.LIST_OFFSETS, 1, body)
+        self.assertLess(time.monotonic() - started, 5)
+        self.assertEqual((reader.i32(), len(reader.string()), reader.i32()), (60, 32767, 12000))
+        self.assertEqual((reader.i32(), reader.i16()), (0, 42))
+
 
 class Metadata(RulesTest):
     PARTITIONS_COUNT = 1000  # take longer to open than it takes to list them

@@ -85,10 +85,10 @@ static uint32_t position_of(const struct group_topic_offsets *topic, int32_t par
     return low;
 }
 
-struct group_offset_entry *group__entry_find(struct group *group, struct base_slice topic_name,
-                                             int32_t partition)
+/* topic may be NULL: it has none. */
+static struct group_offset_entry *entry_of(const struct group_topic_offsets *topic,
+                                           int32_t partition)
 {
-    const struct group_topic_offsets *topic = base_map_get(group->topics, topic_name);
     if (topic == NULL) {
         return NULL;
     }
@@ -97,6 +97,12 @@ struct group_offset_entry *group__entry_find(struct group *group, struct base_sl
         return NULL;
     }
     return topic->entries[position];
+}
+
+struct group_offset_entry *group__entry_find(struct group *group, struct base_slice topic_name,
+                                             int32_t partition)
+{
+    return entry_of(base_map_get(group->topics, topic_name), partition);
 }
 
 static void topic_free(struct group_topic_offsets *topic)
@@ -262,15 +268,20 @@ void group__offsets_clear(struct group *group)
     BASE_ASSERT(group->entries_count == 0);
 }
 
-/* Borrowed; NULL when there is none that counts. */
-static struct group_offset *find_offset(struct group *group, struct catalog_view *view,
-                                        struct base_slice topic, int32_t partition)
+/* Borrowed; NULL when there is none that counts. topic may be NULL: it has none. */
+static struct group_offset *find_offset(const struct group_topic_offsets *topic,
+                                        const struct catalog_view *view, int32_t partition)
 {
-    const struct group_offset_entry *entry = group__entry_find(group, topic, partition);
+    const struct group_offset_entry *entry = entry_of(topic, partition);
     bool counts = entry != NULL && entry->visible != NULL &&
-                  !group__offset_is_stale(view, topic, entry->visible);
+                  !group__offset_is_stale(view, topic->name, entry->visible);
 
     return counts ? entry->visible : NULL;
+}
+
+static bool is_same_slice(struct base_slice a, struct base_slice b)
+{
+    return a.data == b.data && a.length == b.length;
 }
 
 enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
@@ -278,6 +289,7 @@ enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
                                        uint32_t items_count)
 {
     enum group_verdict verdict;
+    const struct group_topic_offsets *topic = NULL;
 
     for (uint32_t i = 0; i < items_count; i++) {
         items[i].offset = NULL;
@@ -288,7 +300,11 @@ enum group_verdict group_offsets_fetch(struct group_coordinator *coordinator,
     }
     struct catalog_view *view = view_of(coordinator);
     for (uint32_t i = 0; i < items_count; i++) {
-        struct group_offset *offset = find_offset(group, view, items[i].topic, items[i].partition);
+        /* Once for all partitions of a topic, whose name may be as long as the request. */
+        if (i == 0 || !is_same_slice(items[i].topic, items[i - 1].topic)) {
+            topic = base_map_get(group->topics, items[i].topic);
+        }
+        struct group_offset *offset = find_offset(topic, view, items[i].partition);
         items[i].offset = offset == NULL ? NULL : group_offset_hold(offset);
     }
     release_view(view);
@@ -348,8 +364,9 @@ void group_committed_offsets(struct group_coordinator *coordinator, struct base_
         return;
     }
     struct catalog_view *view = view_of(coordinator);
+    const struct group_topic_offsets *committed = base_map_get(group->topics, topic);
     for (int32_t i = 0; i < count; i++) {
-        const struct group_offset *offset = find_offset(group, view, topic, i);
+        const struct group_offset *offset = find_offset(committed, view, i);
         offsets[i] = offset == NULL ? -1 : offset->offset;
     }
     release_view(view);

@@ -54,6 +54,12 @@ struct list_offsets {
     uint32_t pending_count; /* lookups under way */
 };
 
+/* Of names no topic may have, only as much as makes them so: neither of two is there. */
+static size_t compared_length(struct base_slice topic)
+{
+    return topic.length <= CATALOG_NAME_LENGTH_MAX ? topic.length : CATALOG_NAME_LENGTH_MAX + 1;
+}
+
 static int compare_items(const void *left, const void *right)
 {
     const struct list_offsets_item *a = *(const struct list_offsets_item *const *)left;
@@ -65,7 +71,8 @@ static int compare_items(const void *left, const void *right)
     if (a->topic.length != b->topic.length) {
         return a->topic.length < b->topic.length ? -1 : 1;
     }
-    return a->topic.length == 0 ? 0 : memcmp(a->topic.data, b->topic.data, a->topic.length);
+    size_t length = compared_length(a->topic);
+    return length == 0 ? 0 : memcmp(a->topic.data, b->topic.data, length);
 }
 
 /* False: no memory. */

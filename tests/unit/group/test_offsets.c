@@ -168,6 +168,30 @@ static void unknown_offsets_are_none_and_no_error(void **state)
     assert_null(item.offset);
 }
 
+static void name_of_a_topic_is_read_once_for_all_its_partitions(void **state)
+{
+    enum { NAME_SIZE = INT16_MAX, ITEMS = 250000, SECONDS_MAX = 2 };
+    struct fixture *fixture = *state;
+    struct committer committer;
+    struct group_fetch_item *items = base_alloc_array(ITEMS, sizeof *items);
+    char *name = base_alloc(NAME_SIZE);
+
+    memset(name, 'n', NAME_SIZE);
+    (void)commit_as(fixture, &committer, NULL, "t", 42);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        items[i].topic = base_slice_of(name, NAME_SIZE);
+    }
+    items[ITEMS - 1].topic = text("t");
+    clock_t began = clock();
+    assert_int_equal(group_offsets_fetch(fixture->coordinator, text("g"), items, ITEMS), GROUP_OK);
+    assert_true((clock() - began) / CLOCKS_PER_SEC < SECONDS_MAX);
+    assert_null(items[0].offset);
+    assert_int_equal(items[ITEMS - 1].offset->offset, 42);
+    group_offset_release(&items[ITEMS - 1].offset);
+    base_free(name);
+    base_free(items);
+}
+
 static bool count_offsets(void *context, struct base_slice topic, int32_t partition,
                           struct group_offset *offset)
 {
@@ -637,6 +661,7 @@ int main(void)
         T(commits_keep_the_session),
         T(too_much_metadata_refuses_only_its_item),
         T(unknown_offsets_are_none_and_no_error),
+        T(name_of_a_topic_is_read_once_for_all_its_partitions),
         T(all_offsets_come_by_topic_and_partition),
         T(offsets_of_subscribed_topics_are_not_deleted),
         T(long_subscriptions_are_read_once),
