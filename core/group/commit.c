@@ -252,26 +252,26 @@ static struct removal *removal_make(uint32_t entries_max)
     return removal;
 }
 
-/* Moves removal. On an error it is freed and nothing happened. */
-static enum base_err removal_begin(struct group *group, struct removal *removal, bool *pending)
+/* Nothing comes of it. */
+static void removal_drop(struct group *group, struct removal *removal)
 {
-    struct group_batch batch;
-
-    group__batch_init(&batch, group__now_ms(group));
     for (uint32_t i = 0; i < removal->entries_count; i++) {
-        group__batch_add_offset(&batch, group->id, removal->entries[i], NULL);
+        removal->entries[i]->ops_count--;
+        group__entry_drop_if_unused(group, removal->entries[i]);
     }
-    if (removal->with_group && group->stored != NULL) {
-        group__batch_add_group(&batch, group->id, base_slice_of(NULL, 0));
-    }
-    enum base_err err = group__append(group, &removal->op, &batch, pending);
-    group__batch_fini(&batch);
+    removal_free(removal);
+}
+
+/* Moves removal. batch: its records. On an error it is dropped. */
+static enum base_err append_removal(struct group *group, struct removal *removal,
+                                    struct group_batch *batch, bool *pending)
+{
+    enum base_err err = group__append(group, &removal->op, batch, pending);
     if (err) {
-        removal_free(removal);
+        removal_drop(group, removal);
         return err;
     }
     for (uint32_t i = 0; i < removal->entries_count; i++) {
-        removal->entries[i]->ops_count++;
         group__entry_set_appended(removal->entries[i], NULL);
     }
     if (removal->with_group) {
@@ -284,6 +284,63 @@ static enum base_err removal_begin(struct group *group, struct removal *removal,
         removal_free(removal);
     }
     return BASE_ERR_OK;
+}
+
+/* Those of the entries, from `first` on, as a removal of their own; NULL: no memory. */
+static struct removal *split(struct removal *removal, uint32_t first)
+{
+    uint32_t count = removal->entries_count - first;
+    struct removal *part = removal_make(count);
+
+    if (part != NULL) {
+        memcpy(part->entries, &removal->entries[first], count * sizeof(part->entries[0]));
+        part->entries_count = count;
+        removal->entries_count = first;
+    }
+    return part;
+}
+
+/* Fills the batch with as many entries as it takes, the last ones first. When some are left
+ * these become a removal of their own; NULL: no memory. */
+static struct removal *fill(struct group *group, struct removal *removal, struct group_batch *batch)
+{
+    uint32_t left = removal->entries_count;
+
+    while (left > 0 && !group__batch_is_full(batch)) {
+        group__batch_add_offset(batch, group->id, removal->entries[--left], NULL);
+    }
+    if (left > 0) {
+        return split(removal, left);
+    }
+    if (removal->with_group && group->stored != NULL) {
+        group__batch_add_group(batch, group->id, base_slice_of(NULL, 0));
+    }
+    return removal;
+}
+
+/* Moves removal. What one batch cannot hold goes to the log in several, and the last has the
+ * end of the group and the answer. On an error what went before is gone, and the rest stays. */
+static enum base_err removal_begin(struct group *group, struct removal *removal, bool *pending)
+{
+    enum base_err err = BASE_ERR_OK;
+    bool is_last = false;
+
+    for (uint32_t i = 0; i < removal->entries_count; i++) { /* one may be there twice */
+        removal->entries[i]->ops_count++;
+    }
+    while (!is_last && err == BASE_ERR_OK) {
+        struct group_batch batch;
+        group__batch_init(&batch, group__now_ms(group));
+        struct removal *part = fill(group, removal, &batch);
+        is_last = part == removal;
+        err = part == NULL ? BASE_ERR_NOMEM : append_removal(group, part, &batch, pending);
+        group__batch_fini(&batch);
+    }
+    if (!is_last) {
+        removal_drop(group, removal);
+    }
+    *pending = *pending && err == BASE_ERR_OK;
+    return err;
 }
 
 static bool refuse_topic(void *context, struct base_slice name)

@@ -22,6 +22,7 @@ struct group_shard {
     atomic_int_fast64_t records;           /* in the log since the last snapshot */
     atomic_int_fast64_t records_live;      /* that a snapshot would have */
     atomic_bool snapshot_running;
+    uint32_t snapshots_count; /* whoever sets snapshot_running owns it */
 };
 
 struct group_coordinator {

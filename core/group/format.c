@@ -1,6 +1,7 @@
 /* Encoding and decoding of what is in __consumer_offsets. */
 #include "core/group/format_priv.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/base/assert.h"
@@ -18,7 +19,16 @@ enum {
     /* Five lengths of 2 bytes, two of 4, two timeouts. */
     MEMBER_SIZE_MIN = 4 * 2 + 2 * 4 + 2 * 4,
     KEY_SIZE_MAX = 3 * (INT16_MAX + 2) + 8,
+    OFFSET_SIZE_MAX = GROUP_OFFSET_METADATA_SIZE_MAX + 64,
+    RECORD_FRAME_SIZE_MAX = 128, /* around key and value: lengths, times, the header */
+    BATCH_SIZE_FULL = 1 << 19,
+    BATCH_SIZE_MAX = GROUP_ASSIGNMENTS_SIZE_MAX + (1 << 20),
 };
+
+static_assert(BATCH_SIZE_FULL + KEY_SIZE_MAX + OFFSET_SIZE_MAX + RECORD_FRAME_SIZE_MAX +
+                      KEY_SIZE_MAX + GROUP_ASSIGNMENTS_SIZE_MAX + RECORD_FRAME_SIZE_MAX <=
+                  BATCH_SIZE_MAX,
+              "one offset and the group's record find room in a batch that is not full");
 
 #define HEADER_TOPIC_ID "dms.topic_id"
 
@@ -77,9 +87,9 @@ static struct base_slice read_bytes(struct base_reader *reader)
 
 void group__batch_init(struct group_batch *batch, int64_t now_ms)
 {
-    base_writer_init(&batch->writer, (size_t)GROUP_ASSIGNMENTS_SIZE_MAX + (1u << 20));
+    base_writer_init(&batch->writer, BATCH_SIZE_MAX);
     base_writer_init(&batch->key, KEY_SIZE_MAX);
-    base_writer_init(&batch->value, GROUP_OFFSET_METADATA_SIZE_MAX + 64);
+    base_writer_init(&batch->value, OFFSET_SIZE_MAX);
     batch->now_ms = now_ms;
     batch->records_count = 0;
     logstore_records_builder_begin(&batch->builder, &batch->writer);
@@ -160,6 +170,11 @@ void group__batch_add_group(struct group_batch *batch, struct base_slice group_i
     base_writer_int16(&batch->key, KEY_VERSION_GROUP);
     write_string(&batch->key, group_id);
     add(batch, value, NULL);
+}
+
+bool group__batch_is_full(const struct group_batch *batch)
+{
+    return logstore_records_builder_size_bytes(&batch->builder) >= BATCH_SIZE_FULL;
 }
 
 enum base_err group__batch_finish(struct group_batch *batch, struct base_chunk *chunk)

@@ -38,6 +38,9 @@ void group__batch_add_offset(struct group_batch *batch, struct base_slice group_
 /* Null value: the deletion. */
 void group__batch_add_group(struct group_batch *batch, struct base_slice group_id,
                             struct base_slice value);
+/* Time for another batch, where the records need not come at once. Until then there is room
+ * for one more offset, and the group's record. */
+bool group__batch_is_full(const struct group_batch *batch);
 /* NOMEM, TOO_LARGE. The chunk is the caller's. */
 BASE_MUST_USE enum base_err group__batch_finish(struct group_batch *batch,
                                                 struct base_chunk *chunk);

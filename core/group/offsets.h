@@ -104,7 +104,8 @@ struct group_delete_offsets {
     enum group_verdict verdict;
 };
 
-/* Deletes a group with all its offsets. NOT_FOUND, NOT_EMPTY. */
+/* Deletes a group with all its offsets. NOT_FOUND, NOT_EMPTY. When the log refuses it, some of
+ * a large group's offsets may be gone: ask again. */
 struct group_delete {
     struct base_executor *executor;
     struct base_task task;

@@ -20,6 +20,7 @@ struct group_offset_entry {
     struct group_topic_offsets *topic; /* borrowed */
     int32_t partition;
     uint32_t ops_count;            /* changes on their way to the log */
+    uint32_t snapshot;             /* number of the newest one that has it; 0: none */
     struct group_offset *visible;  /* counted; durable; NULL: none */
     struct group_offset *appended; /* counted; newest in the log, durable or not; NULL: none */
 };

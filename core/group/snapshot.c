@@ -1,9 +1,12 @@
 /* Keeps a partition of __consumer_offsets short: appends the state of each of its groups and
  * then moves the log start to where that began.
  *
- * A group's state is encoded and appended in one hold of its lock, and it is what the log
- * would give up to there, durable or not. So whatever order other changes arrive in, the log
- * from the first of these batches on gives the same state as all of it. */
+ * A record is encoded and appended in one hold of its group's lock, and it is what the log
+ * would give for its key up to there, durable or not. So whatever order other changes arrive
+ * in, the log from the first of these batches on gives the same state as all of it.
+ *
+ * A group may have more than one batch can hold, and the log takes only so much that is not
+ * durable yet: what a turn did not append is for the next one, when that is durable. */
 #include "core/base/alloc.h"
 #include "core/base/assert.h"
 #include "core/base/log.h"
@@ -14,6 +17,8 @@
 enum {
     RECORDS_MIN = 10000,  /* a shorter log is left alone */
     RECORDS_PER_LIVE = 4, /* and one that is not this many times longer than its content */
+    TURN_BATCHES_MAX = 64,
+    TURN_SIZE_MAX = 4 << 20, /* bytes; no other batch begins behind them */
 };
 
 struct slot {
@@ -26,9 +31,11 @@ struct snapshot {
     struct base_executor *executor; /* everything runs there */
     struct base_task start;
     struct group_walk walk;
+    uint32_t number; /* marks the offsets that are in it */
     int64_t trim_offset;
-    struct slot slots[GROUP_WALK_STEP]; /* one per group of a step */
+    struct slot slots[TURN_BATCHES_MAX];
     uint32_t slots_used;
+    size_t turn_bytes;
     uint32_t waiting_count;
     bool failed;
 };
@@ -43,14 +50,15 @@ static void end(struct snapshot *snapshot)
     group__coordinator_idle(coordinator);
 }
 
+static void take_turn(struct snapshot *snapshot);
+
 static void go_on(struct snapshot *snapshot)
 {
     struct group_shard *shard = snapshot->shard;
 
     while (!snapshot->failed && !atomic_load(&shard->coordinator->closing) &&
            snapshot->walk.next < snapshot->walk.groups_count) {
-        snapshot->slots_used = 0;
-        (void)group__walk_step(&snapshot->walk);
+        take_turn(snapshot);
         if (snapshot->waiting_count > 0) {
             return; /* the last of them goes on */
         }
@@ -74,13 +82,26 @@ static void slot_over(struct base_task *task)
     }
 }
 
+/* A group's next batch. */
+struct filling {
+    struct group_batch batch;
+    uint32_t number; /* the snapshot's */
+    bool is_all;
+};
+
 static bool add_entry(void *context, struct group *group, struct group_offset_entry *entry)
 {
-    struct group_batch *batch = context;
+    struct filling *filling = context;
 
-    if (entry->appended != NULL) {
-        group__batch_add_offset(batch, group->id, entry, entry->appended);
+    if (entry->appended == NULL || entry->snapshot == filling->number) {
+        return true;
     }
+    if (group__batch_is_full(&filling->batch)) {
+        filling->is_all = false;
+        return false;
+    }
+    entry->snapshot = filling->number;
+    group__batch_add_offset(&filling->batch, group->id, entry, entry->appended);
     return true;
 }
 
@@ -95,6 +116,7 @@ static enum base_err append(struct snapshot *snapshot, struct group_batch *batch
     if (err) {
         return err;
     }
+    snapshot->turn_bytes += chunk.length;
     slot->snapshot = snapshot;
     slot->waiter =
         (struct partition_waiter){.executor = snapshot->executor, .task = {.run = slot_over}};
@@ -107,28 +129,40 @@ static enum base_err append(struct snapshot *snapshot, struct group_batch *batch
     return err;
 }
 
-static void snapshot_group(struct group_walk *walk, struct group *group)
+/* True: the group has nothing left for the next turn. */
+static bool append_group(struct snapshot *snapshot, struct group *group)
 {
-    struct snapshot *snapshot = BASE_CONTAINER_OF(walk, struct snapshot, walk);
-    struct group_batch batch;
+    struct filling filling = {.number = snapshot->number, .is_all = true};
 
-    if (snapshot->failed) {
-        return;
-    }
-    group__lock(group, walk->executor);
-    group__batch_init(&batch, group__now_ms(group));
+    group__lock(group, snapshot->executor);
+    group__batch_init(&filling.batch, group__now_ms(group));
     if (group->state != GROUP_DEAD) {
-        group__entries_each(group, add_entry, &batch);
-        if (group->stored != NULL) {
-            group__batch_add_group(&batch, group->id,
+        group__entries_each(group, add_entry, &filling);
+        if (filling.is_all && group->stored != NULL) {
+            group__batch_add_group(&filling.batch, group->id,
                                    base_slice_of(group->stored->data, group->stored_length));
         }
     }
-    if (batch.records_count > 0 && append(snapshot, &batch)) {
+    if (filling.batch.records_count > 0 && append(snapshot, &filling.batch)) {
         snapshot->failed = true;
     }
-    group__batch_fini(&batch);
+    group__batch_fini(&filling.batch);
     group__unlock(group);
+    return filling.is_all;
+}
+
+static void take_turn(struct snapshot *snapshot)
+{
+    struct group_walk *walk = &snapshot->walk;
+
+    snapshot->slots_used = 0;
+    snapshot->turn_bytes = 0;
+    while (!snapshot->failed && walk->next < walk->groups_count &&
+           snapshot->slots_used < TURN_BATCHES_MAX && snapshot->turn_bytes < TURN_SIZE_MAX) {
+        if (append_group(snapshot, walk->groups[walk->next])) {
+            group__release(&walk->groups[walk->next++]);
+        }
+    }
 }
 
 static void start(struct base_task *task)
@@ -144,7 +178,6 @@ static void start(struct base_task *task)
         end(snapshot);
         return;
     }
-    snapshot->walk.visit = snapshot_group;
     snapshot->failed = snapshot->walk.groups_count == 0; /* nothing tells when it is durable */
     go_on(snapshot);
 }
@@ -166,6 +199,7 @@ void group__snapshot_maybe(struct group_shard *shard)
     }
     struct group_coordinator *coordinator = shard->coordinator;
     snapshot->shard = shard;
+    snapshot->number = ++shard->snapshots_count;
     snapshot->executor = group__executor(coordinator, (uint32_t)(shard - coordinator->shards));
     snapshot->start.run = start;
     group__coordinator_busy(coordinator);

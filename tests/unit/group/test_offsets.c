@@ -548,6 +548,183 @@ static void snapshot_keeps_what_is_on_its_way(void **state)
     assert_int_equal(offset_of(fixture, "t"), 20002);
 }
 
+/* A group whose id every record repeats: more than one batch may hold. */
+enum { HUGE_ID_SIZE = INT16_MAX, HUGE_PARTITIONS = 2200, HUGE_COMMITS = 2 };
+
+static void commit_huge(struct fixture *fixture, struct base_slice id)
+{
+    enum { COUNT = HUGE_PARTITIONS / HUGE_COMMITS };
+    struct group_commit_item *items = base_alloc_array(COUNT, sizeof *items);
+
+    for (int32_t first = 0; first < HUGE_PARTITIONS; first += COUNT) {
+        for (int32_t i = 0; i < COUNT; i++) {
+            items[i] = (struct group_commit_item){
+                .topic = text("t"), .partition = first + i, .offset = first + i};
+        }
+        struct group_commit commit = {.executor = &fixture->loop.executor,
+                                      .group_id = id,
+                                      .generation = -1,
+                                      .items = items,
+                                      .items_count = COUNT};
+        assert_int_equal(group_commit(fixture->coordinator, &commit), GROUP_DONE);
+        assert_int_equal(commit.verdict, GROUP_OK);
+    }
+    base_free(items);
+}
+
+static void assert_huge(struct fixture *fixture, struct base_slice id, bool is_there)
+{
+    int64_t *offsets = base_alloc_array(HUGE_PARTITIONS, sizeof *offsets);
+
+    group_committed_offsets(fixture->coordinator, id, text("t"), offsets, HUGE_PARTITIONS);
+    for (int32_t i = 0; i < HUGE_PARTITIONS; i++) {
+        assert_int_equal(offsets[i], is_there ? i : -1);
+    }
+    base_free(offsets);
+}
+
+/* Commits of another group, until the log is one record short of a snapshot. */
+static void fill_log(struct fixture *fixture)
+{
+    static struct committer committer;
+
+    for (int64_t i = HUGE_PARTITIONS + 1; i < 10000; i++) {
+        assert_int_equal(commit_as(fixture, &committer, NULL, "t", i), GROUP_DONE);
+    }
+}
+
+static void group_of_any_size_is_in_a_snapshot_and_can_be_deleted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct committer committer;
+    char *bytes = base_alloc(HUGE_ID_SIZE);
+    struct base_slice id = base_slice_of(bytes, HUGE_ID_SIZE);
+    struct group_delete request = {
+        .executor = &fixture->loop.executor, .task.run = done, .group_id = id};
+
+    memset(bytes, 'i', HUGE_ID_SIZE);
+    commit_huge(fixture, id);
+    fill_log(fixture);
+    (void)commit_as(fixture, &committer, NULL, "t", 0);
+    run(fixture);
+    assert_true(fixture->log->first > HUGE_COMMITS);
+    stop(fixture);
+    start(fixture);
+    assert_huge(fixture, id, true);
+    assert_int_equal(group_delete(fixture->coordinator, &request), GROUP_DONE);
+    assert_int_equal(request.verdict, GROUP_OK);
+    stop(fixture);
+    start(fixture);
+    assert_huge(fixture, id, false);
+    base_free(bytes);
+}
+
+static size_t bytes_on_their_way(const struct memory_journal *log)
+{
+    size_t length = 0;
+
+    for (uint32_t i = log->first; i < log->count; i++) {
+        length += log->batches[i].waiter == NULL ? 0 : log->batches[i].length;
+    }
+    return length;
+}
+
+static void snapshot_of_a_huge_group_waits_for_the_log_and_for_nobody(void **state)
+{
+    enum { ON_THEIR_WAY_MAX = 8 << 20, FIRST_NEW = 7, LAST_NEW = 8 };
+    struct fixture *fixture = *state;
+    struct committer trigger;
+    struct committer changes[2];
+    int64_t offsets[HUGE_PARTITIONS];
+    char *bytes = base_alloc(HUGE_ID_SIZE);
+    struct base_slice id = base_slice_of(bytes, HUGE_ID_SIZE);
+
+    memset(bytes, 'i', HUGE_ID_SIZE);
+    commit_huge(fixture, id);
+    fill_log(fixture);
+    fixture->log->held = true;
+    assert_int_equal(commit_as(fixture, &trigger, NULL, "t", 0), GROUP_PENDING);
+    run(fixture);
+    for (int i = 0; i < 2; i++) { /* one that the snapshot has already, one that it has not */
+        (void)memset(&changes[i], 0, sizeof changes[i]);
+        changes[i].item = (struct group_commit_item){.topic = text("t"),
+                                                     .partition = i == 0 ? 0 : HUGE_PARTITIONS - 1,
+                                                     .offset = i == 0 ? FIRST_NEW : LAST_NEW};
+        changes[i].commit = (struct group_commit){.executor = &fixture->loop.executor,
+                                                  .task.run = committed,
+                                                  .group_id = id,
+                                                  .generation = -1,
+                                                  .items = &changes[i].item,
+                                                  .items_count = 1};
+        assert_int_equal(group_commit(fixture->coordinator, &changes[i].commit), GROUP_PENDING);
+    }
+    while (fixture->log->first == 0) {
+        assert_in_range(bytes_on_their_way(fixture->log), 1, ON_THEIR_WAY_MAX);
+        memory_release(fixture->log, BASE_ERR_OK);
+        run(fixture);
+    }
+    fixture->log->held = false;
+    stop(fixture);
+    start(fixture);
+    group_committed_offsets(fixture->coordinator, id, text("t"), offsets, HUGE_PARTITIONS);
+    assert_int_equal(offsets[0], FIRST_NEW);
+    assert_int_equal(offsets[1], 1);
+    assert_int_equal(offsets[HUGE_PARTITIONS - 2], HUGE_PARTITIONS - 2);
+    assert_int_equal(offsets[HUGE_PARTITIONS - 1], LAST_NEW);
+    base_free(bytes);
+}
+
+static void huge_removal_may_name_an_offset_twice(void **state)
+{
+    enum { TWICE = 200 };
+    struct fixture *fixture = *state;
+    char *bytes = base_alloc(HUGE_ID_SIZE);
+    struct group_commit_item items[TWICE];
+    struct group_delete_offsets request = {.executor = &fixture->loop.executor,
+                                           .task.run = done,
+                                           .group_id = base_slice_of(bytes, HUGE_ID_SIZE),
+                                           .items = items,
+                                           .items_count = TWICE};
+    int64_t offsets[TWICE];
+
+    memset(bytes, 'i', HUGE_ID_SIZE);
+    commit_huge(fixture, request.group_id);
+    for (int32_t i = 0; i < TWICE; i++) {
+        items[i] = (struct group_commit_item){.topic = text("t"), .partition = i % (TWICE / 2)};
+    }
+    assert_int_equal(group_delete_offsets(fixture->coordinator, &request), GROUP_DONE);
+    assert_int_equal(request.verdict, GROUP_OK);
+    group_committed_offsets(fixture->coordinator, request.group_id, text("t"), offsets, TWICE);
+    for (int32_t i = 0; i < TWICE; i++) {
+        assert_int_equal(offsets[i], i < TWICE / 2 ? -1 : i);
+    }
+    base_free(bytes);
+}
+
+static void huge_removal_that_fails_halfway_can_be_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+    char *bytes = base_alloc(HUGE_ID_SIZE);
+    struct base_slice id = base_slice_of(bytes, HUGE_ID_SIZE);
+    struct group_delete request = {
+        .executor = &fixture->loop.executor, .task.run = done, .group_id = id};
+    bool fired = true;
+
+    memset(bytes, 'i', HUGE_ID_SIZE);
+    commit_huge(fixture, id);
+    for (long n = 0; fired; n += 13) {
+        base_alloc_fail_after(n, 1);
+        assert_int_equal(group_delete(fixture->coordinator, &request), GROUP_DONE);
+        fired = base_alloc_fault_fired();
+        base_alloc_fail_after(-1, 0);
+        assert_int_equal(request.verdict, fired ? GROUP_OUT_OF_MEMORY : GROUP_OK);
+    }
+    stop(fixture);
+    start(fixture);
+    assert_huge(fixture, id, false);
+    base_free(bytes);
+}
+
 /* Records by hand, from Kafka's OffsetCommitKey/Value and GroupMetadataKey/Value. */
 struct golden {
     const uint8_t *key;
@@ -674,6 +851,10 @@ int main(void)
         T(not_ready_before_loading),
         T(long_log_is_replaced_by_a_snapshot),
         T(snapshot_keeps_what_is_on_its_way),
+        T(group_of_any_size_is_in_a_snapshot_and_can_be_deleted),
+        T(snapshot_of_a_huge_group_waits_for_the_log_and_for_nobody),
+        T(huge_removal_may_name_an_offset_twice),
+        T(huge_removal_that_fails_halfway_can_be_asked_for_again),
         T(offset_record_has_kafkas_bytes),
         T(expiring_offset_record_has_kafkas_bytes),
         T(empty_group_record_has_kafkas_bytes),
