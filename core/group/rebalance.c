@@ -5,7 +5,7 @@
 #include "core/group/group_priv.h"
 #include "core/group/store_priv.h"
 
-enum { RETRY_MS = 1000 }; /* when memory was out at the end of a join phase */
+enum { RETRY_MS = 1000 }; /* at least, until a join phase that could not end tries again */
 
 void group__set_joined(struct group *group, struct group_member *member, bool joined)
 {
@@ -111,7 +111,8 @@ static void complete_join(struct group *group)
         return;
     }
     if (!elect_leader(group)) { /* only static members, none of them here yet */
-        wait_for_joins(group, rebalance_timeout_ms(group));
+        int64_t timeout_ms = rebalance_timeout_ms(group);
+        wait_for_joins(group, timeout_ms > RETRY_MS ? timeout_ms : RETRY_MS);
         return;
     }
     bool failed = false;

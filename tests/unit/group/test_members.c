@@ -384,6 +384,47 @@ static void static_member_comes_back_without_a_rebalance(void **state)
     fini(clients, 2);
 }
 
+/* How often a timer fires within ms; no more than rings_max are let. */
+static unsigned rings_within(struct fixture *fixture, int64_t ms, unsigned rings_max)
+{
+    int64_t target_us = fixture->clock.now_us + ms * 1000;
+    unsigned rings = 0;
+
+    for (run(fixture); rings < rings_max; run(fixture)) {
+        int64_t next_us = base_timer_heap_next_us(&fixture->loop.timers);
+        if (next_us < 0 || next_us > target_us) {
+            break;
+        }
+        fixture->clock.now_us = next_us > fixture->clock.now_us ? next_us : fixture->clock.now_us;
+        rings += (unsigned)base_timer_heap_run(&fixture->loop.timers, fixture->clock.now_us, 1);
+    }
+    return rings;
+}
+
+static void static_member_that_gives_no_time_to_join_is_waited_for_calmly(void **state)
+{
+    enum { SECONDS = 10 };
+    struct fixture *fixture = *state;
+    struct client clients[2];
+
+    client_init(fixture, &clients[0], "i0");
+    client_init(fixture, &clients[1], NULL);
+    clients[0].join.session_timeout_ms = 1800000;
+    clients[0].join.rebalance_timeout_ms = 0;
+    make_stable(fixture, clients, 2);
+    struct group_leave_member member = {.member_id = text(clients[1].member_id)};
+    struct group_leave request = {.executor = &fixture->loop.executor,
+                                  .group_id = text("g"),
+                                  .members = &member,
+                                  .members_count = 1};
+    assert_int_equal(group_leave(fixture->coordinator, &request), GROUP_OK);
+    assert_in_range(rings_within(fixture, SECONDS * 1000, 1000), 1, 2 * SECONDS);
+    assert_int_equal(state_of(fixture, "g"), GROUP_PREPARING_REBALANCE);
+    assert_int_equal(client_join(fixture, &clients[0]), GROUP_DONE); /* it is not missed */
+    assert_int_equal(clients[0].join.generation, 2);
+    fini(clients, 2);
+}
+
 static void static_leader_comes_back_and_skips_the_assignment(void **state)
 {
     struct fixture *fixture = *state;
@@ -566,6 +607,7 @@ int main(void)
         T(many_leave_where_many_ids_are_reserved),
         T(leaving_answers_the_parked_join),
         T(static_member_comes_back_without_a_rebalance),
+        T(static_member_that_gives_no_time_to_join_is_waited_for_calmly),
         T(static_leader_comes_back_and_skips_the_assignment),
         T(static_member_whose_protocols_change_the_choice_rebalances),
         T(static_member_in_a_parked_join_is_fenced_by_its_successor),
