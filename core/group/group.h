@@ -19,6 +19,7 @@
 #include "core/group/verdict.h"
 
 struct group;
+struct group_member;
 
 enum group_state {
     GROUP_EMPTY,                /* no members; may have offsets */
@@ -89,8 +90,9 @@ struct group_join {
 
     /* the group's own */
     struct group_wait wait;
-    struct group *group;      /* held from parking to release or cancel */
-    struct base_arena memory; /* owned; what the outputs point into */
+    struct group *group;         /* held from parking to release or cancel */
+    struct group_member *member; /* whose it is; valid while parked */
+    struct base_arena memory;    /* owned; what the outputs point into */
 };
 
 /* Frees the outputs; to be called after every answer. Idempotent. */

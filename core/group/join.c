@@ -102,6 +102,7 @@ static void park(struct group *group, struct group_member *member, struct group_
         group__join_refuse(member->join, GROUP_REBALANCE_IN_PROGRESS);
     }
     member->join = join;
+    join->member = member;
     group__set_joined(group, member, true);
 }
 
@@ -361,13 +362,8 @@ bool group_join_cancel(struct group_coordinator *coordinator, struct group_join 
 
     group__lock(group, NULL);
     if (!join->wait.answered) {
-        struct group_member *member = NULL;
-        for (struct base_list *node = group->members.next;
-             node != &group->members && member == NULL; node = node->next) {
-            struct group_member *candidate = BASE_CONTAINER_OF(node, struct group_member, link);
-            member = candidate->join == join ? candidate : NULL;
-        }
-        BASE_ASSERT(member != NULL);
+        struct group_member *member = join->member; /* one that ends answers first */
+        BASE_ASSERT(member->join == join);
         member->join = NULL; /* it still counts as joined; its session runs from now */
         member->is_new = false;
         group__member_touch(group, member, member->session_timeout_ms);
