@@ -22,12 +22,15 @@ class RulesTest(harness.BrokerTest):
         self.addCleanup(connection.close)
         return connection
 
-    def make_topic(self, connection, partitions=None):
+    def make_topic(self, connection, partitions=None, **configs):
+        """configs: of the topic, with `_` for `.`."""
         name = self.topic()
         if partitions is not None:
             connection.call(wire.CREATE_TOPICS, 2, wire.array([
                 wire.string(name) + wire.i32(partitions) + wire.i16(1) + wire.array([])
-                + wire.array([])]) + wire.i32(10000) + wire.i8(0))
+                + wire.array([wire.string(key.replace("_", ".")) + wire.string(value)
+                              for key, value in configs.items()])])
+                + wire.i32(10000) + wire.i8(0))
 
         def exists():
             reader = connection.call(wire.METADATA, 4, wire.metadata_body([name], 4))
@@ -118,6 +121,15 @@ class Idempotence(RulesTest):
         self.assertEqual(self.send(one, 0, 3), (0, 0))
         self.assertEqual(self.send(one, 3), (0, 3))
         self.assertEqual(self.end(), 4)
+
+    def test_duplicate_gets_the_append_time_it_had(self):
+        self.name = self.make_topic(self.connection, 1, message_timestamp_type="LogAppendTime")
+        records = self.batch(b"value", producer_id=self.producer_id(), epoch=0, sequence=0)
+        error, _, append_time, _ = self.produce(records)
+        self.assertEqual(error, 0)
+        self.assertAlmostEqual(append_time, time.time() * 1000, delta=10000)
+        time.sleep(0.05)
+        self.assertEqual(self.produce(records), (0, 0, append_time, 0))
 
     def test_five_batches_are_remembered_and_no_more(self):
         one = self.producer_id()

@@ -97,6 +97,7 @@ struct logstore_appended {
     enum logstore_verdict verdict; /* of the producer state: APPEND, DUPLICATE, ... */
     int64_t base_offset;           /* given, or that of the duplicate's original */
     int64_t end_offset;            /* behind the batch: wait for written or durable >= this */
+    int64_t timestamp_ms;          /* the greatest, of the batch or the duplicate's original */
 };
 
 /* Appends one validated batch (header parsed into *batch, CRC and records checked).

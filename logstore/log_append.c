@@ -500,7 +500,8 @@ enum base_err logstore_log_append(struct logstore_log *log, const struct base_ch
     BASE_ASSERT(bytes->buffer != NULL);
     BASE_ASSERT(bytes->length == batch->size_bytes);
 
-    *out = (struct logstore_appended){.base_offset = -1, .end_offset = -1};
+    *out = (struct logstore_appended){
+        .base_offset = -1, .end_offset = -1, .timestamp_ms = batch->max_timestamp};
     if (log->offline) {
         return BASE_ERR_OFFLINE;
     }
@@ -510,6 +511,7 @@ enum base_err logstore_log_append(struct logstore_log *log, const struct base_ch
         if (out->verdict == LOGSTORE_VERDICT_DUPLICATE) {
             out->base_offset = duplicate.base_offset;
             out->end_offset = duplicate.last_offset + 1;
+            out->timestamp_ms = duplicate.timestamp_ms;
         }
         return BASE_ERR_OK;
     }

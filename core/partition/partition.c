@@ -429,6 +429,7 @@ enum base_err partition_append(struct partition *partition, const struct base_ch
         out->base_offset = appended.base_offset;
         out->end_offset = appended.end_offset;
         out->start_offset = logstore_log_start_offset(partition->log);
+        out->timestamp_ms = appended.timestamp_ms;
         if (appended.verdict == LOGSTORE_VERDICT_APPEND ||
             appended.verdict == LOGSTORE_VERDICT_DUPLICATE) {
             out->pending = wait_for(partition, acks, waiter, appended.end_offset);

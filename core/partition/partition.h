@@ -77,7 +77,8 @@ struct partition_appended {
     int64_t base_offset;
     int64_t end_offset;
     int64_t start_offset; /* of the log, for the answer */
-    bool pending;         /* the waiter was registered and its task will come */
+    int64_t timestamp_ms;
+    bool pending; /* the waiter was registered and its task will come */
 };
 
 /* Appends one batch that logstore_batch_peek, verify_crc and check_records accepted.

@@ -207,7 +207,6 @@ static void append(struct produce *produce, const struct catalog_topic *topic,
         logstore_batch_set_append_time(bytes, records.length, now_ms);
         enum base_err parsed = logstore_batch_peek(bytes, records.length, batch, NULL);
         BASE_ASSERT(parsed == BASE_ERR_OK);
-        answer->log_append_time_ms = now_ms;
     }
     struct partition *partition =
         partition_table_get(request->broker->partitions, topic->id, answer->index);
@@ -236,6 +235,9 @@ static void append(struct produce *produce, const struct catalog_topic *topic,
     telemetry_add(TELEMETRY_PRODUCED_BYTES, batch->size_bytes);
     answer->base_offset = appended.base_offset;
     answer->log_start_offset = appended.start_offset;
+    if (logstore_batch_is_append_time(batch)) {
+        answer->log_append_time_ms = appended.timestamp_ms;
+    }
     if (!appended.pending) {
         partition_release(&partition);
         return;
