@@ -14,6 +14,7 @@ import harness
 import test_kafka_rules
 import wire
 
+NOT_COORDINATOR = 16
 STORAGE_ERROR = 56
 FILE_SIZE_LIMIT = 300000
 ADDRESS_SANITIZED = "asan" in os.environ.get("DMSD_BINARY", "")
@@ -45,6 +46,15 @@ class StorageTest(test_kafka_rules.RulesTest):
         while position + 12 <= len(data) and struct.unpack_from(">i", data, position + 8)[0] > 0:
             position += 12 + struct.unpack_from(">i", data, position + 8)[0]
         return position
+
+    def flip(self, position):
+        path = self.log_file()
+        with open(path, "r+b") as file:
+            file.seek(position)
+            byte = file.read(1)[0]
+            file.seek(position)
+            file.write(bytes([byte ^ 0x10]))
+        return path
 
     def offsets_read(self, at_end=(0,)):
         """Base offset of every batch that can be read, in order; at_end: the errors that may
@@ -141,15 +151,6 @@ class Damage(StorageTest):
         super().setUp()
         self.acknowledged = [self.produce(self.batch(b"v" * 1000))[1] for _ in range(5)]
 
-    def flip(self, position):
-        path = self.log_file()
-        with open(path, "r+b") as file:
-            file.seek(position)
-            byte = file.read(1)[0]
-            file.seek(position)
-            file.write(bytes([byte ^ 0x10]))
-        return path
-
     def expect_offline(self, position):
         size = os.path.getsize(self.log_file())
         path = self.flip(position)
@@ -194,6 +195,53 @@ class Damage(StorageTest):
         self.assertNotIn("LOG_TAIL_CUT", self.broker.log())
         self.assertEqual(self.offsets_read(), self.acknowledged)
         self.assertEqual(self.produce(self.batch())[:2], (0, 5))
+
+
+class DamagedOffsets(StorageTest):
+    GROUP = "group-of-damaged-offsets"
+
+    def setUp(self):
+        self.broker = self.own_broker(num_partitions=1, offsets_topic_num_partitions=1)
+        test_kafka_rules.RulesTest.setUp(self)
+
+    def commit(self, offset):
+        part = wire.i32(0) + wire.i64(offset) + wire.string("")
+        reader = self.connection.call(
+            wire.OFFSET_COMMIT, 2, wire.string(self.GROUP) + wire.i32(-1) + wire.string("")
+            + wire.i64(-1) + wire.array([wire.string(self.name) + wire.array([part])]))
+        self.assertEqual(reader.array(lambda one: (one.string(), one.array(
+            lambda row: (row.i32(), row.i16())))), [(self.name, [(0, 0)])])
+
+    def log_file(self):
+        """That of the committed offsets: it has the name of the group in it."""
+        for folder, _, names in os.walk(self.broker.data):
+            for path in (os.path.join(folder, name) for name in names if name.endswith(".log")):
+                with open(path, "rb") as file:
+                    if self.GROUP.encode() in file.read():
+                        return path
+        raise AssertionError("there is none")
+
+    def committed(self, version):
+        """(offset, its error), error of the group"""
+        reader = self.connection.call(
+            wire.OFFSET_FETCH, version, wire.string(self.GROUP)
+            + wire.array([wire.string(self.name) + wire.array([wire.i32(0)])]))
+        rows = reader.array(lambda one: (one.string(), one.array(
+            lambda row: (row.i32(), row.i64(), row.string(), row.i16()))))
+        return ([(offset, error) for _, parts in rows for _, offset, _, error in parts],
+                reader.i16() if version >= 2 else None)
+
+    def test_offsets_that_cannot_be_read_are_somebody_elses_and_not_none(self):
+        for offset in range(5):
+            self.commit(offset)
+        self.assertEqual(self.committed(2), ([(4, 0)], 0))
+        self.broker.kill()
+        self.flip(100)
+        self.broker.restart()
+        self.reconnect()
+        self.assertIn("GROUP_OFFSETS_OFFLINE", self.broker.log())
+        self.assertEqual(self.committed(1), ([(-1, NOT_COORDINATOR)], None))
+        self.assertEqual(self.committed(2), ([], NOT_COORDINATOR))
 
 
 if __name__ == "__main__":

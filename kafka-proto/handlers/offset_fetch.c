@@ -72,6 +72,14 @@ static void empty_row(struct kproto_offset_fetch_response_group_partition *row, 
     row->error_code = (int16_t)error;
 }
 
+/* Not COORDINATOR_NOT_AVAILABLE, which Java clients before 3.9 do not expect here and take for
+ * fatal: after NOT_COORDINATOR they look for the coordinator, and come again. */
+static enum kproto_error error_of(enum group_verdict verdict)
+{
+    enum kproto_error error = khandler_group_error(verdict);
+    return error == KPROTO_ERROR_COORDINATOR_NOT_AVAILABLE ? KPROTO_ERROR_NOT_COORDINATOR : error;
+}
+
 static void fail_group(const struct fetch *fetch, struct kproto_offset_fetch_response_group *answer,
                        enum kproto_error error)
 {
@@ -182,7 +190,7 @@ static bool fetch_named(struct fetch *fetch, const struct kproto_offset_fetch_re
         }
     }
     if (verdict != GROUP_OK) {
-        fail_group(fetch, answer, khandler_group_error(verdict));
+        fail_group(fetch, answer, error_of(verdict));
     }
     return filled;
 }
@@ -296,7 +304,7 @@ static bool fetch_all(struct fetch *fetch, const struct kproto_offset_fetch_requ
     enum group_verdict verdict = group_offsets_each(
         request->broker->groups, khandler_group_key(request, data->group_id), collect, &found);
     if (verdict != GROUP_OK) {
-        fail_group(fetch, answer, khandler_group_error(verdict));
+        fail_group(fetch, answer, error_of(verdict));
         return true;
     }
     return !found.failed && show_found(fetch, &found, answer);
