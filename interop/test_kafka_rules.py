@@ -471,6 +471,20 @@ class Changes(RulesTest):
         return self.answers(wire.DELETE_TOPICS, 1,
                             wire.array([wire.string(name)]) + wire.i32(10000))
 
+    def test_topic_that_is_deleted_while_others_are_made_is_unknown(self):
+        seen = set()
+        for _ in range(self.ROUNDS):
+            name = self.make_topic(self.doors[0])
+            others = [self.topic() for _ in range(20)]
+            self.doors[0].send(wire.METADATA, 4, wire.metadata_body([name, *others], 4))
+            self.doors[1].call(wire.DELETE_TOPICS, 1,
+                               wire.array([wire.string(name)]) + wire.i32(10000))
+            seen.add(wire.read_metadata(self.doors[0].receive()[1], 4)[name])
+            if (3, 0) in seen:
+                break
+        self.assertIn((3, 0), seen)
+        self.assertLessEqual(seen, {(0, 1), (3, 0)})
+
     def test_topic_that_two_make_by_asking_is_there_for_both(self):
         for _ in range(self.ROUNDS):
             name = self.topic()

@@ -139,7 +139,10 @@ static bool fill_by_name(struct metadata *metadata, const struct metadata_topic 
     }
     const struct catalog_topic *topic = catalog_view_topic(khandler_view(metadata->request), name);
     if (topic == NULL) {
-        answer->error_code = (int16_t)one->error;
+        /* One that was there at first went while others were made. */
+        answer->error_code = one->error == KPROTO_ERROR_NONE
+                                 ? KPROTO_ERROR_UNKNOWN_TOPIC_OR_PARTITION
+                                 : (int16_t)one->error;
         return true;
     }
     return fill_topic(metadata, topic, answer);
