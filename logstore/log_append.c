@@ -154,13 +154,28 @@ static void start_writer(struct logstore_log *log, enum logstore__state state)
     base_executor_post(log->store->worker, &log->writer_task);
 }
 
+/* The active segment is at a limit that holds, and a new one could not be made just now. */
+static void wait_for_roll(struct logstore_log *log, struct logstore_segment *active)
+{
+    if (atomic_load(&log->store->stops_waiting)) {
+        logstore__offline(log, active, active->size_bytes, "create", BASE_ERR_NO_SPACE);
+    } else {
+        logstore__schedule(log);
+    }
+}
+
 void logstore__append_next(struct logstore_log *log, struct base_executor *executor)
 {
     BASE_ASSERT(log->state == LOGSTORE__IDLE);
 
     while (logstore_chain_length(&log->chain) > 0) {
         struct logstore_segment *active = logstore__active(log);
-        uint32_t count = count_next(log, base_clock_monotonic_us(log->store->clock));
+        int64_t now_us = base_clock_monotonic_us(log->store->clock);
+        uint32_t count = count_next(log, now_us);
+        if (count == 0 && now_us < log->roll_retry_us) {
+            wait_for_roll(log, active);
+            return;
+        }
         if (count == 0) {
             start_writer(log, LOGSTORE__ROLLING);
             return;

@@ -5,9 +5,12 @@
 #include "logstore/records.h"
 #include "logstore/scan.h"
 
-/* What one search may read and inflate of batches that promise what they do not keep: compressed
- * ones may say anything. Then the batch is the answer. */
-enum { OPENED_BYTES_MAX = 32 << 20 };
+enum {
+    /* What one search may read and inflate of batches that promise what they do not keep: those
+     * that producers made may say anything. Then the batch is the answer. */
+    OPENED_BYTES_MAX = 32 << 20,
+    OPENED_BYTES_EACH = 16 << 10, /* what a small one counts as */
+};
 
 /* The batch that a search ends at. */
 struct hit {
@@ -125,7 +128,7 @@ static enum base_err open_hit(struct logstore_lookup *lookup, struct logstore_ob
         take_batch(lookup, search);
         return BASE_ERR_OK;
     }
-    open_less(search, search->hit.size_bytes);
+    open_less(search, search->hit.size_bytes + OPENED_BYTES_EACH);
     struct base_buffer *bytes = base_buffer_create(search->hit.size_bytes);
     if (bytes == NULL) {
         return BASE_ERR_NOMEM;
@@ -147,14 +150,19 @@ static enum base_err open_hit(struct logstore_lookup *lookup, struct logstore_ob
 static enum base_err search_segment(struct logstore_log *log, struct logstore_segment *segment,
                                     struct search *search)
 {
-    enum base_err err = logstore__segment_load(log, segment);
-    if (err != BASE_ERR_OK) {
+    bool wants_max = search->from_ms == LOGSTORE_LOOKUP_MAX;
+    int64_t best_ms = search->hit.max_timestamp_ms;
+    int64_t least_ms = wants_max ? best_ms + (best_ms < INT64_MAX) : search->from_ms;
+    bool is_known = segment->max_timestamp_ms != LOGSTORE_SEGMENT_TIME_UNKNOWN;
+
+    /* Without opening it, if that can be: most segments hold nothing that could be it. */
+    enum base_err err = is_known ? BASE_ERR_OK : logstore__segment_load(log, segment);
+    if (err != BASE_ERR_OK || segment->max_timestamp_ms < least_ms) {
         return err;
     }
-    bool wants_max = search->from_ms == LOGSTORE_LOOKUP_MAX;
-    int64_t least_ms = wants_max ? search->hit.max_timestamp_ms + 1 : search->from_ms;
-    if (segment->max_timestamp_ms < least_ms) {
-        return BASE_ERR_OK; /* nothing in here can be it */
+    err = logstore__segment_load(log, segment);
+    if (err != BASE_ERR_OK) {
+        return err;
     }
     /* Headers that promise what their records do not keep are passed one after the other. */
     struct logstore_index_entry by_offset = logstore_segment_entry(segment, search->start_offset);

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "core/base/alloc.h"
+#include "core/base/crc32c.h"
+#include "core/base/endian.h"
 #include "core/base/log.h"
 #include "tests/unit/logstore/fixture.h"
 
@@ -144,6 +146,51 @@ static void roll_without_a_descriptor_waits_and_goes_on(void **state)
     assert_null(log_harness_reason(harness));
     assert_true(log_harness_wait_durable(harness, 3));
     assert_int_equal(log_harness_verify(harness, 0, 3, NULL), 3);
+}
+
+/* As large as a client may say. */
+static enum base_err append_many_offsets(struct log_harness *harness)
+{
+    struct log_harness_batch spec = batch_of(-1, -1);
+    struct logstore_appended appended;
+    struct base_chunk chunk = log_harness_make(harness, &spec);
+    uint8_t *bytes = chunk.buffer->data + chunk.position;
+
+    base_put_i32(bytes + LOGSTORE_BATCH_AT_LAST_OFFSET_DELTA, INT32_MAX - 1);
+    base_put_i32(bytes + LOGSTORE_BATCH_AT_RECORDS_COUNT, INT32_MAX);
+    base_put_u32(bytes + LOGSTORE_BATCH_AT_CRC,
+                 base_crc32c(0, bytes + LOGSTORE_BATCH_AT_ATTRIBUTES,
+                             chunk.length - LOGSTORE_BATCH_AT_ATTRIBUTES));
+    enum base_err err = log_harness_append_chunk(harness, &chunk, &appended);
+    base_chunk_release(&chunk);
+    return err;
+}
+
+/* The size of a segment is no limit then, its offsets are: nothing is tried without a pause. */
+static void roll_at_a_limit_without_a_descriptor_waits_and_goes_on(void **state)
+{
+    struct log_harness *harness = *state;
+    int64_t end = 3 * (int64_t)INT32_MAX;
+    struct rlimit before;
+
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(append_many_offsets(harness), BASE_ERR_OK);
+    }
+    assert_true(log_harness_wait_durable(harness, end));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum base_err err = append_many_offsets(harness);
+    sim_scheduler_advance(harness->scheduler, 3000000);
+    int64_t written = log_harness_written(harness);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, BASE_ERR_OK);
+    assert_int_equal(written, end);
+    assert_int_equal(log_harness_segments(harness), 1);
+    assert_null(log_harness_reason(harness));
+    assert_true(log_harness_wait_durable(harness, end + INT32_MAX));
+    assert_int_equal(log_harness_segments(harness), 2);
 }
 
 static void roll_on_a_full_disk_waits_and_goes_on(void **state)
@@ -334,6 +381,8 @@ int main(void)
                                         teardown_alloc),
         cmocka_unit_test_setup_teardown(roll_without_a_descriptor_waits_and_goes_on, setup_files,
                                         teardown_alloc),
+        cmocka_unit_test_setup_teardown(roll_at_a_limit_without_a_descriptor_waits_and_goes_on,
+                                        setup_files, teardown),
         cmocka_unit_test_setup_teardown(roll_on_a_full_disk_waits_and_goes_on, setup_sim,
                                         teardown_alloc),
         cmocka_unit_test_setup_teardown(who_waits_for_space_is_told_when_the_broker_stops,

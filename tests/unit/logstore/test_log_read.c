@@ -441,6 +441,35 @@ static void lookup_goes_by_offset_when_time_runs_backwards(void **state)
     check_lookup(harness, LOGSTORE_LOOKUP_MAX, 2, 0, 5000);
 }
 
+/* What lies in front of the time that is asked for is known, and not read again. */
+static void lookup_opens_no_segment_that_cannot_have_it(void **state)
+{
+    struct log_harness *harness = *state;
+    struct logstore_appended appended;
+
+    harness->open_segments_max = 2;
+    harness->config.segment_bytes = 1000;
+    assert_int_equal(log_harness_open(harness), BASE_ERR_OK);
+    for (int i = 0; i < BATCHES_COUNT; i++) {
+        struct log_harness_batch spec = {.records_count = 1,
+                                         .value_bytes = 400,
+                                         .timestamp_ms = 1000 + i,
+                                         .producer_id = -1,
+                                         .base_sequence = -1};
+        assert_int_equal(log_harness_append(harness, &spec, &appended), BASE_ERR_OK);
+        sim_scheduler_run(harness->scheduler);
+    }
+    assert_true(log_harness_wait_durable(harness, BATCHES_COUNT));
+    assert_true(log_harness_segments(harness) > 10);
+    check_lookup(harness, 1000 + BATCHES_COUNT - 1, BATCHES_COUNT, BATCHES_COUNT - 1,
+                 1000 + BATCHES_COUNT - 1);
+    sim_scheduler_advance(harness->scheduler, 400 * 1000000LL); /* closes what is idle */
+    uint64_t before = io_sim_calls_count(harness->sim);
+    check_lookup(harness, 1000 + BATCHES_COUNT - 1, BATCHES_COUNT, BATCHES_COUNT - 1,
+                 1000 + BATCHES_COUNT - 1);
+    assert_in_range(io_sim_calls_count(harness->sim) - before, 0, 8);
+}
+
 /* Headers of compressed batches may promise what their records do not keep: only so many of them
  * are inflated, then one is the answer as it is. */
 static void lookup_opens_only_so_many_batches(void **state)
@@ -498,6 +527,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(lookup_goes_by_offset_when_time_runs_backwards, setup_files,
                                         teardown),
         cmocka_unit_test_setup_teardown(lookup_opens_only_so_many_batches, setup_files, teardown),
+        cmocka_unit_test_setup_teardown(lookup_opens_no_segment_that_cannot_have_it, setup_sim,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
