@@ -21,13 +21,16 @@ static enum queue_progress refuse(struct queue_consume *consume, enum queue_verd
 }
 
 /* What a group of a Kafka queue committed over Kafka is where it goes on over REST, in a partition
- * of which nothing has been delivered over REST. */
+ * of which nothing has been delivered over REST. A reset is released when it has been committed as
+ * well: what was asked for before that is older than the reset. */
 
-static bool any_is_unused(struct queue_group *group, const struct catalog_topic *topic)
+static bool any_is_unused(struct queue_group *group, const struct catalog_topic *topic,
+                          uint64_t *resets_released)
 {
     bool is_used = true;
 
     base_mutex_lock(&group->lock);
+    *resets_released = group->resets_released;
     for (int32_t i = 0; is_used && i < topic->partitions_count; i++) {
         is_used = i < group->places_count && group->places[i]->cursor.used;
     }
@@ -54,9 +57,10 @@ static void adopt(struct queue_group *group, const struct catalog_topic *topic,
     }
 }
 
-/* Puts the consume into the line and runs the group. committed: by partition, or NULL. Locked. */
+/* Puts the consume into the line and runs the group. committed: by partition, or NULL; asked for
+ * when so many resets were released. Locked. */
 static enum queue_progress enter(struct queue_group *group, struct queue_consume *consume,
-                                 const int64_t *committed)
+                                 const int64_t *committed, uint64_t resets_released)
 {
     int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
 
@@ -64,7 +68,7 @@ static enum queue_progress enter(struct queue_group *group, struct queue_consume
     if (err != BASE_ERR_OK) {
         return refuse(consume, QUEUE_STORAGE_FAILED, err);
     }
-    if (committed != NULL) {
+    if (committed != NULL && group->resets_begun == resets_released) {
         adopt(group, consume->topic, committed);
     }
     if (group->is_closed) {
@@ -92,6 +96,7 @@ enum queue_progress queue_consume(struct queue_manager *manager, struct queue_co
 {
     const struct queue_manager_options *options = &manager->options;
     int64_t *committed = NULL;
+    uint64_t resets_released = 0;
     enum base_err err = BASE_ERR_OK;
 
     BASE_ASSERT(consume->executor != NULL);
@@ -116,14 +121,15 @@ enum queue_progress queue_consume(struct queue_manager *manager, struct queue_co
         options->kafka_group_is_active(options->context, group->id)) {
         return refuse(consume, QUEUE_GROUP_BUSY_ON_KAFKA, BASE_ERR_OK);
     }
-    if (catalog_kind_is_kafka(consume->topic->kind) && any_is_unused(group, consume->topic)) {
+    if (catalog_kind_is_kafka(consume->topic->kind) &&
+        any_is_unused(group, consume->topic, &resets_released)) {
         err = queue__group_committed(group, consume->topic, &committed);
     }
     if (err != BASE_ERR_OK) {
         return refuse(consume, QUEUE_STORAGE_FAILED, err);
     }
     base_mutex_lock(&group->lock);
-    enum queue_progress progress = enter(group, consume, committed);
+    enum queue_progress progress = enter(group, consume, committed, resets_released);
     base_mutex_unlock(&group->lock);
     base_free(committed);
     return progress;

@@ -81,6 +81,8 @@ struct queue_group {
     struct base_timer_heap waits;  /* deadlines of consumes */
     struct base_list waiters;      /* consumes, in the order they came */
     struct base_list resets;       /* in the order they came; nobody is served meanwhile */
+    uint64_t resets_begun;         /* so far */
+    uint64_t resets_released;      /* of them */
     uint32_t waiters_count;
     uint32_t reads_count; /* reads under way */
     int64_t used_us;      /* last consume, for dropping windows */

@@ -306,6 +306,9 @@ enum queue_progress queue_reset(struct queue_manager *manager, struct queue_rese
     if (reset->group == NULL) {
         return QUEUE_DONE;
     }
+    base_mutex_lock(&reset->group->lock);
+    reset->group->resets_begun++;
+    base_mutex_unlock(&reset->group->lock);
     if (reset->position == QUEUE_RESET_TIME && !is_in_range(manager, reset)) {
         return refuse(reset, QUEUE_TIME_OUT_OF_RANGE, BASE_ERR_OK);
     }
@@ -324,5 +327,10 @@ void queue_reset_release(struct queue_reset *reset)
 {
     base_free(reset->offsets);
     reset->offsets = NULL;
+    if (reset->group != NULL) {
+        base_mutex_lock(&reset->group->lock);
+        reset->group->resets_released++;
+        base_mutex_unlock(&reset->group->lock);
+    }
     queue__group_release(&reset->group);
 }

@@ -52,10 +52,11 @@ struct queue_reset {
  *                             have ended, uncounted, where force was asked for
  *
  * What a group of a Kafka queue has committed over Kafka is not touched: that is up to the
- * caller, who has the offsets. */
+ * caller, who has the offsets. Until the release the group does not go on there. */
 enum queue_progress queue_reset(struct queue_manager *manager, struct queue_reset *reset);
 
-/* Frees the offsets, once after every answer. There is no cancelling. */
+/* Frees the offsets, once after every answer; of a Kafka queue, when they are committed. There is
+ * no cancelling. */
 void queue_reset_release(struct queue_reset *reset);
 
 #endif

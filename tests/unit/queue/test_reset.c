@@ -378,6 +378,35 @@ static void kafka_group_counts_what_a_reset_went_past(void **state)
     assert_numbers(fixture, 4, 2, 0);
 }
 
+/* The group goes on over REST where it was reset to, although what it committed over Kafka still
+ * says otherwise, whether a consume comes before the reset is durable or before it is released. */
+static void kafka_group_does_not_go_back_to_what_it_committed_before_a_reset(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume consuming;
+    struct queue_harness_reset own;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 1, 0);
+    put(fixture, "m", 0, 10);
+    for (int is_durable = 0; is_durable < 2; is_durable++) {
+        fixture->harness.committed = 10;
+        assert_int_equal(get(fixture, fixture->group, 10).count, 0);
+        begin_reset(fixture, &own, QUEUE_RESET_EARLIEST, -1, false);
+        if (is_durable) {
+            queue_harness_wait(&fixture->harness, &own.is_over);
+        }
+        begin_consume(fixture, &consuming, fixture->group, 10, 1000, 30000);
+        queue_harness_wait(&fixture->harness, &consuming.is_over);
+        assert_true(own.is_over);
+        fixture->harness.committed = 0;
+        queue_reset_release(&own.reset);
+        struct messages messages = end_consume(&consuming);
+        assert_int_equal(messages.count, 10);
+        assert_string_equal(messages.values[0], "m0");
+        (void)snprintf(fixture->group, sizeof fixture->group, "%s", fixture->group2);
+    }
+}
+
 /* The reset waits for an ack that then cannot be written: its lease is back, and must not block
  * the group until its time is over. */
 static void ack_that_fails_under_a_reset_does_not_hold_it_up(void **state)
@@ -474,6 +503,7 @@ int main(void)
         TEST(snapshot_behind_a_reset_has_it),
         TEST(kafka_groups_are_reset_when_nobody_consumes_over_kafka),
         TEST(kafka_group_counts_what_a_reset_went_past),
+        TEST(kafka_group_does_not_go_back_to_what_it_committed_before_a_reset),
         TEST(ack_that_fails_under_a_reset_does_not_hold_it_up),
         TEST(dead_letters_are_untouched),
         TEST(unknown_and_deleted_groups_are_told),
