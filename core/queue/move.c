@@ -89,6 +89,14 @@ static enum step fail_step(struct queue_move *move, enum base_err err)
     return STEP_FAILED;
 }
 
+/* The log has nothing at the offset. Its start may have moved past it, which the cursor knows after
+ * a look; otherwise the log has lost it, and the same would be read again and again. */
+static enum step out_of_range(struct queue_move *move, struct queue_place *place, int64_t offset)
+{
+    queue__place_look(move->group, place, true);
+    return offset < place->cursor.trimmed_to ? STEP_NEXT : fail_step(move, BASE_ERR_OFFLINE);
+}
+
 static enum step fetch(struct queue_move *move, struct queue_place *place, int64_t offset)
 {
     struct queue_reader *reader = &move->window->reader;
@@ -101,10 +109,11 @@ static enum step fetch(struct queue_move *move, struct queue_place *place, int64
     if (reader->has_window) {
         return STEP_NEXT;
     }
-    queue__place_look(move->group, place, true); /* the log start may have moved */
-    bool has_moved = reader->err == BASE_ERR_OUT_OF_RANGE;
-    return has_moved ? STEP_NEXT
-                     : fail_step(move, reader->err == BASE_ERR_OK ? BASE_ERR_OFFLINE : reader->err);
+    if (reader->err == BASE_ERR_OUT_OF_RANGE) {
+        return out_of_range(move, place, offset);
+    }
+    queue__place_look(move->group, place, true);
+    return fail_step(move, reader->err == BASE_ERR_OK ? BASE_ERR_OFFLINE : reader->err);
 }
 
 static enum step take(struct queue_move *move, struct queue_place *place,
@@ -183,13 +192,12 @@ static enum step step(struct queue_move *move, struct queue_place *place, int64_
  * again at once. */
 static enum step end_read(struct queue_move *move)
 {
-    enum base_err err = move->window->reader.err;
+    const struct queue_reader *reader = &move->window->reader;
 
-    if (err == BASE_ERR_OUT_OF_RANGE) {
-        queue__place_look(move->group, move->window->place, true); /* the log start has moved */
-        return STEP_NEXT;
+    if (reader->err == BASE_ERR_OUT_OF_RANGE) {
+        return out_of_range(move, move->window->place, reader->read.offset);
     }
-    return err == BASE_ERR_OK ? STEP_NEXT : fail_step(move, err);
+    return reader->err == BASE_ERR_OK ? STEP_NEXT : fail_step(move, reader->err);
 }
 
 /* Collects a batch. False: wait. */

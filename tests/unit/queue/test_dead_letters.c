@@ -315,6 +315,42 @@ static void full_disk_keeps_the_message_in_the_queue_until_there_is_room(void **
     assert_counters(fixture, fixture->group, 1, 1, 0);
 }
 
+static void segment_name(const struct catalog_topic *topic, int32_t partition, char name[128])
+{
+    (void)snprintf(name, 128, "%s-%d/00000000000000000000.log", topic->id_text, (int)partition);
+}
+
+/* What was to become a letter is gone from its log, which says so: that is no reason to look for it
+ * without a pause. */
+static void dead_message_that_its_log_has_lost_keeps_nobody_busy(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[128];
+
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    segment_name(fixture->topic, 0, name);
+    put(fixture, "m", 0, 1);
+    int64_t batch_size = io_sim_size(fixture->harness.sim, name);
+    put(fixture, "m", 1, 1);
+    put(fixture, "m", 2, 1);
+    restart(fixture, false); /* which notes what is durable */
+    struct messages messages = get(fixture, fixture->group, 3);
+    assert_int_equal(messages.count, 3);
+    io_sim_set_sync_us(fixture->harness.sim, 5 * QUEUE_HARNESS_SECOND);
+    assert_int_equal(ack(fixture, fixture->group, &messages, 2, 1, "f").fail_count, 1);
+    io_sim_crash(fixture->harness.sim); /* the copy is on its way */
+    io_sim_set_sync_us(fixture->harness.sim, 0);
+    io_sim_cut(fixture->harness.sim, name, (uint64_t)batch_size);
+    struct catalog_topic *letters = letters_of(fixture, fixture->group);
+    segment_name(letters, 0, name);
+    io_sim_cut(fixture->harness.sim, name, 0);
+    catalog_topic_release(&letters);
+    restart(fixture, false);
+    advance_ms(fixture, 10000);
+    assert_letters(fixture, fixture->group, 0, 0);
+    assert_int_equal(get(fixture, fixture->group, 10).count, 1);
+}
+
 /* Wherever the broker dies, the message is in one of the two logs, and in one only. */
 static void crash_anywhere_neither_loses_nor_doubles(void **state)
 {
@@ -693,6 +729,7 @@ int main(void)
         TEST(letter_lives_for_72_hours_and_is_counted_for_ever),
         TEST(letters_and_counters_survive_a_power_cut),
         TEST(full_disk_keeps_the_message_in_the_queue_until_there_is_room),
+        TEST(dead_message_that_its_log_has_lost_keeps_nobody_busy),
         TEST(crash_anywhere_neither_loses_nor_doubles),
         TEST(thousands_of_leases_that_end_at_once_are_moved_in_steps),
         TEST(deleted_group_takes_its_letters_and_nothing_else),
