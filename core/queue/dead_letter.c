@@ -23,10 +23,13 @@ static const char header_prefix[] = "dms.dead.";
 
 static struct queue_place *pick(struct queue_group *group, int64_t *offset)
 {
+    int32_t rotation = group->move != NULL ? group->move->rotation : 0;
+
     for (int32_t i = 0; i < group->places_count; i++) {
-        *offset = queue_cursor_dead(&group->places[i]->cursor);
+        struct queue_place *place = group->places[(rotation + i) % group->places_count];
+        *offset = queue_cursor_dead(&place->cursor);
         if (*offset >= 0) {
-            return group->places[i];
+            return place;
         }
     }
     return NULL;

@@ -204,22 +204,27 @@ static enum step end_read(struct queue_move *move)
 static bool collect(struct queue_move *move)
 {
     enum step result = STEP_NEXT;
+    struct queue_place *place = NULL;
 
     if (move->window != NULL && move->window->reader.is_pending) {
         return false;
     }
     if (move->window != NULL) {
+        place = move->window->place;
         result = end_read(move);
     }
     for (unsigned i = 0;
          result == STEP_NEXT && i < MOVE_STEPS_MAX && move->items_count < QUEUE_MOVE_MESSAGES_MAX;
          i++) {
         int64_t offset;
-        struct queue_place *place = move->ops->pick(move->group, &offset);
+        place = move->ops->pick(move->group, &offset);
         if (place == NULL) {
             break;
         }
         result = step(move, place, offset);
+    }
+    if (result == STEP_FAILED) {
+        move->rotation = place->index + 1; /* it does not hold up the others */
     }
     if (result == STEP_READING) {
         return false;

@@ -71,6 +71,7 @@ struct queue_move {
     struct partition *target; /* counted; while appending */
     int64_t target_end;       /* behind the copies */
     struct partition_waiter waiter;
+    int32_t rotation;       /* index of the place to pick from first: behind one that failed */
     int64_t retry_us;       /* nothing before that; 0 = at once */
     enum base_err err;      /* of the last try */
     enum base_err step_err; /* why collecting stopped */

@@ -351,6 +351,39 @@ static void dead_message_that_its_log_has_lost_keeps_nobody_busy(void **state)
     assert_int_equal(get(fixture, fixture->group, 10).count, 1);
 }
 
+static void dead_message_that_cannot_be_read_holds_up_those_of_no_other_partition(void **state)
+{
+    enum { PARTITIONS = 3, DAMAGED = 2 };
+    struct fixture *fixture = *state;
+    struct messages messages[PARTITIONS];
+    char name[128];
+
+    make_redrive(fixture, CATALOG_NORMAL, PARTITIONS, 1);
+    put(fixture, "m", 0, 1); /* one to each */
+    put(fixture, "m", 1, 1);
+    put(fixture, "m", 2, 1);
+    restart(fixture, false); /* from disk, not from the tail */
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        messages[i] = get(fixture, fixture->group, 1);
+        assert_int_equal(messages[i].partition, i);
+    }
+    for (int32_t i = 0; i < DAMAGED; i++) {
+        segment_name(fixture->topic, i, name);
+        io_sim_flip(fixture->harness.sim, name, 65, 0);
+    }
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(ack(fixture, fixture->group, &messages[i], 0, 1, "f").fail_count, 1);
+    }
+    advance_ms(fixture, 3000);
+    assert_letters(fixture, fixture->group, 1, 1);
+    for (int32_t i = 0; i < DAMAGED; i++) {
+        segment_name(fixture->topic, i, name);
+        io_sim_flip(fixture->harness.sim, name, 65, 0); /* mended */
+    }
+    advance_ms(fixture, 3000);
+    assert_letters(fixture, fixture->group, PARTITIONS, PARTITIONS);
+}
+
 /* Wherever the broker dies, the message is in one of the two logs, and in one only. */
 static void crash_anywhere_neither_loses_nor_doubles(void **state)
 {
@@ -730,6 +763,7 @@ int main(void)
         TEST(letters_and_counters_survive_a_power_cut),
         TEST(full_disk_keeps_the_message_in_the_queue_until_there_is_room),
         TEST(dead_message_that_its_log_has_lost_keeps_nobody_busy),
+        TEST(dead_message_that_cannot_be_read_holds_up_those_of_no_other_partition),
         TEST(crash_anywhere_neither_loses_nor_doubles),
         TEST(thousands_of_leases_that_end_at_once_are_moved_in_steps),
         TEST(deleted_group_takes_its_letters_and_nothing_else),
