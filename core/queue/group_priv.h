@@ -92,6 +92,7 @@ struct queue_group {
     struct partition_waiter rule_waiter; /* while WRITING; holds a reference */
     int64_t filtered_us;                 /* when to tell the journal what was filtered; 0 never */
     struct queue_move *move;             /* owned; NULL while nothing is to be moved */
+    int64_t move_retry_us;               /* there was no memory for one; 0 never */
     struct queue_redrive_task *redrive;  /* owned; of dead letters; NULL before the first */
     struct partition_watcher watcher;
     bool is_watching; /* the watcher is armed or fired; holds a reference */

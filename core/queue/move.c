@@ -436,6 +436,7 @@ static bool begin(struct queue_group *group)
 {
     struct queue_move *move = group->move;
 
+    group->move_retry_us = 0;
     if (!has_work(group)) {
         queue__move_free(&group->move);
         return false;
@@ -443,7 +444,8 @@ static bool begin(struct queue_group *group)
     if (move == NULL) {
         move = base_alloc_object(struct queue_move);
         if (move == NULL) {
-            return false; /* tried again with the next run */
+            group->move_retry_us = now_us(group) + QUEUE_MOVE_RETRY_US;
+            return false;
         }
         move->group = group;
         move->ops = ops_of(group);
@@ -482,7 +484,7 @@ int64_t queue__move_alarm_us(const struct queue_group *group)
     const struct queue_move *move = group->move;
 
     if (move == NULL) {
-        return INT64_MAX;
+        return group->move_retry_us != 0 ? group->move_retry_us : INT64_MAX;
     }
     if (move->retry_us != 0) {
         return move->retry_us;

@@ -384,6 +384,22 @@ static void dead_message_that_cannot_be_read_holds_up_those_of_no_other_partitio
     assert_letters(fixture, fixture->group, PARTITIONS, PARTITIONS);
 }
 
+static void dead_message_that_found_no_memory_is_moved_later(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_redrive(fixture, CATALOG_NORMAL, 1, 1);
+    put(fixture, "m", 0, 1);
+    assert_int_equal(get(fixture, fixture->group, 1).count, 1);
+    advance_ms(fixture, 29900);
+    base_alloc_fail_after(0, 1000);
+    advance_ms(fixture, 200); /* the lease ends */
+    assert_true(base_alloc_fault_fired());
+    base_alloc_fail_after(-1, 0);
+    advance_ms(fixture, 3000); /* and nobody asks for anything */
+    assert_letters(fixture, fixture->group, 1, 1);
+}
+
 /* Wherever the broker dies, the message is in one of the two logs, and in one only. */
 static void crash_anywhere_neither_loses_nor_doubles(void **state)
 {
@@ -764,6 +780,7 @@ int main(void)
         TEST(full_disk_keeps_the_message_in_the_queue_until_there_is_room),
         TEST(dead_message_that_its_log_has_lost_keeps_nobody_busy),
         TEST(dead_message_that_cannot_be_read_holds_up_those_of_no_other_partition),
+        TEST(dead_message_that_found_no_memory_is_moved_later),
         TEST(crash_anywhere_neither_loses_nor_doubles),
         TEST(thousands_of_leases_that_end_at_once_are_moved_in_steps),
         TEST(deleted_group_takes_its_letters_and_nothing_else),
