@@ -44,13 +44,14 @@ struct queue_consume {
     struct base_timer deadline; /* of the wait, in the group's heap */
     struct queue_group *group;  /* counted */
     uint64_t lease_number;
-    bool is_due;      /* the wait is over, but a read is still under way */
+    bool is_due;      /* the wait is over, but something is still under way */
     bool is_starting; /* queue_consume has not returned yet */
 };
 
 /* Delivers from one partition, in rotation among those that have something deliverable.
  * Waits until there is something (a new message, a lease that ended) or time_wait_ms have
- * passed. Those who wait are served in the order they came.
+ * passed, and up to a second more for what the disk is doing for it. Those who wait are served in
+ * the order they came.
  *
  * A group's first consume fixes its tag rule, durably; another rule is TAG_RULE_DIFFERS from
  * then on. Messages that the rule does not want count as consumed. */

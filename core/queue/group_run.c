@@ -8,7 +8,7 @@
 enum {
     GROUP_WINDOW_IDLE_US = 10 * 1000 * 1000, /* windows of a group nobody consumes from go */
     GROUP_ROUNDS_MAX = 16,                   /* of serving before others get the thread */
-    GROUP_READ_GRACE_US = 1000 * 1000,       /* for those who waited long enough */
+    GROUP_GRACE_US = 1000 * 1000,            /* for those who waited long enough */
     GROUP_EXPIRE_LEASES_MAX = 256,           /* in one go */
 };
 
@@ -91,14 +91,21 @@ void queue__group_expire(struct queue_group *group, struct base_executor *curren
     }
 }
 
+/* The timers of those who become due are armed once more: when that is over, too, they are late. */
 static void mark_due(struct queue_group *group)
 {
     int64_t now_us = base_clock_monotonic_us(group->manager->options.clock);
 
     while (group->waits.count > 0 && base_timer_heap_next_us(&group->waits) <= now_us) {
         struct base_timer *timer = group->waits.timers[1];
-        base_timer_heap_stop(&group->waits, timer);
-        BASE_CONTAINER_OF(timer, struct queue_consume, deadline)->is_due = true;
+        struct queue_consume *consume = BASE_CONTAINER_OF(timer, struct queue_consume, deadline);
+        if (consume->is_due) {
+            base_timer_heap_stop(&group->waits, timer);
+        } else {
+            consume->is_due = true;
+            timer->deadline_us += GROUP_GRACE_US;
+            base_timer_heap_arm(&group->waits, timer);
+        }
     }
 }
 
@@ -113,18 +120,19 @@ static enum base_err failure_of(const struct queue_group *group)
     return BASE_ERR_OK;
 }
 
-/* Answers those whose wait is over. A read under way may still bring something, but not for
- * ever: the tag rule may pass over any number of messages. */
-static void answer_due(struct queue_group *group)
+/* Answers those whose wait is over. A read under way may still bring something, and so may what
+ * holds up the group, but not for ever: the tag rule may pass over any number of messages, and the
+ * disk may be slow. */
+static void answer_due(struct queue_group *group, bool is_held_up)
 {
-    int64_t late_us = base_clock_monotonic_us(group->manager->options.clock) - GROUP_READ_GRACE_US;
+    bool may_come = is_held_up || group->reads_count > 0;
     struct base_list *node = group->waiters.next;
 
     while (node != &group->waiters) {
         struct queue_consume *consume = BASE_CONTAINER_OF(node, struct queue_consume, link);
         node = node->next;
-        bool is_late = consume->deadline.deadline_us <= late_us;
-        if (consume->is_due && (group->reads_count == 0 || is_late)) {
+        bool is_late = !base_timer_is_armed(&consume->deadline);
+        if (consume->is_due && (is_late || !may_come)) {
             enum base_err err = failure_of(group);
             enum queue_verdict verdict = err == BASE_ERR_OK       ? QUEUE_OK
                                          : err == BASE_ERR_CLOSED ? QUEUE_GROUP_NOT_FOUND
@@ -253,14 +261,14 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
             has_more = !queue__group_serve(group);
         }
         if (!has_more) {
-            answer_due(group);
+            answer_due(group, false);
         }
         if (!has_more && !base_list_is_empty(&group->waiters)) {
             has_more = watch_all(group);
         }
     }
-    if (may_serve && has_more) {
-        answer_due(group); /* what there is to pass over may be endless */
+    if (!may_serve || has_more) {
+        answer_due(group, !may_serve); /* what there is to pass over may be endless */
     }
     queue__group_write_filtered(group, current, false);
     drop_idle_windows(group);

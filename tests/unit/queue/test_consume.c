@@ -101,6 +101,34 @@ static void answers_empty_after_time_wait(void **state)
     assert_int_equal(end_consume(&own).count, 0);
 }
 
+/* The first consume waits for its tag rule, and any for a reset that is being written. */
+static void slow_disk_does_not_keep_those_who_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    struct queue_harness_consume own;
+    struct queue_harness_reset resetting = {.is_over = false};
+
+    make_queue(fixture, CATALOG_NORMAL, 1, 0);
+    put(fixture, "m", 0, 1);
+    for (int is_reset = 0; is_reset < 2; is_reset++) {
+        io_sim_set_sync_us(fixture->harness.sim, 60 * QUEUE_HARNESS_SECOND);
+        if (is_reset) {
+            resetting.reset.topic = fixture->topic;
+            resetting.reset.group_id = base_slice_text(fixture->group);
+            queue_harness_start_reset(&fixture->harness, 1, &resetting);
+        }
+        begin_consume(fixture, &own, fixture->group, 1, 1000, 30000);
+        advance_ms(fixture, 2100); /* a second more than it waits for */
+        assert_true(own.is_over);
+        assert_int_equal(end_consume(&own).verdict, QUEUE_OK);
+        io_sim_set_sync_us(fixture->harness.sim, 0);
+        advance_ms(fixture, 60000);
+    }
+    assert_true(resetting.is_over);
+    queue_reset_release(&resetting.reset);
+    assert_int_equal(get(fixture, fixture->group, 1).count, 1);
+}
+
 static void those_who_wait_are_served_in_order_and_no_others_are_woken(void **state)
 {
     struct fixture *fixture = *state;
@@ -391,6 +419,7 @@ int main(void)
         TEST(leased_message_is_hidden_until_its_lease_ends),
         TEST(waits_for_a_message_and_brings_it_at_once),
         TEST(answers_empty_after_time_wait),
+        TEST(slow_disk_does_not_keep_those_who_wait),
         TEST(those_who_wait_are_served_in_order_and_no_others_are_woken),
         TEST(failed_ack_wakes_a_waiter),
         TEST(answer_stays_below_its_bytes_but_one_message_always_comes),
