@@ -7,7 +7,7 @@
 
 enum {
     GROUP_WINDOW_IDLE_US = 10 * 1000 * 1000, /* windows of a group nobody consumes from go */
-    GROUP_ROUNDS_MAX = 16,                   /* of serving before others get the thread */
+    GROUP_ROUNDS_MAX = 16,                   /* of news before others get the thread */
     GROUP_GRACE_US = 1000 * 1000,            /* for those who waited long enough */
     GROUP_EXPIRE_LEASES_MAX = 256,           /* in one go */
 };
@@ -256,19 +256,15 @@ void queue__group_run(struct queue_group *group, struct base_executor *current)
     queue__group_advance_resets(group, current);
     bool may_serve = group->rule_state != QUEUE_RULE_WRITING && base_list_is_empty(&group->resets);
     for (unsigned i = 0; may_serve && has_more && i < GROUP_ROUNDS_MAX; i++) {
-        has_more = false;
-        if (!base_list_is_empty(&group->waiters)) {
-            has_more = !queue__group_serve(group);
+        has_more = !queue__group_serve(group);
+        if (has_more) {
+            break; /* the thread was held long enough */
         }
-        if (!has_more) {
-            answer_due(group, false);
-        }
-        if (!has_more && !base_list_is_empty(&group->waiters)) {
-            has_more = watch_all(group);
-        }
+        answer_due(group, false);
+        has_more = !base_list_is_empty(&group->waiters) && watch_all(group);
     }
     if (!may_serve || has_more) {
-        answer_due(group, !may_serve); /* what there is to pass over may be endless */
+        answer_due(group, true);
     }
     queue__group_write_filtered(group, current, false);
     drop_idle_windows(group);

@@ -183,6 +183,7 @@ static void expired_messages_are_skipped_not_filtered(void **state)
 static void many_messages_are_passed_in_bounded_turns(void **state)
 {
     struct fixture *fixture = *state;
+    const int64_t turn_max = 10000;
     struct queue_harness_consume own;
 
     make_queue(fixture, CATALOG_NORMAL, 1, 0);
@@ -190,13 +191,19 @@ static void many_messages_are_passed_in_bounded_turns(void **state)
         put_tagged(fixture, "x", i * 10, 10);
     }
     put_tagged(fixture, "a", 0, 1);
-    begin_tagged(fixture, &own, "a", 5000);
-    queue_harness_wait(&fixture->harness, &own.is_over);
+    begin_tagged(fixture, &own, "a", 0);
+    while (!own.is_over) {
+        int64_t before = count(fixture, fixture->group).consumed;
+        if (!sim_scheduler_step(fixture->harness.scheduler)) {
+            assert_true(sim_scheduler_pass(fixture->harness.scheduler));
+        }
+        assert_true(count(fixture, fixture->group).consumed - before <= turn_max);
+    }
     assert_int_equal(end_consume(&own).count, 1);
     assert_counters(fixture, fixture->group, 21001, 21000, 1);
     advance_ms(fixture, 10);
-    restart(fixture, true); /* so many are not filtered a second time */
-    assert_counters(fixture, fixture->group, 21001, 21000, 1);
+    restart(fixture, true); /* no more are filtered a second time */
+    assert_true(count(fixture, fixture->group).consumed >= 21000 - turn_max);
     assert_int_equal(get_tagged(fixture, "a").count, 1);
     assert_counters(fixture, fixture->group, 21001, 21000, 1);
 }
@@ -223,6 +230,7 @@ static void filtering_goes_on_behind_a_leased_message(void **state)
     assert_string_equal(second.values[0], "a1");
     assert_counters(fixture, fixture->group, FILTERED + 102, FILTERED + 100, 2);
     ack_all(fixture, fixture->group, &second);
+    advance_ms(fixture, 1100); /* until the journal knows them all */
     restart(fixture, true);
     assert_counters(fixture, fixture->group, FILTERED + 102, FILTERED + 101, 1);
     assert_int_equal(get_tagged(fixture, "a").offsets[0], 0);
