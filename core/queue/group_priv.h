@@ -84,6 +84,7 @@ struct queue_group {
     uint64_t resets_begun;         /* so far */
     uint64_t resets_released;      /* of them */
     uint32_t waiters_count;
+    uint32_t due_count;   /* of the waiters */
     uint32_t reads_count; /* reads under way */
     int64_t used_us;      /* last consume, for dropping windows */
     int64_t retry_us;     /* latest of the places' */

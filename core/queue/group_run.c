@@ -20,6 +20,7 @@ void queue__group_answer(struct queue_group *group, struct queue_consume *consum
 
     base_list_remove(&consume->link);
     group->waiters_count--;
+    group->due_count -= consume->is_due;
     if (base_timer_is_armed(&consume->deadline)) {
         base_timer_heap_stop(&group->waits, &consume->deadline);
     }
@@ -103,6 +104,7 @@ static void mark_due(struct queue_group *group)
             base_timer_heap_stop(&group->waits, timer);
         } else {
             consume->is_due = true;
+            group->due_count++;
             timer->deadline_us += GROUP_GRACE_US;
             base_timer_heap_arm(&group->waits, timer);
         }
@@ -128,7 +130,7 @@ static void answer_due(struct queue_group *group, bool is_held_up)
     bool may_come = is_held_up || group->reads_count > 0;
     struct base_list *node = group->waiters.next;
 
-    while (node != &group->waiters) {
+    while (group->due_count > 0 && node != &group->waiters) {
         struct queue_consume *consume = BASE_CONTAINER_OF(node, struct queue_consume, link);
         node = node->next;
         bool is_late = !base_timer_is_armed(&consume->deadline);
