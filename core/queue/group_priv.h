@@ -184,7 +184,7 @@ int64_t queue__group_oldest_ms(const struct queue_group *group);
 void queue__group_unwatch(struct queue_group *group);
 
 /* Writes the cursors whose start the journal does not know, whole. waiter (may be NULL) as
- * for queue__journal_append. On an error they stay unwritten. */
+ * for queue__journal_append. On an error the last of them stay unwritten. */
 BASE_MUST_USE enum base_err queue__group_write_starts(struct queue_group *group,
                                                       struct base_executor *current,
                                                       struct partition_waiter *waiter,

@@ -149,6 +149,28 @@ static void begin_trim(void *context)
         BASE_ERR_OK);
 }
 
+/* Many gaps in many partitions: the cursors of the group go into several batches. */
+static void large_cursors_of_a_group_are_in_the_snapshot(void **state)
+{
+    enum { PARTITIONS = 8, MESSAGES = 24000 };
+    struct fixture *fixture = *state;
+
+    fixture->harness.snapshot_updates = 500;
+    restart(fixture, false);
+    make_queue(fixture, CATALOG_NORMAL, PARTITIONS, 0);
+    for (unsigned i = 0; i < MESSAGES; i += 10) {
+        put(fixture, "m", i, 10);
+        struct messages messages = get(fixture, fixture->group, 10);
+        for (uint32_t k = 0; k < messages.count; k += 2) {
+            assert_int_equal(ack(fixture, fixture->group, &messages, k, 1, "").success_count, 1);
+        }
+    }
+    advance_ms(fixture, 1000);
+    assert_true(journal_size(fixture) < 1000);
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, MESSAGES, MESSAGES / 2, MESSAGES / 2);
+}
+
 /* What a snapshot does to the journal at its end, and starts again. */
 static void restart_with_journal_from(struct fixture *fixture, int64_t offset)
 {
@@ -570,6 +592,7 @@ int main(void)
         TEST(time_outs_survive_a_restart),
         TEST(journal_is_kept_short_by_snapshots_and_nothing_is_lost),
         TEST(ack_in_front_of_the_whole_cursor_does_not_keep_the_broker_down),
+        TEST(large_cursors_of_a_group_are_in_the_snapshot),
         TEST(journal_may_begin_anywhere_in_front_of_a_snapshot),
         TEST(deleted_group_is_forgotten_and_its_waiters_are_told),
         TEST(group_deleted_while_it_is_announced_is_left_alone),
