@@ -43,17 +43,27 @@ static void adopt(struct queue_group *group, const struct catalog_topic *topic,
 {
     for (int32_t i = 0; i < topic->partitions_count; i++) {
         struct queue_place *place = group->places[i];
-        if (committed[i] < 0 || place->cursor.used) {
+        struct queue_cursor *cursor = &place->cursor;
+        if (committed[i] < 0 || cursor->used) {
             continue;
         }
         queue__place_look(group, place, false);
-        bool is_ahead =
-            place->is_known && committed[i] > place->cursor.floor && committed[i] <= place->end;
-        if (is_ahead && place->cursor.next == place->cursor.floor) {
-            queue_cursor_adopt(&place->cursor, committed[i]);
-            place->is_unwritten = true;
-            group->has_unwritten = true;
+        /* Not only behind the cursor: that may have passed what is no message, or has expired. */
+        bool is_back = committed[i] < place->committed;
+        int64_t to = committed[i] < place->start ? place->start : committed[i];
+        place->committed = committed[i];
+        if (!place->is_known || cursor->next != cursor->floor) {
+            continue;
         }
+        if (committed[i] > cursor->floor && committed[i] <= place->end) {
+            queue_cursor_adopt(cursor, committed[i]);
+        } else if (is_back && to < cursor->floor) {
+            queue_cursor_reset(cursor, to);
+        } else {
+            continue;
+        }
+        place->is_unwritten = true;
+        group->has_unwritten = true;
     }
 }
 

@@ -38,6 +38,7 @@ struct queue_place {
     bool is_unwritten;          /* the journal does not know that start yet */
     bool is_uncut;              /* the log could not be opened, and may have lost what is known */
     bool is_full;               /* and the log was told so */
+    int64_t committed;          /* over Kafka, as of the last consume that asked */
     struct queue_window *ahead; /* owned; from cursor.next on; NULL while idle */
     struct queue_window *again; /* owned; what is delivered again; NULL while idle */
     struct partition_watch watch;

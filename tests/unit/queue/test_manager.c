@@ -489,6 +489,25 @@ static void kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_
     assert_counters(fixture, fixture->group, 11, 10, 1);
 }
 
+static void kafka_group_that_was_set_back_over_kafka_goes_on_there(void **state)
+{
+    struct fixture *fixture = *state;
+
+    make_queue(fixture, CATALOG_KAFKA_HA, 1, 0);
+    put(fixture, "m", 0, 10);
+    fixture->harness.committed = 10;
+    assert_int_equal(get(fixture, fixture->group, 10).count, 0);
+    fixture->harness.committed = 4;
+    struct messages messages = get(fixture, fixture->group, 10);
+    assert_int_equal(messages.count, 6);
+    assert_string_equal(messages.values[0], "m4");
+    assert_counters(fixture, fixture->group, 10, 4, 6);
+    advance_ms(fixture, 100); /* the cursor is written without being waited for */
+    restart(fixture, true);
+    assert_counters(fixture, fixture->group, 10, 4, 6);
+    assert_string_equal(get(fixture, fixture->group, 10).values[0], "m4");
+}
+
 static void kafka_group_asks_once_a_poll_what_it_committed_and_only_while_that_counts(void **state)
 {
     struct fixture *fixture = *state;
@@ -605,6 +624,7 @@ int main(void)
         TEST(group_active_on_kafka_is_refused_over_rest),
         TEST(kafka_group_counts_by_what_it_committed_and_goes_on_there),
         TEST(kafka_group_that_found_nothing_over_rest_goes_on_where_it_committed_later),
+        TEST(kafka_group_that_was_set_back_over_kafka_goes_on_there),
         TEST(kafka_group_asks_once_a_poll_what_it_committed_and_only_while_that_counts),
         TEST(what_a_queue_lost_with_the_power_is_delivered_when_it_is_produced_again),
         TEST(log_that_is_opened_late_has_lost_messages_too),
