@@ -11,6 +11,7 @@
 
 enum {
     DELIVER_STEPS_MAX = 10000,      /* records looked at before others get the thread */
+    DELIVER_INFLATED_MAX = 8 << 20, /* bytes, likewise; batches that were left, so one more */
     DELIVER_RETRIES_MAX = 3,        /* of a read that the moving log start overtook */
     DELIVER_RETRY_US = 1000 * 1000, /* after a read that failed */
 };
@@ -30,7 +31,8 @@ struct delivery {
     struct queue_consume *consume;
     struct queue_lease *lease; /* owned until started */
     size_t size_bytes;
-    int64_t oldest_ms; /* messages with an older time are expired; -1 none are */
+    size_t inflated_bytes; /* of compressed batches that were left */
+    int64_t oldest_ms;     /* messages with an older time are expired; -1 none are */
     unsigned retries;
 };
 
@@ -183,7 +185,11 @@ static bool step(struct delivery *delivery, int64_t candidate, enum look *result
         *result = LOOK_READING;
         return false;
     }
-    switch (queue__reader_find(&window->reader, candidate, &record, &buffer, &gap_to)) {
+    size_t inflated_before = window->reader.inflated_bytes;
+    enum queue_reader_found found =
+        queue__reader_find(&window->reader, candidate, &record, &buffer, &gap_to);
+    delivery->inflated_bytes += window->reader.inflated_bytes - inflated_before;
+    switch (found) {
     case QUEUE_READER_ELSEWHERE:
         return fetch(delivery, window, candidate, result);
     case QUEUE_READER_FAILED:
@@ -275,7 +281,7 @@ static enum look look_at(struct queue_group *group, struct queue_place *place,
             result = LOOK_NOTHING;
             break;
         }
-        if (steps++ == DELIVER_STEPS_MAX) {
+        if (steps++ == DELIVER_STEPS_MAX || delivery.inflated_bytes >= DELIVER_INFLATED_MAX) {
             result = LOOK_MORE;
             break;
         }
