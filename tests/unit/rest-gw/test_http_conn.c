@@ -42,6 +42,7 @@ struct fixture {
     char *received; /* what it got, with a NUL */
     size_t received_size;
     /* The rest belongs to the loop. */
+    int64_t turn_us;                             /* when the last turn noted began */
     struct restgw_request *waiting[WAITING_MAX]; /* in order of arrival; NULL once answered */
     size_t waiting_count;
     sem_t arrived;   /* posted for every request that waits */
@@ -242,11 +243,21 @@ static void do_nothing(struct fixture *fixture, size_t number)
     (void)number;
 }
 
-/* So much time passes, and with it whatever it is the end of. */
+static void note_turn(struct fixture *fixture, size_t number)
+{
+    (void)number;
+    fixture->turn_us = net_loop_now_us(fixture->loop);
+}
+
+/* So much time passes, and with it whatever it is the end of. A loop takes note of the time when
+ * a turn begins, and what is posted may still come in the turn before. */
 static void pass_ms(struct fixture *fixture, int64_t time_ms)
 {
     fixture->ahead_us += time_ms * 1000;
-    on_loop(fixture, do_nothing, 0);
+    int64_t now_us = base_clock_monotonic_us(&fixture->clock);
+    do {
+        on_loop(fixture, note_turn, 0);
+    } while (fixture->turn_us < now_us);
 }
 
 static void start(struct fixture *fixture, struct restgw_http_options options)
