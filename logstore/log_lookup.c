@@ -146,6 +146,13 @@ static enum base_err open_hit(struct logstore_lookup *lookup, struct logstore_ob
     return err;
 }
 
+/* Most segments cannot have what is looked for, and that is known without opening them. */
+static bool can_have(const struct logstore_segment *segment, int64_t least_ms)
+{
+    return segment->max_timestamp_ms == LOGSTORE_SEGMENT_TIME_UNKNOWN ||
+           segment->max_timestamp_ms >= least_ms;
+}
+
 /* Searches one pinned segment. Locked, unlocks in between. */
 static enum base_err search_segment(struct logstore_log *log, struct logstore_segment *segment,
                                     struct search *search)
@@ -153,15 +160,12 @@ static enum base_err search_segment(struct logstore_log *log, struct logstore_se
     bool wants_max = search->from_ms == LOGSTORE_LOOKUP_MAX;
     int64_t best_ms = search->hit.max_timestamp_ms;
     int64_t least_ms = wants_max ? best_ms + (best_ms < INT64_MAX) : search->from_ms;
-    bool is_known = segment->max_timestamp_ms != LOGSTORE_SEGMENT_TIME_UNKNOWN;
 
-    /* Without opening it, if that can be: most segments hold nothing that could be it. */
-    enum base_err err = is_known ? BASE_ERR_OK : logstore__segment_load(log, segment);
-    if (err != BASE_ERR_OK || segment->max_timestamp_ms < least_ms) {
-        return err;
+    if (!can_have(segment, least_ms)) {
+        return BASE_ERR_OK;
     }
-    err = logstore__segment_load(log, segment);
-    if (err != BASE_ERR_OK) {
+    enum base_err err = logstore__segment_load(log, segment);
+    if (err != BASE_ERR_OK || !can_have(segment, least_ms)) {
         return err;
     }
     /* Headers that promise what their records do not keep are passed one after the other. */

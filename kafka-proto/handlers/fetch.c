@@ -3,8 +3,8 @@
  * A fetch tries all its partitions in order. With enough bytes, an error, no time to wait, or
  * something that a wait would not make more, it answers; otherwise it parks: it watches every
  * partition and tries again when one of them has news, or answers with what there is when
- * max_wait_ms is over. What it asks for is
- * in fetch_items.c, what it is answered in fetch_answer.c. */
+ * max_wait_ms is over. What it asks for is in fetch_items.c, what it is answered in
+ * fetch_answer.c. */
 #include "core/base/assert.h"
 #include "core/telemetry/counters.h"
 #include "kafka-proto/handlers/fetch_priv.h"
